@@ -1,0 +1,77 @@
+"""amorsize says how many workers, of which kind, in what chunks, or whether plain serial is best."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from amorsize.api import (
+        clear_cache,
+        fingerprint,
+        get_cache_dir,
+        open_cache,
+        optimize,
+        prune_expired_cache,
+    )
+    from amorsize.domain.fingerprint import Fingerprint
+    from amorsize.errors import (
+        AmorsizeError,
+        AmorsizeWarning,
+        CacheError,
+        ConfigError,
+        MeasurementError,
+        PluginError,
+    )
+    from amorsize.hookspecs import Backend, hookimpl
+    from amorsize.result import OptimizationResult
+    from amorsize.upkeep import Cache
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AmorsizeError",
+    "AmorsizeWarning",
+    "Backend",
+    "Cache",
+    "CacheError",
+    "ConfigError",
+    "Fingerprint",
+    "MeasurementError",
+    "OptimizationResult",
+    "PluginError",
+    "clear_cache",
+    "fingerprint",
+    "get_cache_dir",
+    "hookimpl",
+    "open_cache",
+    "optimize",
+    "prune_expired_cache",
+]
+
+_HOMES = {
+    "Backend": "hookspecs",
+    "Cache": "upkeep",
+    "Fingerprint": "domain.fingerprint",
+    "OptimizationResult": "result",
+    "hookimpl": "hookspecs",
+    "clear_cache": "api",
+    "fingerprint": "api",
+    "get_cache_dir": "api",
+    "open_cache": "api",
+    "optimize": "api",
+    "prune_expired_cache": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415  importing amorsize alone costs next to nothing
+
+    value = getattr(import_module(f"amorsize.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

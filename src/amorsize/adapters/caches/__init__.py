@@ -1,0 +1,1 @@
+"""Cache stores that come with amorsize."""

@@ -1,0 +1,283 @@
+"""A cache store in one SQLite file."""
+
+# paths are plain text here: importing pathlib costs more than a look-up does
+# ruff: noqa: PTH100, PTH118
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import weakref
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import attrs
+
+from amorsize.adapters.caches import directory
+from amorsize.adapters.caches.locks import lock_held_over_forks
+from amorsize.adapters.caches.names import check_name, is_name, text_bytes
+from amorsize.domain.values import flag, number, text
+from amorsize.errors import CacheError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+T = TypeVar("T")
+
+FILE: Final = "amorsize.sqlite"
+APPLICATION: Final = 0x616D7273
+FORMAT: Final = 1
+
+_BATCH: Final = 500
+_TABLE: Final = (
+    "CREATE TABLE records (locator TEXT NOT NULL, variant TEXT NOT NULL, text TEXT NOT NULL, "
+    "PRIMARY KEY (locator, variant)) WITHOUT ROWID"
+)
+_SCHEMA: Final = (
+    _TABLE,
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {FORMAT}",
+)
+_FETCH: Final = "SELECT variant, substr(CAST(text AS TEXT), 1, 65536) FROM records WHERE locator = ?"
+_STORE: Final = "REPLACE INTO records (locator, variant, text) VALUES (?, ?, ?)"
+_DISCARD: Final = "DELETE FROM records WHERE locator = ? AND variant = ?"
+_LOCATORS: Final = (
+    "SELECT DISTINCT locator FROM records WHERE locator > ? AND typeof(locator) = 'text' "
+    "AND locator NOT GLOB '*[^ -~]*' ORDER BY locator LIMIT 1000"
+)
+_ERRNO: Final = {"FULL": errno.ENOSPC, "READONLY": errno.EROFS, "PERM": errno.EACCES}
+
+
+@attrs.frozen
+class SqliteOptions:
+    """Options of the ``sqlite`` cache.
+
+    ``directory`` holds the file ``amorsize.sqlite``; left out, it is the directory amorsize keeps its cache in. It must
+    not be on a network drive. ``timeout_seconds`` is how long a call waits for another process to finish writing.
+    ``allow_shared`` accepts a directory that others own or may write to.
+    """
+
+    directory: str | None = attrs.field(default=None, validator=text(4096, optional=True))
+    timeout_seconds: float = attrs.field(default=0.05, validator=number(0.001, 3600))
+    allow_shared: bool = attrs.field(default=False, validator=flag)
+
+
+class SqliteCache:
+    """Keeps each text as a row of one table; the rows of a locator lie side by side.
+
+    One connection a process, used by one thread at a time. A child opens its own after a fork and leaves the parent's
+    alone; no transaction is ever open while forking. When others keep the file locked for longer than the timeout, the
+    call is given up with CacheError.
+    """
+
+    def __init__(self, options: SqliteOptions) -> None:
+        if options.directory is None:
+            raise ValueError("caches.sqlite.directory must be a directory, got None")
+        self._directory = os.path.abspath(options.directory)
+        self._path = os.path.join(self._directory, FILE)
+        self._options = options
+        self._lock = lock_held_over_forks()
+        self._opened: _Opened | None = None
+        self._inherited: list[_Opened] = []
+
+    def fetch(self, locator: str) -> Mapping[str, str]:
+        """Return all variants under a locator; see the port.
+
+        Bytes that are no UTF-8 come as replacement characters, and of an overlong text only the beginning.
+        """
+        check_name("locator", locator)
+        rows = self._read(lambda connection: connection.execute(_FETCH, (locator,)).fetchall()) or ()
+        return {variant: body for variant, body in rows if type(variant) is str and is_name(variant)}
+
+    def store(self, locator: str, variant: str, text: str) -> None:
+        """Keep text; see the port."""
+        check_name("locator", locator)
+        check_name("variant", variant)
+        text_bytes(text)
+        self._write(lambda connection: connection.execute(_STORE, (locator, variant, text)).rowcount)
+
+    def discard(self, addresses: Iterable[tuple[str, str]]) -> int:
+        """Remove pairs, 500 a transaction; see the port."""
+        addresses = iter(addresses)
+        removed = 0
+        while batch := list(islice(addresses, _BATCH)):
+            for locator, variant in batch:
+                check_name("locator", locator)
+                check_name("variant", variant)
+            removed += self._removed(batch)
+        return removed
+
+    def _removed(self, batch: list[tuple[str, str]]) -> int:
+        def remove(connection: sqlite3.Connection) -> int:
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                return connection.executemany(_DISCARD, batch).rowcount
+
+        # a missing file is left missing
+        return self._write(remove) if self._read(lambda _: True) else 0
+
+    def locators(self) -> Iterator[str]:
+        """Yield each locator, read 1,000 at a time; see the port."""
+        last = ""
+        while page := self._read(lambda connection, after=last: connection.execute(_LOCATORS, (after,)).fetchall()):  # type: ignore[misc]  # mypy infers no lambda with defaults
+            for (locator,) in page:
+                if locator <= last:
+                    raise CacheError(f"caches.sqlite: {self._path} must be in order, got a damaged file")
+                last = locator
+                if is_name(locator):
+                    yield locator
+
+    def close(self) -> None:
+        """Close the connection; see the port."""
+        with self._lock:
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                opened.close()
+                if not opened.is_own():
+                    self._inherited.append(opened)
+
+    def _read(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Return what action makes of the connection, None when there is no file or nothing in it yet."""
+        return self._do(lambda: self._connected(write=False), action)
+
+    def _write(self, action: Callable[[sqlite3.Connection], int]) -> int:
+        return self._do(lambda: self._connected(write=True), action) or 0
+
+    def _do(
+        self, connected: Callable[[], sqlite3.Connection | None], action: Callable[[sqlite3.Connection], T]
+    ) -> T | None:
+        import sqlite3  # noqa: PLC0415  whoever does not use this store does not pay for it
+
+        with self._lock:
+            for attempt in range(2):
+                try:
+                    connection = connected()
+                    return None if connection is None else action(connection)
+                except sqlite3.Error as error:
+                    name = getattr(error, "sqlite_errorname", "")
+                    if name == "SQLITE_READONLY_DBMOVED" and attempt == 0:  # somebody has removed the file
+                        self.close()
+                        continue
+                    code = _ERRNO.get(name.removeprefix("SQLITE_").partition("_")[0])
+                    cause = error if code is None else OSError(code, str(error))
+                    raise CacheError(f"caches.sqlite: {self._path}: {error}") from cause
+        return None
+
+    def _connected(self, *, write: bool) -> sqlite3.Connection | None:
+        """Return the open connection; None when there is nothing to read."""
+        if self._opened is not None and not self._opened.is_own():
+            self._inherited.append(self._opened)  # closing it here could take the parent's locks away
+            self._opened = None
+        if self._opened is None:
+            if not self._has_file(create=write):
+                return None
+            self._opened = _Opened(self._path, self._options.timeout_seconds)
+        try:
+            is_ready = self._opened.prepare(write=write)
+        except BaseException:
+            self.close()
+            raise
+        return self._opened.connection if is_ready else None
+
+    def _has_file(self, *, create: bool) -> bool:
+        shared = self._options.allow_shared
+        if create:
+            directory.create(self._directory, allow_shared=shared)
+        elif not directory.is_usable(self._directory, allow_shared=shared):
+            return False
+        try:
+            status = os.lstat(self._path)
+        except FileNotFoundError:
+            if create:
+                mode = directory.file_mode(allow_shared=shared)
+                os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), mode))
+            return create
+        if not stat.S_ISREG(status.st_mode):
+            raise CacheError(f"caches.sqlite: {self._path} must be a file, got another kind or a symbolic link")
+        return True
+
+
+class _Opened:
+    """A connection, the process it belongs to, and how far it is prepared; closed when the process ends."""
+
+    def __init__(self, path: str, timeout_seconds: float) -> None:
+        import sqlite3  # noqa: PLC0415  as above
+
+        self.connection = sqlite3.connect(path, timeout=timeout_seconds, isolation_level=None, check_same_thread=False)
+        self.connection.text_factory = _decoded
+        self._path = path
+        self._pid = os.getpid()
+        self._has_schema = False
+        self._has_journal = False
+        self.close = weakref.finalize(self, _close, self.connection, self._pid)
+
+    def is_own(self) -> bool:
+        """Tell whether this very process has opened it."""
+        return self._pid == os.getpid()
+
+    def prepare(self, *, write: bool) -> bool:
+        """Make ready to read or to write; False when there is nothing to read yet. CacheError: not a cache of ours."""
+        if write and not self._has_journal:
+            self._set_journal()
+            self._has_journal = True
+        if not self._has_schema:
+            self._has_schema = self._check_schema()
+            if write and not self._has_schema:
+                self._create_schema()
+                self._has_schema = True
+        return self._has_schema
+
+    def _number(self, pragma: str) -> int:
+        return int(self.connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+    def _check_schema(self) -> bool:
+        application, version = self._number("application_id"), self._number("user_version")
+        if (application, version) == (APPLICATION, FORMAT):
+            return True
+        if (application, version) == (0, 0) and not self.connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return False
+        raise CacheError(
+            f"caches.sqlite: {self._path} must be an amorsize cache of format {FORMAT} "
+            f"(application {APPLICATION}), got format {version} (application {application})"
+        )
+
+    def _create_schema(self) -> None:
+        with self.connection:
+            self.connection.execute("BEGIN IMMEDIATE")
+            if not self._check_schema():
+                for statement in _SCHEMA:
+                    self.connection.execute(statement)
+
+    def _set_journal(self) -> None:
+        """Choose a write-ahead log where SQLite keeps one safely, else a rollback journal, which is always safe."""
+        import sqlite3  # noqa: PLC0415  as above
+
+        wanted = "WAL" if has_wal_reset_fix(sqlite3.sqlite_version_info) else "TRUNCATE"
+        self._check_schema()  # nothing is changed in a file that is not ours
+        mode = self.connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
+        if mode == "wal" and wanted != "WAL":
+            raise CacheError(
+                f"caches.sqlite: {self._path} must not be in write-ahead mode for SQLite {sqlite3.sqlite_version}, "
+                "got that mode held open by a newer one"
+            )
+        self.connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
+
+
+def has_wal_reset_fix(version: tuple[int, ...]) -> bool:
+    """Tell whether this SQLite cannot damage a write-ahead log that two connections reset at once.
+
+    The fault is described at https://www.sqlite.org/wal.html#walresetbug; it was mended in 3.51.3 and, for older
+    branches, in 3.50.7 and 3.44.6.
+    """
+    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+
+
+def _close(connection: sqlite3.Connection, pid: int) -> None:
+    if pid == os.getpid():
+        connection.close()
+
+
+def _decoded(body: bytes) -> str:
+    return body.decode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""System inspectors that come with amorsize."""

@@ -1,0 +1,65 @@
+"""An inspector of a machine that the config states: for reproducible advice, other machines and simulation."""
+
+from __future__ import annotations
+
+import attrs
+
+from amorsize.adapters.inspectors.interpreter import python_facts
+from amorsize.domain.values import Machine, flag, number, text, whole
+
+_GIBIBYTE = 2**30
+_MOST_CPUS = 65536
+_MOST_BYTES = 2**63
+
+
+@attrs.frozen
+class FixedOptions:
+    """The machine: cores, CPUs that may be used (fractional under a quota), memory in bytes, and names.
+
+    What is left None follows from the rest: as many logical cores as physical ones, every logical core usable, all
+    memory available. The Python is always the running one, as its measurements are, but its interpreter lock can be
+    stated too.
+    """
+
+    physical_cores: int = attrs.field(default=4, validator=whole(1, _MOST_CPUS))
+    logical_cores: int | None = attrs.field(default=None, validator=whole(1, _MOST_CPUS, optional=True))
+    usable_cpus: float | None = attrs.field(default=None, validator=number(0.01, _MOST_CPUS, optional=True))
+    total_memory_bytes: int = attrs.field(default=8 * _GIBIBYTE, validator=whole(0, _MOST_BYTES))
+    available_memory_bytes: int | None = attrs.field(default=None, validator=whole(0, _MOST_BYTES, optional=True))
+    cpu_model: str = attrs.field(default="fixed", validator=text(120))
+    architecture: str = attrs.field(default="fixed", validator=text(40))
+    blas_threads: str = attrs.field(default="", validator=text(200))
+    gil_enabled: bool | None = attrs.field(default=None, validator=attrs.validators.optional(flag))
+
+
+class FixedInspector:
+    """States the machine of its options.
+
+    Args:
+        options: the machine.
+    """
+
+    def __init__(self, options: FixedOptions) -> None:
+        self._options = options
+
+    def inspect(self, start_method: str) -> Machine:
+        """Return the stated facts with the start method that is asked about; see the port."""
+        stated = self._options
+        tag, version, gil_enabled = python_facts()
+        logical = stated.physical_cores if stated.logical_cores is None else stated.logical_cores
+        return Machine(
+            physical_cores=stated.physical_cores,
+            logical_cores=logical,
+            usable_cpus=float(logical if stated.usable_cpus is None else stated.usable_cpus),
+            available_memory_bytes=(
+                stated.total_memory_bytes if stated.available_memory_bytes is None else stated.available_memory_bytes
+            ),
+            total_memory_bytes=stated.total_memory_bytes,
+            start_method=start_method,
+            python_tag=tag,
+            python_version=version,
+            gil_enabled=gil_enabled if stated.gil_enabled is None else stated.gil_enabled,
+            cpu_model=stated.cpu_model,
+            architecture=stated.architecture,
+            blas_threads=stated.blas_threads,
+        )

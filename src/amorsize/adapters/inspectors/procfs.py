@@ -1,0 +1,100 @@
+"""What Linux says of cores, CPU model and memory in /proc and /sys, read in microseconds."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+_CHUNK: Final = 65536
+_MOST_READ: Final = 2**20
+_CPUINFO_START: Final = 2048
+_KIBIBYTE: Final = 1024
+_MOST_CPUS: Final = 65536
+_MODEL_KEYS: Final = ("model name", "cpu model", "cpu", "Processor")
+
+
+def read(path: str, limit: int = _MOST_READ) -> bytes | None:
+    """Return a file's text up to about limit bytes, None when it cannot be read."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    text = b""
+    try:
+        # The kernel may hand out a page at a time.
+        while len(text) < limit and (part := os.read(file, min(limit, _CHUNK))):
+            text += part
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+    return text
+
+
+def memory(root: str) -> tuple[int, int] | None:
+    """Return the available and the total bytes that /proc/meminfo tells of, None when it does not."""
+    found = {}
+    for line in (read(f"{root}/proc/meminfo") or b"").splitlines():
+        name, _, value = line.partition(b":")
+        if name in (b"MemAvailable", b"MemTotal"):
+            found[name] = _whole(value.removesuffix(b"kB").strip())
+            if len(found) == 2:  # noqa: PLR2004  both stand near the top
+                break
+    available, total = found.get(b"MemAvailable"), found.get(b"MemTotal")
+    if available is None or total is None:
+        return None
+    return available * _KIBIBYTE, total * _KIBIBYTE
+
+
+def cpu_model(root: str) -> str:
+    """Return the first CPU's model, on ARM its implementer and part, and "" when there is none to read.
+
+    Only the file's beginning is read, as the kernel asks every CPU it writes about.
+    """
+    facts: dict[str, str] = {}
+    for line in (read(f"{root}/proc/cpuinfo", _CPUINFO_START) or b"").decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip(), value.strip())
+    for name in _MODEL_KEYS:
+        if facts.get(name):
+            return facts[name]
+    if "CPU implementer" in facts:
+        return f"implementer {facts['CPU implementer']} part {facts.get('CPU part', 'unknown')}"
+    return ""
+
+
+def physical_cores(root: str) -> int | None:
+    """Return the number of cores behind the CPUs that are online, None when the system does not say."""
+    folder = f"{root}/sys/devices/system/cpu"
+    online = _cpus(read(f"{folder}/online"))
+    if not online:
+        return None
+    if (read(f"{folder}/smt/active") or b"").strip() == b"0":
+        return len(online)
+    cores = 0
+    counted: set[int] = set()
+    for cpu in sorted(online):
+        if cpu not in counted:
+            siblings = _cpus(read(f"{folder}/cpu{cpu}/topology/thread_siblings_list"))
+            if cpu not in siblings:
+                return None
+            counted |= siblings
+            cores += 1
+    return cores
+
+
+def _cpus(text: bytes | None) -> set[int]:
+    """Return the CPUs of a list such as ``0-3,8``; empty when it is malformed."""
+    cpus: set[int] = set()
+    for part in (text or b"").strip().split(b","):
+        first, dash, last = part.partition(b"-")
+        low = _whole(first)
+        high = _whole(last) if dash else low
+        if low is None or high is None or not low <= high < _MOST_CPUS:
+            return set()
+        cpus.update(range(low, high + 1))
+    return cpus
+
+
+def _whole(text: bytes) -> int | None:
+    return int(text) if text.isdigit() and len(text) < 20 else None  # noqa: PLR2004  2**64 has 20 digits

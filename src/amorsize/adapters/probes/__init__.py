@@ -1,0 +1,1 @@
+"""Measurement probes that come with amorsize."""

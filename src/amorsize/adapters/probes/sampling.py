@@ -1,0 +1,314 @@
+"""Runs a function on a few items in the caller's own process and says what that showed."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import threading
+from math import ceil
+from time import perf_counter, process_time, thread_time
+from typing import TYPE_CHECKING, Any, Final
+
+from amorsize.domain.sampling import Budget, mean_and_spread
+from amorsize.domain.values import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amorsize.domain.source import Source
+
+_BLOCK_BELOW_SECONDS: Final = 50e-6
+_BLOCK_SECONDS: Final = 200e-6
+_MOST_IN_BLOCK: Final = 4096
+_ENOUGH_FOR_SMALL: Final = 3
+_DEAR_SHARE: Final = 0.05
+_CHEAP_SHARE: Final = 0.25
+_KEPT: Final = 8
+_PLACES: Final = 16
+_OBSTACLE_LENGTH: Final = 200
+_LOCK_TEST_SECONDS: Final = 1e-3
+_LOCK_TEST_SHARE: Final = 0.02
+_COMPUTES: Final = 0.3
+_COARSE_CLOCK_SECONDS: Final = 0.05
+_SHORT_SECONDS: Final = 2e-4
+_PICKLED_ITEMS: Final = 32
+_MOST_REPEATS_SECONDS: Final = 1e-4
+
+
+class Sampling:
+    """One sampling: runs items until the budget says that enough is known.
+
+    Every item runs at most once, at the positions the source gives. What the function raises comes out as it is, with a
+    note that names the item.
+    """
+
+    def __init__(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> None:
+        self.func = func
+        self.source = source
+        self.budget = budget
+        self.total = source.total or source.hint or budget.assumed_items
+        self.places: list[int] = []
+        self.items: list[Any] = []
+        self.results: list[Any] = []
+        self.count = 0
+        self._positions = source.positions()
+
+    def run(self) -> Sample:
+        """Sample and return what it showed; ValueError when there is no item."""
+        peak_before = peak_memory_bytes()
+        first = self._block(1)
+        if first is None:
+            raise ValueError("sample: source must have an item, got none")
+        cpu_before, wall_before = cpu_seconds(), perf_counter()
+        seconds, counts, pickling = self._steady(first)
+        cpu, wall = cpu_seconds() - cpu_before - pickling, perf_counter() - wall_before - pickling
+        if not seconds:  # one item only: the first call is all there is to know
+            seconds, counts, cpu, wall = [first], [1], self._first_cpu, first
+        mean, spread = mean_and_spread(seconds, counts)
+        share = cpu_share(cpu, wall)
+        costs, obstacle = self._pickles()
+        held = self._lock_share(mean, share)
+        return Sample(
+            count=self.count,
+            seconds_per_item=mean,
+            spread_seconds=spread,
+            first_call_seconds=first,
+            cpu_fraction=share,
+            gil_fraction=held,
+            peak_bytes=max(0.0, peak_memory_bytes() - peak_before),
+            obstacle=obstacle,
+            positions=tuple(self.places[:_PLACES]),
+            **costs,
+        )
+
+    def _steady(self, first: float) -> tuple[list[float], list[int], float]:
+        """Run further items until the decision is clear; return block seconds, block counts and time not to count."""
+        seconds: list[float] = []
+        counts: list[int] = []
+        spent, mean, other = 0.0, first, 0.0
+        while not self._is_enough(spent, mean, len(seconds)):
+            size = 1 if mean >= _BLOCK_BELOW_SECONDS else min(_MOST_IN_BLOCK, max(2 * sum(counts), 1))
+            if mean * size > _BLOCK_SECONDS:
+                size = max(1, int(_BLOCK_SECONDS / mean))
+            before = self.count
+            began = perf_counter()
+            block = self._block(size)
+            if block is None:
+                break
+            other += perf_counter() - began - block
+            spent += block
+            seconds.append(block)
+            counts.append(self.count - before)
+            mean = sum(seconds) / sum(counts)
+            if mean < _BLOCK_BELOW_SECONDS and len(seconds) == _ENOUGH_FOR_SMALL:
+                began = perf_counter()
+                costs, _ = self._pickles()
+                other += perf_counter() - began
+                if costs["pickle_item_seconds"] + costs["unpickle_result_seconds"] >= _CHEAP_SHARE * mean:
+                    break  # moving items costs as much as running them: more samples would change nothing
+        return seconds, counts, other
+
+    def _is_enough(self, spent: float, mean: float, blocks: int) -> bool:
+        budget = self.budget
+        if budget.most_items is not None and self.count >= budget.most_items:
+            return True
+        serial = self.total * mean
+        if blocks >= _ENOUGH_FOR_SMALL - 1 and budget.is_too_small(self.total, 2 * mean):
+            return True
+        if blocks < _ENOUGH_FOR_SMALL - 1:
+            return blocks > 0 and (spent + mean) > _DEAR_SHARE * serial and spent >= budget.min_seconds
+        return spent >= budget.seconds(serial)
+
+    def _block(self, size: int) -> float | None:
+        """Run the next size items and return their seconds; None when there is none left."""
+        places: list[int] = []
+        items: list[Any] = []
+        for position in self._positions:
+            places.append(position)
+            items.append(self.source.at(position))
+            if len(items) == size:
+                break
+        if not items:
+            return None
+        func = self.func
+        results: list[Any] = []
+        keep = results.append
+        cpu = cpu_seconds() if not self.count else 0.0
+        began = perf_counter()
+        try:
+            for item in items:
+                keep(func(item))
+        except BaseException as error:
+            note(error, places[len(results)], items[len(results)])
+            raise
+        seconds = perf_counter() - began
+        if not self.count:
+            self._first_cpu = cpu_seconds() - cpu
+        self.count += len(items)
+        _keep(self.places, places, _PLACES)
+        _keep(self.items, items, _PICKLED_ITEMS)
+        _keep(self.results, results, _KEPT)
+        return seconds
+
+    def _pickles(self) -> tuple[dict[str, float], str | None]:
+        """Return what pickling an item and a result costs, and what cannot be pickled."""
+        obstacle = None
+        try:
+            pickle.dumps(self.func, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
+            obstacle = f"the function {name_of(self.func)} cannot be pickled ({reason_of(error)})"
+        costs: dict[str, float] = {}
+        for word, objects in (("item", self.items), ("result", self.results)):
+            put, get, size, fault = pickle_costs(objects)
+            costs |= {f"pickle_{word}_seconds": put, f"unpickle_{word}_seconds": get, f"{word}_bytes": size}
+            if fault and obstacle is None:
+                obstacle = f"{'an item' if word == 'item' else 'a result'} cannot be pickled ({fault})"
+        return costs, obstacle[:_OBSTACLE_LENGTH] if obstacle else None
+
+    def _lock_share(self, mean: float, share: float) -> float | None:
+        """Return the share of wall time the interpreter lock is held, from two threads side by side.
+
+        Two threads that each burn c CPU seconds end after c when nothing holds them up and after 2c when only one runs
+        at a time. None when that is not worth its price or cannot be told.
+        """
+        each = max(1, ceil(_LOCK_TEST_SECONDS / mean)) if mean else 0
+        worth = self.total * mean > 10 * self.budget.worker_start_seconds
+        cheap = 2 * each <= _LOCK_TEST_SHARE * self.total
+        if not (_COMPUTES <= share <= 1.0 + _COMPUTES and worth and cheap) or self.budget.most_items is not None:
+            return None
+        if mean < _BLOCK_BELOW_SECONDS:
+            return None
+        return lock_share(self, each, share)
+
+
+def _keep(kept: list[Any], new: list[Any], most: int) -> None:
+    kept.extend(new[: max(0, most - len(kept))])
+
+
+def lock_share(sampling: Sampling, each: int, share: float) -> float | None:
+    """Run each items in each of two threads at once and return the share of time the interpreter lock was held."""
+    cpu: list[float] = []
+    errors: list[BaseException] = []
+    blocks = [_take(sampling, each), _take(sampling, each)]
+    if not all(blocks):
+        return None
+    ready = threading.Barrier(3)
+
+    def run(block: list[tuple[int, Any]]) -> None:
+        ready.wait()
+        began = thread_time()
+        for position, item in block:
+            try:
+                sampling.func(item)
+            except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
+                note(error, position, item)
+                errors.append(error)
+                return
+        cpu.append(thread_time() - began)
+
+    threads = [threading.Thread(target=run, args=(block,), daemon=True) for block in blocks]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    began = perf_counter()
+    for thread in threads:
+        thread.join()
+    wall = perf_counter() - began
+    if errors:
+        raise errors[0]
+    sampling.count += 2 * each
+    low, high = sorted(cpu)
+    if low <= 0:
+        return None
+    return min(1.0, max(0.0, (wall * share - high) / low)) * min(1.0, share)
+
+
+def _take(sampling: Sampling, count: int) -> list[tuple[int, Any]]:
+    block = []
+    for position in sampling.source.positions():
+        block.append((position, sampling.source.at(position)))
+        if len(block) == count:
+            break
+    return block
+
+
+def pickle_costs(objects: list[Any]) -> tuple[float, float, float, str | None]:
+    """Return seconds to pickle and to unpickle and bytes, each per object, and why one cannot be pickled."""
+    try:
+        put, text = _timed(lambda: pickle.dumps(objects, pickle.HIGHEST_PROTOCOL))
+        get, _ = _timed(lambda: pickle.loads(text))  # noqa: S301  what was dumped a line above
+    except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
+        return 0.0, 0.0, 0.0, reason_of(error)
+    count = len(objects)
+    return put / count, get / count, len(text) / count, None
+
+
+def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the seconds of an action, the least of three when it is short, and what it returned."""
+    seconds = []
+    for _ in range(3):
+        began = perf_counter()
+        value = action()
+        seconds.append(perf_counter() - began)
+        if seconds[0] > _MOST_REPEATS_SECONDS:
+            break
+    return min(seconds), value
+
+
+def cpu_share(cpu: float, wall: float) -> float:
+    """Return CPU seconds per wall second; 1.0 for what is too short for the CPU clock (Windows ticks 16 ms)."""
+    if wall < (_COARSE_CLOCK_SECONDS if sys.platform == "win32" else _SHORT_SECONDS):
+        return 1.0
+    return min(65536.0, max(0.0, cpu / wall))
+
+
+if sys.platform == "win32":
+
+    def cpu_seconds() -> float:
+        """Return the CPU seconds of this process."""
+        return process_time()
+
+    def peak_memory_bytes() -> float:
+        """Return the most memory this process has had, in bytes."""
+        import psutil  # noqa: PLC0415  only a miss needs it
+
+        return float(psutil.Process().memory_info().peak_wset)
+
+else:
+    import resource
+
+    _KIB = 1 if sys.platform == "darwin" else 1024
+
+    def cpu_seconds() -> float:
+        """Return the CPU seconds of this process and of its children that have ended."""
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return process_time() + children.ru_utime + children.ru_stime
+
+    def peak_memory_bytes() -> float:
+        """Return the most memory this process has had, in bytes."""
+        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB)
+
+
+def note(error: BaseException, position: int, item: object) -> None:
+    """Add to an exception which item amorsize was running."""
+    from reprlib import repr as short  # noqa: PLC0415  only a failure needs it
+
+    try:
+        words = short(item)
+    except Exception:  # noqa: BLE001  a hostile __repr__ must not hide the error
+        words = f"<{type(item).__name__}>"
+    error.add_note(f"amorsize was sampling the item at position {position}: {words}")
+
+
+def name_of(func: object) -> str:
+    """Return what to call a function in a message."""
+    name = getattr(func, "__qualname__", None)
+    return name if isinstance(name, str) else type(func).__name__
+
+
+def reason_of(error: Exception) -> str:
+    """Return an exception in a few words."""
+    try:
+        return f"{type(error).__name__}: {error}"[:120]
+    except Exception:  # noqa: BLE001  a hostile __str__ must not hide the error
+        return type(error).__name__

@@ -1,0 +1,125 @@
+"""What the probes of all start methods share: sampling here, and measuring overheads in a clean interpreter."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from amorsize.adapters.probes import place
+from amorsize.domain.values import Overheads, number
+from amorsize.errors import MeasurementError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amorsize.domain.sampling import Budget
+    from amorsize.domain.source import Source
+    from amorsize.domain.values import Sample
+
+_LEAST_START_SECONDS: Final = {"fork": 0.004, "forkserver": 0.02, "spawn": 0.04}
+"""What starting a pool costs at the very least, until this machine's own figure is known."""
+
+_OBSTACLE_LENGTH: Final = 200
+
+_WORKER: Final = str(Path(__file__).with_name("worker.py"))
+
+
+@attrs.frozen
+class ProbeOptions:
+    """Options of every probe: ``timeout_seconds`` ends a measurement of overheads that hangs."""
+
+    timeout_seconds: float = attrs.field(default=20.0, validator=number(0.1, 3600))
+
+
+class StartMethodProbe:
+    """Samples in the caller's own process and measures overheads in a child that knows nothing of the caller's code.
+
+    Args:
+        options: how long a measurement may take.
+        start_method: ``fork``, ``spawn`` or ``forkserver``.
+    """
+
+    def __init__(self, options: ProbeOptions, start_method: str) -> None:
+        self._options = options
+        self._start_method = start_method
+        self._import_seconds: dict[tuple[str, ...], float] = {}
+
+    @property
+    def start_method(self) -> str:
+        """The start method measured."""
+        return self._start_method
+
+    def sample(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
+        """Run func on a few items of source; see the port."""
+        from amorsize.adapters.probes.sampling import Sampling  # noqa: PLC0415  a hit does not sample
+
+        least = _LEAST_START_SECONDS[self._start_method]
+        if budget.worker_start_seconds < least:
+            budget = attrs.evolve(budget, worker_start_seconds=least)
+        sampling = Sampling(func, source, budget)
+        sample = sampling.run()
+        serial = sampling.total * sample.seconds_per_item
+        if self._start_method == "fork" or budget.most_items is not None or serial <= budget.worker_start_seconds:
+            return sample
+        if self.obstacle(func) or sample.obstacle:
+            return sample
+        return attrs.evolve(sample, worker_import_seconds=self._imports(func))
+
+    def overheads(self) -> Overheads:
+        """Measure what pools cost here; see the port."""
+        answer = self._ask(["overheads", self._start_method], "")
+        try:
+            return Overheads(**answer)
+        except (TypeError, ValueError) as error:
+            raise MeasurementError(f"the measuring child must answer with overheads, got {error}") from error
+
+    def obstacle(self, func: Callable[[Any], Any]) -> str | None:
+        """Say why no process worker can be started from here; see the port."""
+        said = place.obstacle(func, self._start_method)
+        return None if said is None else said[:_OBSTACLE_LENGTH]
+
+    def _imports(self, func: Callable[[Any], Any]) -> float:
+        """Return seconds a fresh worker spends importing, 0.0 when that cannot be measured; once for each set."""
+        modules = tuple(place.modules_to_import(func))
+        if modules not in self._import_seconds:
+            import json  # noqa: PLC0415  only spawn and forkserver ask
+
+            asked = json.dumps({"path": [part for part in sys.path if isinstance(part, str)], "modules": modules})
+            try:
+                seconds = float(self._ask(["imports"], asked)["seconds"])
+            except (MeasurementError, KeyError, TypeError, ValueError):
+                seconds = 0.0
+            self._import_seconds[modules] = seconds
+        return self._import_seconds[modules]
+
+    def _ask(self, arguments: list[str], text: str) -> dict[str, Any]:
+        """Run the worker program and return its answer; MeasurementError in bounded time when there is none."""
+        import json  # noqa: PLC0415  only a measurement needs these two
+        import subprocess  # noqa: PLC0415
+
+        python = sys.executable
+        name = Path(python or "").name.lower()
+        if getattr(sys, "frozen", False) or not name.startswith(("python", "pypy")):
+            raise MeasurementError(f"a Python interpreter must be there to run, got {python!r}")
+        flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+        try:
+            done = subprocess.run(  # noqa: S603  this very interpreter, this very package
+                [python, "-I", _WORKER, *arguments],
+                input=text,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                encoding="utf-8",
+                timeout=self._options.timeout_seconds,
+                check=True,
+                creationflags=flags,
+            )
+            answer = json.loads(done.stdout)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise MeasurementError(f"the measuring child failed ({type(error).__name__}: {error})") from error
+        if type(answer) is not dict:
+            raise MeasurementError(f"the measuring child must answer with an object, got {type(answer).__name__}")
+        return answer

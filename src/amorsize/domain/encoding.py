@@ -1,0 +1,233 @@
+"""A type-tagged, length-prefixed encoding of plain values and bytecode that is the same in every process."""
+
+from __future__ import annotations
+
+import opcode
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import CodeType
+
+_DOUBLE: Final = Struct("<d").pack
+_MOST_ELEMENTS: Final = 64
+_MOST_LENGTH: Final = 1 << 16
+_DEEPEST: Final = 3
+
+_OPTIMIZED: Final = 0x1
+_VARARGS: Final = 0x4
+_VARKEYWORDS: Final = 0x8
+_HAS_DOCSTRING: Final = 0x4000000
+"""Set by Python 3.13 and later only."""
+_MEANT_FLAGS: Final = 0x3AF
+"""Kinds of function and of arguments; not whether it is nested or which future statements its file holds."""
+
+_SEES_LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec"})
+_INCIDENTAL: Final = frozenset({"__qualname__", "__firstlineno__", "__static_attributes__", "__doc__"})
+"""What the body of a class stores about its place and text."""
+
+_CONST_OPS: Final = frozenset(opcode.hasconst)
+_FIRST_CONST: Final = tuple(bytes((op, 0)) for op in opcode.hasconst if op < 256)  # noqa: PLR2004  a byte
+_IMPORT_NAME: Final = opcode.opmap["IMPORT_NAME"]
+_STORE_NAME: Final = opcode.opmap["STORE_NAME"]
+_STORE_GLOBAL: Final = opcode.opmap["STORE_GLOBAL"]
+_STORE_DEREF: Final = opcode.opmap["STORE_DEREF"]
+_EXTENDED_ARG: Final = opcode.opmap["EXTENDED_ARG"]
+_LOADS: Final = _CONST_OPS | {opcode.opmap.get("LOAD_SMALL_INT", opcode.opmap["LOAD_CONST"])}
+
+
+def text(value: str) -> bytes:
+    """Encode a str."""
+    data = value.encode("utf-8", "surrogatepass")
+    return b"s%d:%b" % (len(data), data)
+
+
+def texts(values: tuple[str, ...]) -> bytes:
+    """Encode any number of names; no name holds a NUL."""
+    data = "\x00".join(values).encode("utf-8", "surrogatepass")
+    return b"T%d,%d:%b" % (len(values), len(data), data)
+
+
+def _integer(value: int) -> bytes:
+    data = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+    return b"i%d:%b" % (len(data), data)
+
+
+def _complex(value: complex) -> bytes:
+    return b"c%b%b" % (_DOUBLE(value.real), _DOUBLE(value.imag))
+
+
+# Looked up by the identity of the type: hashing a type may run code of its metaclass.
+_ATOMS: Final[dict[int, Callable[[Any], bytes]]] = {
+    id(type(None)): lambda _: b"N",
+    id(type(...)): lambda _: b"E",
+    id(bool): lambda value: b"1" if value else b"0",
+    id(int): _integer,
+    id(float): lambda value: b"f" + _DOUBLE(value),
+    id(complex): _complex,
+    id(str): text,
+    id(bytes): lambda value: b"b%d:%b" % (len(value), value),
+    id(range): lambda value: b"r" + b"".join(map(_integer, (value.start, value.stop, value.step))),
+}
+
+
+def is_atom(value: object) -> bool:
+    """Tell whether a value is plain and contains no other."""
+    return id(type(value)) in _ATOMS
+
+
+def encode(value: object) -> bytes | None:
+    """Encode a small plain value; None for anything else.
+
+    Plain are None, Ellipsis, bool, int, float (by its bits), complex, str, bytes and range of exactly these types, and
+    tuples and frozensets of plain values. Small are up to 64 KiB of text, 64 elements and 3 levels.
+    """
+    return _encode(value, _DEEPEST)
+
+
+def _encode(value: Any, levels: int) -> bytes | None:
+    kind = type(value)
+    atom = _ATOMS.get(id(kind))
+    if atom is not None:
+        if (kind is str or kind is bytes) and len(value) > _MOST_LENGTH:
+            return None
+        return atom(value)
+    if not (kind is tuple or kind is frozenset) or not levels or len(value) > _MOST_ELEMENTS:
+        return None
+    parts = []
+    for one in value:
+        part = _encode(one, levels - 1)
+        if part is None:
+            return None
+        parts.append(part)
+    return _collection(kind is tuple, parts)
+
+
+def _collection(ordered: bool, parts: list[bytes]) -> bytes:
+    if not ordered:
+        parts.sort()
+    return b"%b%d:%b" % (b"t" if ordered else b"z", len(parts), b"".join(parts))
+
+
+def constant(value: Any) -> bytes | None:
+    """Encode a constant that the compiler made, whatever its size; None for code and for what no compiler makes."""
+    kind = type(value)
+    atom = _ATOMS.get(id(kind))
+    if atom is not None:
+        return atom(value)
+    if kind is slice:
+        value = (value.start, value.stop, value.step)
+    elif kind is not tuple and kind is not frozenset:
+        return None
+    parts = [constant(one) for one in value]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return (b"S" if kind is slice else b"") + _collection(kind is not frozenset, known)
+
+
+def code_parts(code: CodeType) -> tuple[bytes, list[Any]]:
+    """Return the encoding of code without its constants, and the constants that matter.
+
+    Left out is what can differ while the function does the same: names of files and of the function, line numbers, the
+    names of local variables (unless the code can look at them) and what a docstring says (unless it is used). The names
+    of parameters stay: they are how a function can be called.
+    """
+    names = code.co_names
+    flags = code.co_flags
+    raw = code.co_code
+    constants = list(code.co_consts)
+    variables = code.co_varnames
+    if flags & _OPTIMIZED:
+        if _has_docstring(code) and not _first_constant_is_used(raw) and "__doc__" not in names:
+            constants[0] = None
+    else:
+        raw = _without_incidentals(raw, names, constants)
+    seen = variables + code.co_cellvars + code.co_freevars
+    if _SEES_LOCALS.isdisjoint(names):
+        arguments = code.co_argcount + code.co_kwonlyargcount
+        arguments += bool(flags & _VARARGS) + bool(flags & _VARKEYWORDS)
+        seen = variables[:arguments]
+    head = b"%d,%d,%d,%d,%d,%d,%d:" % (
+        code.co_argcount,
+        code.co_posonlyargcount,
+        code.co_kwonlyargcount,
+        len(variables),
+        len(code.co_cellvars),
+        len(code.co_freevars),
+        flags & _MEANT_FLAGS,
+    )
+    table = code.co_exceptiontable
+    return b"C%b%b%b%d:%b%d:%b" % (head, texts(seen), texts(names), len(raw), raw, len(table), table), constants
+
+
+def _has_docstring(code: CodeType) -> bool:
+    if code.co_flags & _HAS_DOCSTRING:
+        return True
+    constants = code.co_consts
+    return bool(constants) and type(constants[0]) is str and not code.co_name.startswith("<")
+
+
+def _first_constant_is_used(raw: bytes) -> bool:
+    """Tell whether an instruction may load constant 0; a long argument ending in 0 counts too, to be careful."""
+    for pair in _FIRST_CONST:
+        at = raw.find(pair)
+        while at >= 0:
+            if at % 2 == 0:
+                return True
+            at = raw.find(pair, at + 1)
+    return False
+
+
+def _without_incidentals(raw: bytes, names: tuple[str, ...], constants: list[Any]) -> bytes:
+    """Blank out what the body of a class says of its own lines, place and docstring."""
+    if _INCIDENTAL.isdisjoint(names):
+        return raw
+    used = [raw[at + 1] for at in range(0, len(raw), 2) if raw[at] in _CONST_OPS]
+    edited = bytearray(raw)
+    for at in range(2, len(raw), 2):
+        if raw[at] != _STORE_NAME or raw[at + 1] >= len(names) or names[raw[at + 1]] not in _INCIDENTAL:
+            continue
+        index = raw[at - 1]
+        extended = at > 2 and raw[at - 4] == _EXTENDED_ARG  # noqa: PLR2004  the width of an instruction
+        if raw[at - 2] not in _LOADS or extended:
+            continue
+        if raw[at - 2] in _CONST_OPS:
+            if used.count(index) > 1:
+                continue
+            constants[index] = None
+        edited[at - 2 : at] = b"\x00\x00"
+    return bytes(edited)
+
+
+def _arguments(code: CodeType, operation: int) -> Iterator[int]:
+    """Yield the argument of each instruction of one kind."""
+    raw = code.co_code
+    high = 0
+    for at in range(0, len(raw), 2):
+        argument = high | raw[at + 1]
+        high = argument << 8 if raw[at] == _EXTENDED_ARG else 0
+        if raw[at] == operation:
+            yield argument
+
+
+def rebound(code: CodeType) -> set[str]:
+    """Return the globals and the variables of enclosing functions that the code assigns to."""
+    operations = code.co_code[::2]
+    found: set[str] = set()
+    if _STORE_GLOBAL in operations:
+        found.update(code.co_names[argument] for argument in _arguments(code, _STORE_GLOBAL))
+    free = code.co_freevars
+    if free and _STORE_DEREF in operations:
+        arguments = code.co_varnames
+        first = len(arguments) + sum(name not in arguments for name in code.co_cellvars)
+        found.update(free[argument - first] for argument in _arguments(code, _STORE_DEREF) if argument >= first)
+    return found
+
+
+def imported(code: CodeType) -> list[str]:
+    """Return the modules that the code imports when it runs, as written there ('' for a bare ``from .``)."""
+    if _IMPORT_NAME not in code.co_code[::2]:
+        return []
+    return [code.co_names[argument] for argument in _arguments(code, _IMPORT_NAME)]

@@ -1,0 +1,196 @@
+"""The fingerprint of a function: 16 hex digits that change when what it does or costs can have changed."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from hashlib import sha256
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from amorsize.domain.encoding import text
+from amorsize.domain.objects import crop, digest, name_of
+from amorsize.domain.origins import Origins, own_package
+from amorsize.domain.reading import Reading
+from amorsize.domain.watching import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_DIGITS: Final = 16
+_MOST_NAME: Final = 120
+_MOST_LABEL: Final = 48
+_MOST_OUTLINE: Final = 900
+_MOST_REMEMBERED: Final = 4096
+_MOST_HELD: Final = 64
+_MOST_CHANGES: Final = 4
+_PYTHON: Final = sys.implementation.cache_tag or sys.implementation.name
+
+
+@attrs.frozen
+class Fingerprint:
+    """What identifies a function's behaviour.
+
+    ``hex`` is 16 digits, the same in every process and wherever the file lies; the name is no part of it. ``name`` is
+    ``module.qualname`` in at most 120 characters. ``shallow`` says what could not be looked into. ``outline`` holds the
+    parts of the function itself, label and text or digest (which begins with ``#``), about 1 KB at most.
+    """
+
+    hex: str
+    name: str
+    shallow: tuple[str, ...] = ()
+    outline: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return self.hex
+
+
+def unknown_version(_: str) -> str | None:
+    """Know no version of any distribution: packages that state none themselves are noted as shallow."""
+    return None
+
+
+def fingerprint(func: Callable[..., Any], version_of: Callable[[str], str | None] = unknown_version) -> Fingerprint:
+    """Return the fingerprint of any callable, read afresh.
+
+    Args:
+        func: the callable. None of its code runs, nor any code of what it refers to, but ``__amorsize_fingerprint__``.
+        version_of: gives the version of a top-level package that states none in ``__version__``; None: not known.
+
+    Raises:
+        TypeError: an ``__amorsize_fingerprint__()`` returned neither str nor bytes.
+    """
+    return _fingerprint(func, _read(func, version_of))
+
+
+def _read(func: Any, version_of: Callable[[str], str | None]) -> Reading:
+    reading = Reading(Origins(own_package(func), version_of))
+    reading.run(func)
+    return reading
+
+
+def _fingerprint(func: Any, reading: Reading) -> Fingerprint:
+    whole = sha256(text(_PYTHON))
+    whole.update(b"".join(reading.out))
+    return Fingerprint(
+        hex=whole.hexdigest()[:_DIGITS],
+        name=crop(name_of(func), _MOST_NAME),
+        shallow=tuple(reading.origins.notes),
+        outline=_bounded(reading.outline),
+    )
+
+
+def _bounded(parts: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Keep an outline to about 1 KB; what does not fit leaves one digest."""
+    kept = [("python", _PYTHON)]
+    room = _MOST_OUTLINE
+    for index, (label, words) in enumerate(parts):
+        short = crop(label, _MOST_LABEL)
+        room -= len(short) + len(words)
+        if room < 0:
+            rest = "\x00".join(f"{label}\x00{words}" for label, words in parts[index:])
+            kept.append(("more", digest(rest.encode("utf-8", "backslashreplace"))))
+            break
+        kept.append((short, words))
+    return tuple(kept)
+
+
+def changes(old: Iterable[Sequence[str]], new: Iterable[Sequence[str]]) -> str:
+    """Say in words how one outline differs from another: ``constant 3 → 4, code changed``."""
+    before, after = _numbered(old), _numbered(new)
+    said = _changed_constants(before, after)
+    for key in [*before, *(key for key in after if key not in before)]:
+        label = key[0]
+        if label.startswith("constant "):
+            continue
+        was, now = before.get(key), after.get(key)
+        if was == now:
+            continue
+        if was is None:
+            said.append(f"{label} is new")
+        elif now is None:
+            said.append(f"{label} is gone")
+        elif was.startswith("#") or now.startswith("#"):
+            said.append(f"{label} changed")
+        else:
+            said.append(f"{label} {was} → {now}")
+    if len(said) > _MOST_CHANGES:
+        said[_MOST_CHANGES:] = [f"and {len(said) - _MOST_CHANGES} more"]
+    return ", ".join(said) or "something that it calls changed"
+
+
+def _numbered(outline: Iterable[Sequence[str]]) -> dict[tuple[str, int], str]:
+    """Return parts by label and how often that label came before: a wrapper and what it wraps share labels."""
+    found: dict[tuple[str, int], str] = {}
+    for label, words in outline:
+        number = 0
+        while (label, number) in found:
+            number += 1
+        found[label, number] = words
+    return found
+
+
+def _changed_constants(before: dict[tuple[str, int], str], after: dict[tuple[str, int], str]) -> list[str]:
+    """Pair off the constants that went with those that came: positions shift when one is added."""
+    was = [words for (label, _), words in before.items() if label.startswith("constant ")]
+    now = [words for (label, _), words in after.items() if label.startswith("constant ")]
+    gone, come = list(was), []
+    for words in now:
+        if words in gone:
+            gone.remove(words)
+        else:
+            come.append(words)
+    said = [f"constant {old} → {new}" for old, new in zip(gone, come, strict=False)]
+    said += [f"constant {words} is gone" for words in gone[len(come) :]]
+    said += [f"constant {words} is new" for words in come[len(gone) :]]
+    return said
+
+
+class Fingerprints:
+    """Fingerprints that are remembered as long as their functions live and nothing they depend on is rebound.
+
+    Of what cannot be weakly referenced (numpy's ufuncs, say) the last 64 are held. What speaks for itself is read each
+    time. Threads may share one.
+    """
+
+    def __init__(self, version_of: Callable[[str], str | None] = unknown_version) -> None:
+        self._version_of = version_of
+        self._known: dict[object, tuple[Fingerprint, Watch]] = {}
+        self._held: deque[object] = deque()
+
+    def of(self, func: Callable[..., Any]) -> Fingerprint:
+        """Return the fingerprint of any callable; raises what ``fingerprint`` raises."""
+        owner: Any = func
+        key: object = id(func)
+        if type(func) is MethodType:  # a fresh object at each access
+            owner = func.__self__
+            key = (id(owner), id(func.__func__))
+        known = self._known.get(key)
+        if known is not None and known[1].holds(owner):
+            return known[0]
+        return self._read(func, owner, key)
+
+    def _read(self, func: Any, owner: Any, key: object) -> Fingerprint:
+        reading = _read(func, self._version_of)
+        found = _fingerprint(func, reading)
+        if reading.volatile:
+            return found
+        known = self._known
+        mark = object()
+
+        def forget(_: object) -> None:
+            now = known.get(key)
+            if now is not None and now[1].mark is mark:
+                known.pop(key, None)
+
+        watch = Watch(reading, owner, mark, forget)
+        if len(known) >= _MOST_REMEMBERED:
+            known.clear()
+        if watch.holds_owner:
+            self._held.append(key)
+            if len(self._held) > _MOST_HELD:
+                known.pop(self._held.popleft(), None)
+        known[key] = (found, watch)
+        return found

@@ -1,0 +1,303 @@
+"""The planner: searches workers and chunk size together and says why the best plan is best."""
+
+from __future__ import annotations
+
+from math import ceil, sqrt
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from amorsize.domain.cost import CostModel
+from amorsize.domain.values import Plan
+from amorsize.domain.wording import seconds as in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from amorsize.domain.cost import Parts
+    from amorsize.domain.sampling import Budget
+    from amorsize.domain.values import Constraints, Machine, Overheads, Sample
+
+_Z90: Final = 1.645
+_MODEL_ERROR: Final = 0.1
+_LONE_ERROR: Final = 0.5
+_CLOSE: Final = 1.03
+_WAITING_WORKERS: Final = 64
+_MEMORY_SHARE: Final = 0.9
+_ALL_COUNTS: Final = 8
+_PICKLE_TWICE: Final = 2
+_BUSY: Final = 0.9
+_MOSTLY_WAITING: Final = 0.5
+_SMALL_QUOTA: Final = 0.25
+_REASON_LENGTH: Final = 300
+
+
+@attrs.frozen
+class Candidate:
+    """One way of running that was weighed."""
+
+    executor: str
+    n_jobs: int
+    chunksize: int
+    parts: Parts
+
+    @property
+    def seconds(self) -> float:
+        """Predicted wall seconds."""
+        return self.parts.seconds
+
+
+@attrs.frozen
+class Decision:
+    """A plan with every candidate that was weighed for it, best first."""
+
+    plan: Plan
+    candidates: tuple[Candidate, ...]
+
+
+@attrs.frozen
+class Situation:
+    """All that a decision rests on but the overheads.
+
+    ``items`` is 1 or more; ``obstacle`` says why no process can be used from where the caller is, None when one can.
+    """
+
+    items: int
+    sample: Sample
+    machine: Machine
+    constraints: Constraints
+    obstacle: str | None = None
+
+    @property
+    def serial_seconds(self) -> float:
+        """Predicted seconds of running everything here, one item after another."""
+        return self.items * self.sample.seconds_per_item
+
+    @property
+    def lock_share(self) -> float:
+        """Share of the time in which only one thread can run."""
+        if not self.machine.gil_enabled:
+            return 0.0
+        sample = self.sample
+        return min(1.0, sample.cpu_fraction) if sample.gil_fraction is None else sample.gil_fraction
+
+    @property
+    def blocked(self) -> str | None:
+        """Why no process can be used, from the place or from what was measured."""
+        return self.obstacle or self.sample.obstacle
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that all workers together may take."""
+        return self.constraints.memory_limit or int(self.machine.available_memory_bytes * _MEMORY_SHARE)
+
+
+def relative_error(sample: Sample, items: int) -> float:
+    """Return the 90 % error of the mean seconds per item, as a share of it.
+
+    The standard error of a mean without replacement, joined with the model's own error.
+    """
+    if sample.count >= items:
+        return _MODEL_ERROR
+    if sample.count == 1 or not sample.seconds_per_item:
+        return _LONE_ERROR
+    unseen = 1.0 - sample.count / items
+    standard = sample.spread_seconds / sample.seconds_per_item * sqrt(unseen / sample.count)
+    small_sample = 1.0 + 2.0 / sample.count
+    return min(0.95, sqrt((_Z90 * small_sample * standard) ** 2 + _MODEL_ERROR**2))
+
+
+def serial_plan(situation: Situation, reason: str) -> Plan:
+    """Return the plan that runs everything in the caller's own thread."""
+    seconds = situation.serial_seconds
+    error = relative_error(situation.sample, situation.items)
+    return Plan(
+        executor="serial",
+        n_jobs=1,
+        chunksize=situation.items,
+        predicted_seconds=seconds,
+        seconds_low=seconds * (1 - error),
+        seconds_high=seconds * (1 + error),
+        serial_seconds=seconds,
+        speedup_low=1.0,
+        speedup_high=1.0,
+        reason=reason[:_REASON_LENGTH],
+    )
+
+
+def worker_counts(cap: int) -> list[int]:
+    """Return the numbers of workers to weigh up to cap: each small one, then steps of about a quarter."""
+    counts = list(range(1, min(cap, _ALL_COUNTS) + 1))
+    while counts and counts[-1] < cap:
+        counts.append(min(cap, ceil(counts[-1] * 1.25)))
+    return counts
+
+
+def worker_cap(executor: str, situation: Situation, overheads: Overheads | None = None) -> int:
+    """Return the most workers of a kind worth weighing: by CPUs (more for waiting), memory, items and the limits."""
+    sample, constraints = situation.sample, situation.constraints
+    if executor == "serial":
+        return 1
+    by_cpu = _by_cpu(sample, situation.machine)
+    each = sample.peak_bytes
+    if executor == "process":
+        each += _PICKLE_TWICE * (sample.item_bytes + sample.result_bytes) + (overheads.worker_bytes if overheads else 0)
+    most = constraints.max_workers or by_cpu
+    if executor == "process":
+        most = min(most, by_cpu)
+    by_memory = int(situation.memory_bytes / max(1.0, each))
+    return max(1, min(situation.items, most, by_memory))
+
+
+def _by_cpu(sample: Sample, machine: Machine) -> int:
+    """Return usable CPUs over the share of time each worker computes, at least one a CPU, at most 64 beyond that."""
+    cpus = machine.usable_cpus
+    if sample.cpu_fraction > 1:
+        return max(1, round(cpus / sample.cpu_fraction))
+    whole = max(1, ceil(cpus - _SMALL_QUOTA))
+    return max(whole, min(_WAITING_WORKERS, ceil(cpus / max(sample.cpu_fraction, cpus / _WAITING_WORKERS))))
+
+
+def plainly_serial(situation: Situation, budget: Budget) -> str | None:
+    """Say why serial is best whatever this machine charges for workers, None when that is not plain yet."""
+    sample, machine, constraints = situation.sample, situation.machine, situation.constraints
+    if constraints.executor == "serial":
+        return "serial was asked for"
+    if situation.items == 1:
+        return "there is one item only"
+    if constraints.max_workers == 1:
+        return "one worker is all that the limits allow"
+    if budget.is_too_small(situation.items, sample.seconds_per_item):
+        return f"the whole job takes {in_words(situation.serial_seconds)}, less than starting one worker"
+    threads_help = situation.lock_share < _BUSY and (sample.cpu_fraction < _BUSY or machine.usable_cpus > 1)
+    if threads_help and constraints.executor != "process":
+        return None
+    return _no_process_pays(situation)
+
+
+def _no_process_pays(situation: Situation) -> str | None:
+    sample, machine = situation.sample, situation.machine
+    if situation.constraints.executor == "thread":
+        return "the function holds the interpreter lock, so threads cannot run it side by side"
+    if situation.blocked:
+        return f"processes are ruled out: {situation.blocked}"
+    if sample.pickle_item_seconds + sample.unpickle_result_seconds >= sample.seconds_per_item:
+        return "pickling an item and its result for another process takes as long as running it here"
+    if machine.usable_cpus <= 1 and sample.cpu_fraction > _BUSY:
+        return "the function computes all the time and there is one usable CPU"
+    return None
+
+
+def decide(situation: Situation, overheads: Overheads) -> Decision:
+    """Weigh serial, processes and threads and return the best plan within the constraints."""
+    sample, constraints = situation.sample, situation.constraints
+    model = CostModel(situation.items, sample, overheads, situation.machine)
+    candidates: list[Candidate] = []
+    if constraints.executor in {"auto", "process"} and not situation.blocked:
+        cap = worker_cap("process", situation, overheads)
+        per_chunk = overheads.chunk_parent_seconds + overheads.chunk_worker_seconds
+        candidates.extend(_search("process", model, model.process, cap, per_chunk))
+    if constraints.executor in {"auto", "thread"}:
+        cap = worker_cap("thread", situation)
+        candidates.extend(_search("thread", model, model.thread, cap, overheads.thread_chunk_seconds))
+    if not candidates:
+        return Decision(serial_plan(situation, _no_candidate(situation)), ())
+    candidates.sort(key=lambda one: one.seconds)
+    near = candidates[0].seconds * _CLOSE
+    best = min((one for one in candidates if one.seconds <= near), key=lambda one: (one.n_jobs, one.seconds))
+    plan = _plan(best, situation, overheads)
+    if plan.speedup_low < constraints.min_speedup or plan.predicted_seconds >= situation.serial_seconds:
+        plan = serial_plan(situation, _serial_reason(candidates[0], situation))
+    return Decision(plan, tuple(candidates))
+
+
+def _search(
+    executor: str, model: CostModel, predict: Callable[[int, int], Parts], cap: int, per_chunk: float
+) -> Iterator[Candidate]:
+    """Yield the best chunk size for each number of workers worth weighing, then for those beside the best."""
+    best: dict[int, Candidate] = {}
+
+    def weigh(p: int) -> Candidate:
+        if p not in best:
+            options = ((k, predict(p, k)) for k in model.chunksizes(p, per_chunk))
+            k, parts = min(options, key=lambda option: (option[1].seconds, -option[0]))
+            best[p] = Candidate(executor, p, k, parts)
+        return best[p]
+
+    for p in worker_counts(cap):
+        if p > 1:
+            weigh(p)
+    if best and cap > _ALL_COUNTS:
+        top = min(best.values(), key=lambda one: one.seconds).n_jobs
+        step = max(1, top // 16)
+        for p in range(max(2, top - 3 * step), min(cap, top + 3 * step) + 1, step):
+            weigh(p)
+    yield from best.values()
+
+
+def _plan(best: Candidate, situation: Situation, overheads: Overheads) -> Plan:
+    sample, serial = situation.sample, situation.serial_seconds
+    error = relative_error(sample, situation.items)
+    seconds = [best.seconds]
+    gains = [serial / best.seconds]
+    for mean in (sample.seconds_per_item * (1 - error), sample.seconds_per_item * (1 + error)):
+        model = CostModel(situation.items, sample, overheads, situation.machine, mean)
+        parts = (model.process if best.executor == "process" else model.thread)(best.n_jobs, best.chunksize)
+        seconds.append(parts.seconds)
+        gains.append(model.serial() / parts.seconds)
+    return Plan(
+        executor=best.executor,
+        n_jobs=best.n_jobs,
+        chunksize=best.chunksize,
+        predicted_seconds=best.seconds,
+        seconds_low=min(seconds) * (1 - _MODEL_ERROR),
+        seconds_high=max(seconds) * (1 + _MODEL_ERROR),
+        serial_seconds=serial,
+        speedup_low=min(gains) * (1 - _MODEL_ERROR),
+        speedup_high=max(gains) * (1 + _MODEL_ERROR),
+        reason=_parallel_reason(best, situation)[:_REASON_LENGTH],
+    )
+
+
+_BOUND_BY: Final = {
+    "workers": "the items themselves take the time",
+    "cores": "the usable CPUs are the limit",
+    "start": "starting and ending the workers is the largest cost",
+}
+
+
+def _limit(best: Candidate) -> str:
+    binding = best.parts.binding
+    if binding == "parent":
+        return (
+            "the interpreter lock is the limit" if best.executor == "thread" else "the parent's pickling is the limit"
+        )
+    return _BOUND_BY[binding]
+
+
+def _crew(best: Candidate) -> str:
+    return f"{best.n_jobs} {'processes' if best.executor == 'process' else 'threads'}"
+
+
+def _parallel_reason(best: Candidate, situation: Situation) -> str:
+    waiting = " that mostly waits" if situation.sample.cpu_fraction < _MOSTLY_WAITING else ""
+    return (
+        f"{_crew(best)} should take {in_words(best.seconds)} where one worker takes "
+        f"{in_words(situation.serial_seconds)} ({in_words(situation.sample.seconds_per_item)} an item{waiting}); "
+        f"{_limit(best)}"
+    )
+
+
+def _no_candidate(situation: Situation) -> str:
+    if situation.blocked and situation.constraints.executor != "thread":
+        return f"processes are ruled out: {situation.blocked}"
+    return "one worker is all that the limits, the memory or the items allow"
+
+
+def _serial_reason(best: Candidate, situation: Situation) -> str:
+    words = (
+        f"the best parallel plan ({_crew(best)}) should take {in_words(best.seconds)} against "
+        f"{in_words(situation.serial_seconds)} serially, not surely {situation.constraints.min_speedup:g} times "
+        f"faster; {_limit(best)}"
+    )
+    return f"{words}; processes are ruled out: {situation.blocked}" if situation.blocked else words

@@ -1,0 +1,249 @@
+"""The nouns of amorsize as frozen values that check themselves, wherever their numbers come from."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FORMAT: Final = 1
+"""Version of what is written to a cache; a change of meaning in any stored value raises it."""
+
+EXECUTORS: Final = ("serial", "thread", "process")
+"""The kinds of worker a plan can name."""
+
+_YEAR_SECONDS: Final = 366 * 86400.0
+_MAX_BYTES: Final = 2**63
+_MAX_COUNT: Final = 2**53
+_LARGEST: Final = 1.7976931348623157e308
+_MAX_PLACES: Final = 16
+
+
+def _fault(attribute: attrs.Attribute[Any], must: str, got: object) -> ValueError:
+    return ValueError(f"{attribute.name} must be {must}, got {got!r:.80}")
+
+
+def number(low: float, high: float = inf, *, optional: bool = False) -> Callable[..., None]:
+    """Return a validator for a real number in [low, high] that a float can hold; None passes when optional."""
+    most = min(high, _LARGEST)
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        kind = type(value)
+        if (kind is float or kind is int) and low <= value <= most:
+            return
+        if optional and value is None:
+            return
+        raise _fault(attribute, f"a number from {low:g} to {high:g}", value)
+
+    return check
+
+
+def whole(low: int, high: int = _MAX_COUNT, *, optional: bool = False) -> Callable[..., None]:
+    """Return a validator for an int (no bool) in [low, high]; None passes when optional."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if type(value) is int and low <= value <= high:
+            return
+        if optional and value is None:
+            return
+        raise _fault(attribute, f"a whole number from {low} to {high}", value)
+
+    return check
+
+
+def text(limit: int, *, optional: bool = False) -> Callable[..., None]:
+    """Return a validator for a str of at most limit characters; None passes when optional."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if type(value) is str and len(value) <= limit:
+            return
+        if optional and value is None:
+            return
+        raise _fault(attribute, f"text of at most {limit} characters", value)
+
+    return check
+
+
+def flag(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    """Validate a bool."""
+    if value is not True and value is not False:
+        raise _fault(attribute, "true or false", value)
+
+
+def one_of(*names: str) -> Callable[..., None]:
+    """Return a validator for one of the given names."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if type(value) is not str or value not in names:
+            raise _fault(attribute, "one of " + ", ".join(map(repr, names)), value)
+
+    return check
+
+
+def places(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    """Validate up to 16 positions, each an int from 0."""
+    if len(value) > _MAX_PLACES or not all(type(place) is int and 0 <= place <= _MAX_COUNT for place in value):
+        raise _fault(attribute, f"at most {_MAX_PLACES} whole numbers from 0", value)
+
+
+_seconds = number(0, _YEAR_SECONDS)
+_bytes = number(0, _MAX_BYTES)
+
+
+@attrs.frozen
+class Machine:
+    """Facts about this machine now, as far as a plan depends on them.
+
+    ``usable_cpus`` counts affinity and container quota and may be fractional; memory is in bytes and knows of the
+    container's limit; ``blas_threads`` holds the thread variables that are set, as ``NAME=value`` joined by spaces.
+    """
+
+    physical_cores: int = attrs.field(validator=whole(1, 65536))
+    logical_cores: int = attrs.field(validator=whole(1, 65536))
+    usable_cpus: float = attrs.field(validator=number(0.01, 65536))
+    available_memory_bytes: int = attrs.field(validator=whole(0, _MAX_BYTES))
+    total_memory_bytes: int = attrs.field(validator=whole(0, _MAX_BYTES))
+    start_method: str = attrs.field(validator=one_of("fork", "spawn", "forkserver"))
+    python_tag: str = attrs.field(validator=text(40))
+    python_version: str = attrs.field(validator=text(40))
+    gil_enabled: bool = attrs.field(validator=flag)
+    cpu_model: str = attrs.field(validator=text(120))
+    architecture: str = attrs.field(validator=text(40))
+    blas_threads: str = attrs.field(default="", validator=text(200))
+
+
+@attrs.frozen
+class Sample:
+    """What running a function on a few items showed.
+
+    Seconds are wall-clock seconds per item unless the name says otherwise. ``cpu_fraction`` is CPU seconds of the whole
+    process (its ended children too) per wall second, above 1 when the function runs threads of its own.
+    ``gil_fraction`` is the share of wall time during which the interpreter lock is held; None: not measured.
+    ``peak_bytes`` is what the process's memory grew by while the items ran. ``worker_import_seconds`` is what a fresh
+    (not forked) worker pays to import the function's surroundings. ``obstacle`` says why no other process can take the
+    function, its items or its results, None when one can.
+    """
+
+    count: int = attrs.field(validator=whole(1))
+    seconds_per_item: float = attrs.field(validator=_seconds)
+    spread_seconds: float = attrs.field(validator=_seconds)
+    first_call_seconds: float = attrs.field(validator=_seconds)
+    cpu_fraction: float = attrs.field(validator=number(0, 65536))
+    gil_fraction: float | None = attrs.field(default=None, validator=number(0, 1, optional=True))
+    pickle_item_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    unpickle_item_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    item_bytes: float = attrs.field(default=0.0, validator=_bytes)
+    pickle_result_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    unpickle_result_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    result_bytes: float = attrs.field(default=0.0, validator=_bytes)
+    peak_bytes: float = attrs.field(default=0.0, validator=_bytes)
+    worker_import_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    obstacle: str | None = attrs.field(default=None, validator=text(200, optional=True))
+    positions: tuple[int, ...] = attrs.field(default=(), converter=tuple, validator=places)
+
+
+@attrs.frozen
+class Overheads:
+    """What this machine charges for workers of one start method, in seconds (per worker, chunk, byte) and bytes.
+
+    Starting a pool of p processes takes ``start_seconds + p * start_worker_seconds``. ``slowdown`` is how much longer a
+    computation takes when every usable CPU is busy with one (1.0: no longer).
+    """
+
+    start_method: str = attrs.field(validator=one_of("fork", "spawn", "forkserver"))
+    start_seconds: float = attrs.field(validator=_seconds)
+    start_worker_seconds: float = attrs.field(validator=_seconds)
+    end_seconds: float = attrs.field(validator=_seconds)
+    chunk_parent_seconds: float = attrs.field(validator=_seconds)
+    chunk_worker_seconds: float = attrs.field(validator=_seconds)
+    item_seconds: float = attrs.field(validator=_seconds)
+    byte_seconds: float = attrs.field(validator=number(0, 1))
+    thread_start_seconds: float = attrs.field(validator=_seconds)
+    thread_chunk_seconds: float = attrs.field(validator=_seconds)
+    worker_bytes: float = attrs.field(validator=_bytes)
+    slowdown: float = attrs.field(default=1.0, validator=number(1, 1000))
+
+
+@attrs.frozen
+class Constraints:
+    """What the caller allows: the limits a plan is searched within.
+
+    ``executor`` is ``auto`` or the only kind of worker wanted besides serial; ``min_speedup`` is the least predicted
+    gain (lower end) worth leaving serial for; ``memory_limit`` bounds all workers together, in bytes.
+    """
+
+    max_workers: int | None = attrs.field(default=None, validator=whole(1, 65536, optional=True))
+    executor: str = attrs.field(default="auto", validator=one_of("auto", *EXECUTORS))
+    min_speedup: float = attrs.field(default=1.1, validator=number(1, 1000))
+    memory_limit: int | None = attrs.field(default=None, validator=whole(1, _MAX_BYTES, optional=True))
+
+
+@attrs.frozen
+class Plan:
+    """An answer: which workers, how many, in what chunks, and what that should take.
+
+    ``seconds_low`` and ``seconds_high`` bound a 90 % interval around ``predicted_seconds``; the speedup's bounds are
+    ``serial_seconds`` of the same draw over the plan's.
+    """
+
+    executor: str = attrs.field(validator=one_of(*EXECUTORS))
+    n_jobs: int = attrs.field(validator=whole(1, 65536))
+    chunksize: int = attrs.field(validator=whole(1))
+    predicted_seconds: float = attrs.field(validator=number(0))
+    seconds_low: float = attrs.field(validator=number(0))
+    seconds_high: float = attrs.field(validator=number(0))
+    serial_seconds: float = attrs.field(validator=number(0))
+    speedup_low: float = attrs.field(validator=number(0))
+    speedup_high: float = attrs.field(validator=number(0))
+    reason: str = attrs.field(default="", validator=text(300))
+
+    @property
+    def speedup(self) -> float:
+        """Predicted serial seconds over predicted seconds of this plan (1.0 when both are nil)."""
+        return self.serial_seconds / self.predicted_seconds if self.predicted_seconds else 1.0
+
+
+@attrs.frozen
+class Entry:
+    """What the cache keeps for one workload on one machine.
+
+    Times are Unix seconds. ``items``, ``constraints`` and ``obstacle`` (why no process could be started there) are
+    those the plan was solved for; anything else in the same bucket is solved again from the sample.
+    ``deciding_seconds`` is what the answer cost when it was measured; ``confirmed_at`` is when a look-up last found it
+    fresh, to the day.
+    """
+
+    locator: str = attrs.field(validator=text(80))
+    variant: str = attrs.field(validator=text(80))
+    function: str = attrs.field(validator=text(120))
+    measured_at: float = attrs.field(validator=number(0, 1e11))
+    confirmed_at: float = attrs.field(validator=number(0, 1e11))
+    confirmations: int = attrs.field(validator=whole(0))
+    items: int = attrs.field(validator=whole(0))
+    constraints: Constraints = attrs.field(validator=attrs.validators.instance_of(Constraints))
+    sample: Sample = attrs.field(validator=attrs.validators.instance_of(Sample))
+    plan: Plan = attrs.field(validator=attrs.validators.instance_of(Plan))
+    machine: Machine = attrs.field(validator=attrs.validators.instance_of(Machine))
+    obstacle: str | None = attrs.field(default=None, validator=text(200, optional=True))
+    deciding_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    format: int = attrs.field(default=FORMAT, validator=whole(0))
+
+
+@attrs.frozen
+class Limits:
+    """How long and under what changes an entry holds: seconds to live, and the share memory may move by."""
+
+    ttl_seconds: float = attrs.field(default=7 * 86400.0, validator=number(0, 100 * _YEAR_SECONDS))
+    memory_tolerance: float = attrs.field(default=0.2, validator=number(0, 1000))
+
+
+@attrs.frozen
+class Verdict:
+    """What the rules say of an entry now: ``fresh``, ``replan`` or ``stale``, with the reason in words."""
+
+    kind: str
+    reason: str = ""

@@ -1,0 +1,106 @@
+"""What optimize() gives back: the plan, the data to run it on, and every reason."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+import attrs
+
+from amorsize.domain import wording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from amorsize.domain.planner import Candidate
+    from amorsize.domain.values import Machine, Overheads, Plan, Sample
+
+
+@attrs.frozen
+class Profile:
+    """What a decision was made from: the sample, the machine, its overheads (None: not needed) and all candidates."""
+
+    sample: Sample | None
+    machine: Machine
+    overheads: Overheads | None
+    candidates: tuple[Candidate, ...]
+
+
+@attrs.frozen(repr=False, eq=False)
+class OptimizationResult:
+    """How to run a function over data here, and why.
+
+    ``data`` is what to run over: the data given, or for an iterator one that has lost nothing to sampling.
+    ``cache`` is ``hit``, ``replanned``, ``miss`` or ``bypassed``, with ``cache_reason`` in words. ``profile`` is there
+    when it was asked for. Everything else comes from ``plan``.
+    """
+
+    plan: Plan
+    data: Iterable[Any]
+    cache: str
+    cache_reason: str
+    warnings: tuple[str, ...] = ()
+    profile: Profile | None = None
+
+    @property
+    def n_jobs(self) -> int:
+        """Number of workers; 1 means serial."""
+        return self.plan.n_jobs
+
+    @property
+    def chunksize(self) -> int:
+        """Items a worker takes at a time, 1 or more."""
+        return self.plan.chunksize
+
+    @property
+    def executor(self) -> str:
+        """Kind of worker: ``serial``, ``thread`` or ``process``."""
+        return self.plan.executor
+
+    @property
+    def estimated_speedup(self) -> float:
+        """Predicted serial seconds over predicted seconds; 1.0 for serial."""
+        return self.plan.speedup
+
+    @property
+    def speedup_interval(self) -> tuple[float, float]:
+        """Bounds of a 90 % interval around the speedup."""
+        return self.plan.speedup_low, self.plan.speedup_high
+
+    @property
+    def predicted_seconds(self) -> float:
+        """Predicted wall seconds of the plan over all items."""
+        return self.plan.predicted_seconds
+
+    @property
+    def serial_seconds(self) -> float:
+        """Predicted wall seconds of running all items one after another."""
+        return self.plan.serial_seconds
+
+    @property
+    def reason(self) -> str:
+        """Why this plan, in a sentence."""
+        return self.plan.reason
+
+    @property
+    def cache_hit(self) -> bool:
+        """True when a fresh entry answered and nothing was measured or replanned."""
+        return self.cache == "hit"
+
+    def explain(self, file: TextIO | None = None) -> None:
+        """Print everything for a person: plan, reasons, cache, warnings, and the profile if there is one.
+
+        Args:
+            file: where to print; standard output when None.
+        """
+        print("\n".join(wording.explanation(self)), file=file or sys.stdout)
+
+    def __str__(self) -> str:
+        return "\n".join(wording.summary(self))
+
+    def __repr__(self) -> str:
+        plan = self.plan
+        return (
+            f"OptimizationResult(executor={plan.executor!r}, n_jobs={plan.n_jobs}, chunksize={plan.chunksize}, "
+            f"estimated_speedup={plan.speedup:.2f}, cache={self.cache!r})"
+        )

@@ -1,0 +1,137 @@
+"""Where processes can be started from: real scripts, prompts and workers, under every start method."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import subprocess
+import sys
+import textwrap
+from functools import partial
+
+import pytest
+
+from amorsize.adapters.probes import place
+
+METHODS = [method for method in ("spawn", "forkserver") if method in multiprocessing.get_all_start_methods()]
+ASK = "import json\nfrom amorsize.adapters.probes.place import obstacle\n"
+
+
+def top_level(item):
+    return item
+
+
+def run_script(tmp_path, source, *arguments, **options):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(source))
+    done = subprocess.run(
+        [sys.executable, *(arguments or [str(script)])], capture_output=True, text=True, timeout=60, check=True, **options
+    )
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("method", METHODS)
+class TestUnderAFreshStartMethod:
+    def test_a_script_without_a_guard_would_be_run_again(self, tmp_path, method):
+        said = run_script(tmp_path, f"{ASK}\nprint(json.dumps(obstacle(abs, {method!r})))\n")
+        assert said.startswith("script.py calls this on line 4 outside of")
+
+    def test_a_script_with_a_guard_can(self, tmp_path, method):
+        source = f"{ASK}\ndef main():\n    print(json.dumps(obstacle(abs, {method!r})))\n"
+        assert run_script(tmp_path, f"{source}\nif __name__ == '__main__':\n    main()\n") is None
+
+    def test_a_guard_written_the_other_way_round_or_with_more_conditions_counts(self, tmp_path, method):
+        source = f"{ASK}\nif True and '__main__' == __name__:\n    print(json.dumps(obstacle(abs, {method!r})))\n"
+        assert run_script(tmp_path, source) is None
+
+    def test_another_comparison_is_no_guard(self, tmp_path, method):
+        source = f"{ASK}\nif __name__ != 'x':\n    print(json.dumps(obstacle(abs, {method!r})))\n"
+        assert "outside of" in run_script(tmp_path, source)
+
+    def test_a_thread_of_an_unguarded_script_is_seen(self, tmp_path, method):
+        source = f"""{ASK}
+import threading
+said = []
+thread = threading.Thread(target=lambda: said.append(obstacle(abs, {method!r})))
+thread.start()
+thread.join()
+print(json.dumps(said[0]))
+"""
+        assert "outside of" in run_script(tmp_path, source)
+
+    def test_a_function_given_by_c_cannot_be_found_but_an_imported_one_can(self, tmp_path, method):
+        source = f"{ASK}\ndef f(x): return x\nprint(json.dumps([obstacle(f, {method!r}), obstacle(abs, {method!r})]))"
+        own, other = run_script(tmp_path, "", "-c", source)
+        assert "cannot find functions typed at a prompt" in own
+        assert other is None
+
+    def test_standard_input_is_no_file_to_import(self, tmp_path, method):
+        source = f"{ASK}\ndef f(x): return x\nprint(json.dumps(obstacle(f, {method!r})))"
+        assert run_script(tmp_path, "", "-", input=source) is not None
+
+    def test_a_module_run_by_m_is_read_like_a_script(self, tmp_path, method):
+        source = f"{ASK}\nprint(json.dumps(obstacle(abs, {method!r})))\n"
+        assert "outside of" in run_script(tmp_path, source, "-m", "script", cwd=tmp_path)
+
+
+def test_fork_needs_no_main_module(tmp_path):
+    assert run_script(tmp_path, "", "-c", f"{ASK}\ndef f(x): return x\nprint(json.dumps(obstacle(f, 'fork')))") is None
+
+
+def ask(_):
+    return place.obstacle(abs, "fork")
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="only POSIX forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_daemonic_worker_may_have_no_children():
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert "daemonic" in pool.map(ask, [1])[0]
+
+
+@pytest.mark.parametrize(
+    ("func", "home"),
+    [
+        (top_level, __name__),
+        (partial(partial(top_level)), __name__),
+        (len, "builtins"),
+        ([].append, "builtins"),
+        (dict.fromkeys, "builtins"),
+        (json.dumps, "json"),
+        (int, "builtins"),
+    ],
+)
+def test_the_home_of_a_function_is_where_a_worker_looks_for_it(func, home):
+    assert place.home_of(func) == home
+
+
+def test_the_home_of_an_instance_is_that_of_its_class():
+    class Callable:
+        def __call__(self, item):
+            return item
+
+    assert place.home_of(Callable()) == __name__
+    assert place.home_of(Callable().__call__) == __name__
+
+
+def test_the_main_module_is_never_among_those_to_import():
+    names = place.modules_to_import(top_level)
+    assert "__main__" not in names
+    assert len(names) <= 64
+
+
+def test_the_start_method_in_use_is_the_interpreters_own():
+    code = "from amorsize.adapters.probes.place import start_method_in_use as f; import json, sys; a = f(); "
+    code += "assert 'multiprocessing' not in sys.modules; import multiprocessing as m; "
+    code += "print(json.dumps([a, m.get_start_method(), f()]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    before, own, after = json.loads(done.stdout)
+    assert before == own == after
+
+
+def test_a_start_method_that_was_set_is_the_one_in_use():
+    code = "import multiprocessing as m; m.set_start_method('spawn'); "
+    code += "from amorsize.adapters.probes.place import start_method_in_use as f; print(f())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "spawn"

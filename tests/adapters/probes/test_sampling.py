@@ -1,0 +1,192 @@
+"""Sampling: what running a few items shows, and that each runs at most once."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from amorsize.adapters.probes import sampling
+from amorsize.adapters.probes.sampling import Sampling
+from amorsize.domain.sampling import Budget
+from amorsize.domain.source import Source
+
+
+def sample(func, data, **budget):
+    return Sampling(func, Source(data), Budget(**budget)).run()
+
+
+def burn(seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+def test_no_item_runs_twice_and_few_run_at_all():
+    seen = []
+    found = sample(lambda item: (seen.append(item), burn(0.001)), range(10_000))
+    assert len(seen) == len(set(seen)) == found.count < 500
+
+
+def test_the_items_run_are_spread_over_the_data():
+    seen = []
+    sample(lambda item: (seen.append(item), burn(0.002)), range(1000), min_seconds=0.02)
+    assert min(seen) < 300
+    assert max(seen) > 700
+
+
+def test_seconds_per_item_are_those_of_an_item():
+    found = sample(lambda _: time.sleep(0.005), range(100), min_seconds=0.03)
+    assert 0.005 <= found.seconds_per_item < 0.02
+
+
+def test_items_too_short_for_the_clock_are_timed_in_blocks():
+    found = sample(lambda x: x + 1, range(10**6))
+    assert found.count > 5
+    assert found.seconds_per_item < 1e-4
+
+
+def test_a_dear_first_call_stands_apart():
+    calls = []
+
+    def lazy(_):
+        if not calls:
+            time.sleep(0.05)
+        calls.append(1)
+        time.sleep(0.001)
+
+    found = sample(lazy, range(1000))
+    assert found.first_call_seconds > 0.05
+    assert found.seconds_per_item < 0.02
+
+
+def test_one_item_is_all_there_is_to_know():
+    found = sample(lambda _: time.sleep(0.01), [1])
+    assert (found.count, found.positions) == (1, (0,))
+    assert found.seconds_per_item == found.first_call_seconds >= 0.01
+
+
+def test_a_budget_of_one_item_runs_one_item():
+    seen = []
+    assert sample(seen.append, range(1000), most_items=1).count == len(seen) == 1
+
+
+def test_waiting_and_computing_are_told_apart():
+    assert sample(lambda _: time.sleep(0.005), range(100), min_seconds=0.05).cpu_fraction < 0.3
+    assert sample(lambda _: burn(0.005), range(100), min_seconds=0.05).cpu_fraction > 0.6
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not add up the CPU time of ended children")
+def test_computing_in_a_child_process_counts_as_computing():
+    code = "import time\nwhile time.process_time() < 0.15: pass"
+    found = sample(lambda _: subprocess.run([sys.executable, "-S", "-c", code], check=True), range(50))
+    assert found.cpu_fraction > 0.5
+
+
+def test_a_function_that_holds_the_interpreter_lock_is_seen():
+    found = sample(lambda _: sum(range(100_000)), range(1000), min_seconds=0.02)
+    assert found.gil_fraction is None or found.gil_fraction > 0.5
+
+
+def test_a_function_that_lets_go_of_the_lock_is_measured_in_two_threads():
+    block = bytes(4 << 20)
+    names = set()
+
+    def digest(_):
+        names.add(threading.current_thread().name)
+        return hashlib.sha256(block).hexdigest()
+
+    found = sample(digest, range(1000), min_seconds=0.02)
+    assert len(names) == 3
+    assert 0 <= found.gil_fraction <= 1
+
+
+def test_nothing_of_an_iterator_is_lost():
+    source = Source(iter(range(1000)))
+    Sampling(lambda _: None, source, Budget()).run()
+    assert list(source.data([])) == list(range(1000))
+
+
+def test_an_empty_source_is_refused():
+    with pytest.raises(ValueError, match="source must have an item"):
+        sample(abs, [])
+
+
+def test_what_the_function_raises_comes_out_with_a_note_on_the_item():
+    boom = KeyError("boom")
+
+    def fail(item):
+        if item == 500:
+            raise boom
+
+    with pytest.raises(KeyError) as caught:
+        sample(fail, range(1000))
+    assert caught.value is boom
+    assert boom.__notes__ == ["amorsize was sampling the item at position 500: 500"]
+
+
+def test_an_error_in_a_thread_comes_out_too():
+    def fail(item):
+        if threading.current_thread() is not threading.main_thread():
+            raise KeyError(item)
+        burn(0.001)
+
+    with pytest.raises(KeyError) as caught:
+        sample(fail, range(10_000))
+    assert "position" in caught.value.__notes__[0]
+
+
+def test_a_hostile_repr_does_not_hide_the_error():
+    class Hostile:
+        def __repr__(self):
+            raise RuntimeError("no")
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        sample(lambda _: 1 / 0, [Hostile()])
+    assert caught.value.__notes__[0].startswith("amorsize was sampling the item at position 0: <Hostile")
+
+
+@pytest.mark.parametrize(
+    ("func", "data", "said"),
+    [
+        (lambda x: x, range(5), "the function test_"),
+        (abs, [1, 2, 3], None),
+        (id, [threading.Lock()], "an item cannot be pickled"),
+        (iter, [[1], [2]], None),
+        (memoryview, [b"1"], "a result cannot be pickled"),
+    ],
+)
+def test_what_cannot_be_pickled_is_named(func, data, said):
+    obstacle = sample(func, data).obstacle
+    assert obstacle is None if said is None else said in obstacle or "cannot be pickled" in obstacle
+
+
+def test_pickling_costs_grow_with_the_items():
+    small = sample(len, [bytes(10)] * 10)
+    large = sample(len, [bytes(10_000_000) for _ in range(3)])
+    assert large.item_bytes > 1_000_000 > 100 > small.item_bytes
+    assert large.pickle_item_seconds > small.pickle_item_seconds
+
+
+def test_memory_that_the_items_took_is_noticed():
+    found = sample(lambda _: bytes(300 << 20).count(1), range(3))
+    assert found.peak_bytes >= 0
+    grown = sample(lambda _: bytearray(b"x") * (600 << 20), range(2))
+    assert grown.peak_bytes > 100 << 20
+
+
+def test_the_share_of_computing_is_bounded_whatever_the_clocks_say():
+    assert sampling.cpu_share(1.0, 0.0) == 1.0
+    assert sampling.cpu_share(-1.0, 1.0) == 0.0
+    assert sampling.cpu_share(0.5, 1.0) == 0.5
+
+
+def test_a_trivial_job_of_ten_million_items_is_seen_through_at_once():
+    began = time.perf_counter()
+    found = sample(lambda x: x + 1, range(10**7))
+    assert found.count < 100_000
+    assert time.perf_counter() - began < 1.0

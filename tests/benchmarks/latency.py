@@ -1,0 +1,332 @@
+"""Prints what a cached answer costs, beside the floors it is held against, all in one run.
+
+Run it as ``python tests/benchmarks/latency.py``; ``--entries`` adds the stores of 100,000 and 1,000,000 entries, which
+take minutes to fill. Everything is interleaved and medians are shown, since the machine may be noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import attrs
+
+from amorsize import config as configuration
+from amorsize import records
+from amorsize.api import Assembly
+from amorsize.domain import keys
+from amorsize.domain.planner import Situation, decide
+from amorsize.domain.values import Constraints, Entry, Machine, Overheads, Sample
+from amorsize.upkeep import Cache
+
+ROUNDS = 15
+MACHINE = Machine(
+    physical_cores=64,
+    logical_cores=64,
+    usable_cpus=64.0,
+    available_memory_bytes=64 << 30,
+    total_memory_bytes=64 << 30,
+    start_method="fork",
+    python_tag="cpython-311",
+    python_version="CPython 3.11.7",
+    gil_enabled=True,
+    cpu_model="benchmark",
+    architecture="x86_64",
+)
+SAMPLE = Sample(
+    count=12,
+    seconds_per_item=0.00123456,
+    spread_seconds=0.000123456,
+    first_call_seconds=0.00234567,
+    cpu_fraction=0.987654,
+    gil_fraction=0.97531,
+    pickle_item_seconds=1.23456e-6,
+    unpickle_item_seconds=1.23456e-6,
+    item_bytes=123.5,
+    pickle_result_seconds=2.3456e-6,
+    unpickle_result_seconds=2.3456e-6,
+    result_bytes=54.25,
+    peak_bytes=1234567.0,
+    positions=tuple(range(100, 112)),
+)
+OVERHEADS = Overheads(
+    start_method="fork",
+    start_seconds=0.005,
+    start_worker_seconds=0.003,
+    end_seconds=0.003,
+    chunk_parent_seconds=5e-5,
+    chunk_worker_seconds=5e-5,
+    item_seconds=1e-6,
+    byte_seconds=1e-9,
+    thread_start_seconds=1e-4,
+    thread_chunk_seconds=1e-5,
+    worker_bytes=float(10 << 20),
+    slowdown=1.2,
+)
+
+
+def micros(action, *, repeats=200):
+    """Return the median and the 99th percentile of an action in microseconds."""
+    gc.collect()
+    gc.disable()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter_ns()
+        action()
+        times.append((time.perf_counter_ns() - began) / 1e3)
+    gc.enable()
+    times.sort()
+    return median(times), times[min(len(times) - 1, int(len(times) * 0.99))]
+
+
+def row(name, value, floor="", target=""):
+    """Print a line of the table."""
+    print(f"{name:<58} {value:>24} {floor:>26} {target:>18}")
+
+
+def shown(pair):
+    """Return a median with its 99th percentile in words."""
+    return f"{pair[0]:.1f} us (p99 {pair[1]:.0f})"
+
+
+def functions(count):
+    """Return so many different small functions."""
+    made = []
+    for number in range(count):
+        scope = {"__name__": "bench"}
+        exec(f"def work(x):\n    return x * {number + 3} + 1", scope)  # noqa: S102  distinct code objects are the point
+        made.append(scope["work"])
+    return made
+
+
+def work(_):
+    """Take about 50 us, the kind of item for which processes may pay."""
+    return sum(range(2500))
+
+
+def optimizer_in(folder, cache):
+    """Return a new process's worth of Optimizer with a store in folder."""
+    os.environ["AMORSIZE_CACHE_DIR"] = str(folder)
+    assembly = Assembly()
+    return assembly.optimizer(assembly.settings(None), cache, None, None)
+
+
+def repeat_hits(folder):
+    """Print the repeat in one process for each store, and the first call beside it."""
+    for cache in ("json", "sqlite", "memory"):
+        optimizer = optimizer_in(folder / f"repeat-{cache}", cache)
+        limits = Constraints()
+        data = list(range(2000))
+        began = time.perf_counter()
+        optimizer.optimize(work, data, limits)
+        first = (time.perf_counter() - began) * 1e6
+        hit = micros(lambda: optimizer.optimize(work, data, limits), repeats=2000)  # noqa: B023  used at once
+        row(f"repeat hit in one process, {cache}", shown(hit), f"first call {first / hit[0]:,.0f}x", "<= 10 us, >= 100x")
+
+
+def first_hits(folder):
+    """Print the first hit of a process from JSON and SQLite beside the bare reading of the same record."""
+    count = 200
+    for cache in ("json", "sqlite"):
+        place = folder / f"first-{cache}"
+        made = functions(count)
+        data = list(range(2000))
+        writer = optimizer_in(place, cache)
+        for func in made:
+            writer.optimize(func, data, Constraints())
+        reader = optimizer_in(place, cache)
+        reader.optimize(work, data, Constraints())  # the machine is read and the connection open
+        rest = iter(made)
+        hit = micros(lambda: reader.optimize(next(rest), data, Constraints()), repeats=count)  # noqa: B023
+        assert reader.hits == count
+        if cache == "json":
+            files = [str(path) for path in place.rglob("*") if path.is_file() and "func" in str(path)]
+            paths = iter(files)
+            floor = micros(lambda: bare_read(next(paths)), repeats=count)  # noqa: B023  used at once
+            row("first hit from JSON", shown(hit), f"{hit[0] / floor[0]:.1f}x open+read+loads", "<= 3x, <= 60 us")
+        else:
+            (file,) = [path for path in place.rglob("*.sqlite")]
+            connection = sqlite3.connect(file)
+            table, columns = described(connection)
+            addresses = iter(connection.execute(f"SELECT {columns[0]} FROM {table}").fetchall() * 2)  # noqa: S608
+            query = f"SELECT * FROM {table} WHERE {columns[0]} = ?"  # noqa: S608  names from the schema itself
+            floor = micros(lambda: connection.execute(query, next(addresses)).fetchall(), repeats=count)  # noqa: B023
+            row("first hit from SQLite", shown(hit), f"{hit[0] / floor[0]:.1f}x bare SELECT", "<= 5x, <= 60 us")
+
+
+def described(connection):
+    """Return the name of the one table and of its columns."""
+    ((table,),) = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return table, [column[1] for column in connection.execute(f"PRAGMA table_info({table})")]
+
+
+def bare_read(path):
+    """Read and parse a file with nothing around it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return json.loads(os.read(handle, 4096))
+    finally:
+        os.close(handle)
+
+
+def solving():
+    """Print solving again for another number of items, on 64 and on 1,024 cores."""
+    for cores in (64, 1024):
+        machine = attrs.evolve(MACHINE, usable_cpus=float(cores), logical_cores=cores)
+        situation = Situation(1500, SAMPLE, machine, Constraints())
+        spent = micros(lambda: decide(situation, OVERHEADS))  # noqa: B023  used at once
+        row(f"other N in a cached bucket, solved for {cores} cores", shown(spent), "", "<= 300 us" if cores == 64 else "")
+
+
+def fresh_process(folder):
+    """Print a whole fresh process with a cached answer beside importing the six dependencies."""
+    (folder / "jobs.py").write_text("def work(x):\n    return sum(range(2500))\n")
+    answer = "import amorsize, jobs; amorsize.optimize(jobs.work, range(2000))"
+    commands = {
+        "bare": "pass",
+        "import": "import amorsize",
+        "six": "import attrs, cattrs, pluggy, platformdirs, psutil, tomli_w",
+        "four": "import attrs, json, hashlib, psutil",
+        "answer": answer,
+    }
+    environment = {**os.environ, "AMORSIZE_CACHE_DIR": str(folder / "fresh"), "PYTHONPATH": str(folder)}
+    times = {name: [] for name in commands}
+    for _ in range(ROUNDS + 2):
+        for name, code in commands.items():
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=folder)  # noqa: S603
+            times[name].append(time.perf_counter() - began)
+    medians = {name: median(seconds[2:]) for name, seconds in times.items()}
+    row("import amorsize", f"{medians['import'] / medians['bare']:.2f}x bare Python", "", "")
+    row(
+        "fresh process to cached answer",
+        f"{medians['answer'] * 1e3:.1f} ms",
+        f"{medians['answer'] / medians['six']:.2f}x of six imports",
+        "<= 0.85x",
+    )
+    row("attrs, json, hashlib and psutil alone", f"{medians['four'] * 1e3:.1f} ms", f"{medians['four'] / medians['six']:.2f}x", "")
+
+
+def entry_of(locator, measured_at):
+    """Return an ordinary entry under a locator."""
+    situation = Situation(2000, SAMPLE, MACHINE, Constraints())
+    return Entry(
+        locator=locator,
+        variant=keys.variant(SAMPLE.seconds_per_item, "0123abcd"),
+        function="bench.work",
+        measured_at=measured_at,
+        confirmed_at=measured_at,
+        confirmations=0,
+        items=2000,
+        constraints=Constraints(),
+        sample=SAMPLE,
+        plan=decide(situation, OVERHEADS).plan,
+        machine=MACHINE,
+    )
+
+
+def many_entries(folder):
+    """Print a look-up in full stores beside one in stores of 10, and pruning them."""
+    for cache, count in (("json", 100_000), ("sqlite", 1_000_000)):
+        small, large = folder / f"{cache}-10", folder / f"{cache}-{count}"
+        stores = {}
+        for place, number in ((small, 10), (large, count)):
+            os.environ["AMORSIZE_CACHE_DIR"] = str(place)
+            stores[number] = configuration.build("caches", cache, configuration.load())
+            fill(stores[number], cache, place, number)
+        spent = {10: [], count: []}
+        for turn in range(2000):
+            for number, store in stores.items():
+                locator = f"func:{turn * 7919 % number:016x}_item:int~16^3_size:large"
+                began = time.perf_counter_ns()
+                assert store.fetch(locator)
+                spent[number].append((time.perf_counter_ns() - began) / 1e3)
+        small_us, large_us = median(spent[10]), median(spent[count])
+        row(f"look-up among {count:,} in {cache}", f"{large_us:.1f} us", f"{large_us / small_us:.2f}x of 10", "<= 1.5x")
+        prune(stores[count], cache, count, large)
+
+
+def fill(store, cache, place, number):
+    """Fill a store, SQLite in one transaction of its own since a million commits would take hours."""
+    text = records.encode(entry_of("func:x", 1_700_000_000.0))
+    template = entry_of("func:x", 1_700_000_000.0)
+    locators = [f"func:{index:016x}_item:int~16^3_size:large" for index in range(number)]
+    texts = (records.encode(attrs.evolve(template, locator=locator)) for locator in locators[:1000])
+    ready = list(texts)
+    store.store(locators[0], template.variant, ready[0])
+    if cache == "json":
+        for index, locator in enumerate(locators):
+            store.store(locator, template.variant, ready[index] if index < len(ready) else text)
+        return
+    (file,) = list(Path(place).rglob("*.sqlite"))
+    connection = sqlite3.connect(file)
+    table, _ = described(connection)
+    rows = ((locator, template.variant, ready[i] if i < len(ready) else text) for i, locator in enumerate(locators))
+    with connection:
+        connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)  # noqa: S608
+    connection.close()
+
+
+PRUNE = """
+import os, resource, sys, time
+from amorsize import config
+from amorsize.upkeep import Cache
+store = config.build("caches", sys.argv[1], config.load())
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+began = time.perf_counter()
+removed = Cache(store, time.time).prune(86400.0)
+print(removed, time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def prune(store, cache, count, place):
+    """Print what pruning everything costs another process, and the longest a reader waits meanwhile."""
+    environment = {**os.environ, "AMORSIZE_CACHE_DIR": str(place)}
+    with subprocess.Popen(  # noqa: S603  this very interpreter
+        [sys.executable, "-c", PRUNE, cache], env=environment, stdout=subprocess.PIPE, text=True
+    ) as pruner:
+        longest = 0.0
+        turn = 0
+        while pruner.poll() is None:
+            turn += 1
+            began = time.perf_counter()
+            store.fetch(f"func:{turn * 7919 % count:016x}_item:int~16^3_size:large")
+            longest = max(longest, time.perf_counter() - began)
+            time.sleep(0.002)
+        removed, seconds, kib = pruner.stdout.read().split()
+    row(
+        f"prune of {int(removed):,} in {cache}",
+        f"{float(seconds):.1f} s",
+        f"{int(kib) / 1024:.1f} MiB, reader {longest * 1e3:.0f} ms",
+        "<= 64 MiB, 50 ms",
+    )
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--entries", action="store_true", help="also fill and prune the large stores")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chdir(folder)
+        row("path", "median", "beside", "target")
+        repeat_hits(folder)
+        first_hits(folder)
+        solving()
+        fresh_process(folder)
+        if arguments.entries:
+            many_entries(folder)
+
+
+if __name__ == "__main__":
+    main()

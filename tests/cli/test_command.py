@@ -1,0 +1,181 @@
+"""The command as a person runs it: in a process of its own, judged by what it prints and how it exits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+JOBS = """
+def slow(x):
+    return sum(range(20_000))
+
+def broken(x):
+    raise LookupError("no such thing")
+
+async def later(x):
+    return x
+
+number = 3
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "jobs.py").write_text(JOBS)
+
+    def run(*arguments, code=0):
+        done = subprocess.run(
+            [sys.executable, "-m", "amorsize", *arguments], capture_output=True, text=True, timeout=120, cwd=tmp_path
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout if code == 0 else done.stdout + done.stderr
+
+    run.folder = tmp_path
+    return run
+
+
+def test_optimize_says_the_plan_the_reason_and_the_cache(run):
+    said = run("optimize", "jobs:slow", "--range", "2000")
+    assert "predicted" in said
+    assert "why:" in said
+    assert "cache: miss" in said
+    assert "cache: hit" in run("optimize", "jobs:slow", "--range", "2000")
+
+
+def test_each_way_to_name_data_is_understood(run):
+    (run.folder / "lines.txt").write_text("a\nb\nc\n")
+    (run.folder / "list.json").write_text("[1, 2, 3]")
+    for way in (["--range", "5:50:5"], ["--lines", "lines.txt"], ["--glob", "*.txt"], ["--json", "list.json"]):
+        assert "serial" in run("optimize", "jobs:slow", *way)
+
+
+def test_a_profile_shows_what_was_measured(run):
+    said = run("optimize", "jobs:slow", "--range", "3000", "--profile")
+    assert "sampled" in said
+    assert "machine:" in said
+    assert "bypassed" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["jobs:slow"], "one of range, lines, glob and json, got 0"),
+        (["jobs:slow", "--range", "3", "--glob", "*"], "got 2"),
+        (["jobs:slow", "--range", "x"], "STOP, START:STOP"),
+        (["jobs:slow", "--lines", "missing.txt"], "must be a readable UTF-8 file"),
+        (["jobs:slow", "--glob", "*.nothing"], "matches none"),
+        (["jobs:slow", "--json", "jobs.py"], "must hold JSON"),
+        (["jobs", "--range", "3"], "must be module:function"),
+        (["nothing:slow", "--range", "3"], "can be imported"),
+        (["jobs:nothing", "--range", "3"], "got 'nothing'"),
+        (["jobs:number", "--range", "3"], "must be callable, got int"),
+        (["jobs:broken", "--range", "3"], "LookupError: no such thing"),
+        (["jobs:later", "--range", "3"], "coroutine"),
+        (["jobs:slow", "--range", "3", "--cache", "nothing"], "nothing"),
+        (["jobs:slow", "--range", "3", "--config", "missing.toml"], "missing.toml"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line_without_a_traceback(run, arguments, said):
+    assert said in run("optimize", *arguments, code=1)
+
+
+def test_wrong_usage_exits_with_2(run):
+    assert "No such option" in run("optimize", "jobs:slow", "--nonsense", code=2)
+    assert "max-workers" in run("optimize", "jobs:slow", "--range", "3", "--max-workers", "0", code=2)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["optimize", "--help"], ["cache", "--help"], ["demo", "-h"]])
+def test_help_is_there(run, arguments):
+    assert "Usage: amorsize" in run(*arguments)
+
+
+def test_the_demo_runs_both_ways_and_asks_again(run):
+    said = run("demo", "--most", "30")
+    assert "tokens either way" in said
+    assert "serial" in said
+    assert "cache hit" in said
+
+
+def test_without_the_extra_a_line_says_what_to_install(run):
+    code = "import sys; sys.modules['click'] = None; from amorsize.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "amorsize: the command needs click and rich, got no click: pip install 'amorsize[cli]'"
+
+
+class TestCache:
+    def test_an_empty_cache_has_no_entries(self, run):
+        assert run("cache", "stats").startswith("0 entries")
+        assert run("cache", "list") == ""
+
+    def test_what_was_measured_is_counted_listed_and_shown(self, run):
+        run("optimize", "jobs:slow", "--range", "2000")
+        assert "1 entries" in run("cache", "stats")
+        listed = run("cache", "list")
+        key, function, *_ = listed.split("\t")
+        assert function == "jobs.slow"
+        assert run("cache", "list", "--function", "other") == ""
+        assert run("cache", "list", "--older-than", "1") == ""
+        shown = run("cache", "show", key)
+        assert "why:" in shown
+        assert run("cache", "show", key[:12]) == shown
+
+    def test_a_key_that_is_not_there_is_an_error(self, run):
+        assert "must be the beginning of an entry's key" in run("cache", "show", "func:0", code=1)
+
+    def test_explain_says_whether_it_would_hit_and_why_not(self, run):
+        assert run("cache", "explain", "jobs:slow", "--range", "2000") == "miss: no entry for this function\n"
+        run("optimize", "jobs:slow", "--range", "2000")
+        assert run("cache", "explain", "jobs:slow", "--range", "2000").startswith("hit: ")
+        (run.folder / "jobs.py").write_text(JOBS.replace("20_000", "30_000"))
+        assert "20000 → 30000" in run("cache", "explain", "jobs:slow", "--range", "2000")
+
+    def test_prune_and_clear_say_how_many_went(self, run):
+        run("optimize", "jobs:slow", "--range", "2000")
+        assert run("cache", "prune") == "0 entries removed\n"
+        assert run("cache", "clear") == "1 entries removed\n"
+        assert run("cache", "stats").startswith("0 entries")
+
+    def test_prune_takes_hours(self, run):
+        run("optimize", "jobs:slow", "--range", "2000")
+        assert run("cache", "prune", "--older-than", "1") == "0 entries removed\n"
+
+    def test_verify_sets_aside_what_is_damaged(self, run, own_place):
+        run("optimize", "jobs:slow", "--range", "2000")
+        assert ", 0 set aside" in run("cache", "verify")
+        damaged = [path for path in (own_place / "cache").rglob("*") if path.is_file() and "slow" in path.read_text()]
+        damaged[0].write_text(damaged[0].read_text().replace("slow", "fast"))
+        assert ", 1 set aside" in run("cache", "verify", code=1)
+        assert ", 0 set aside" in run("cache", "verify")
+
+    def test_what_is_exported_can_be_imported_elsewhere(self, run, monkeypatch, tmp_path):
+        run("optimize", "jobs:slow", "--range", "2000")
+        run("cache", "export", "out.json")
+        assert json.loads((run.folder / "out.json").read_text())["records"]
+        monkeypatch.setenv("AMORSIZE_CACHE_DIR", str(tmp_path / "elsewhere"))
+        assert ", 0 refused" in run("cache", "import", "out.json")
+        assert "0 records taken" in run("cache", "import", "out.json")
+        assert "cache: hit" in run("optimize", "jobs:slow", "--range", "2000")
+
+    def test_a_hand_made_file_is_refused_record_by_record(self, run):
+        records = [{"locator": "func:../../x", "variant": "v", "text": "{}"}, 3, {"locator": "/etc/passwd"}]
+        (run.folder / "in.json").write_text(json.dumps({"amorsize_export": 1, "records": records}))
+        assert "3 refused" in run("cache", "import", "in.json", code=1)
+        for text in ("[]", "{", '{"amorsize_export": 1, "records": 3}', "[" * 100_000):
+            (run.folder / "in.json").write_text(text)
+            assert "amorsize: import:" in run("cache", "import", "in.json", code=1)
+        assert "must be a readable export" in run("cache", "import", "missing.json", code=1)
+
+    def test_warm_measures_what_the_config_lists(self, run):
+        assert "got none" in run("cache", "warm", code=1)
+        (run.folder / "amorsize.toml").write_text(
+            '[[warm]]\nfunction = "jobs:slow"\nrange = [0, 2000]\n\n[[warm]]\nfunction = "jobs:broken"\nrange = [0, 3]\n'
+        )
+        said = run("cache", "warm", code=1)
+        assert "jobs:slow: miss" in said
+        assert "1 of 2 functions could not be measured" in said
+        assert "cache: hit" in run("optimize", "jobs:slow", "--range", "2000")

@@ -1,0 +1,27 @@
+"""What every test shares: no test reads or writes the user's own cache or config."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(autouse=True)
+def own_place(tmp_path_factory, monkeypatch):
+    """Give each test a working directory, a cache and a home of its own."""
+    place = tmp_path_factory.mktemp("place")
+    for name in ("home", "work", "cache"):
+        (place / name).mkdir(mode=0o700)
+    monkeypatch.chdir(place / "work")
+    monkeypatch.setenv("HOME", str(place / "home"))
+    monkeypatch.setenv("USERPROFILE", str(place / "home"))
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "AMORSIZE_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AMORSIZE_CACHE_DIR", str(place / "cache"))
+    return place

@@ -1,0 +1,73 @@
+"""Every cache store keeps the contract, and those on disk stand rivals and sudden death."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from amorsize.adapters.caches.json import JsonCache, JsonOptions
+from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
+from amorsize.adapters.caches.sqlite import SqliteCache, SqliteOptions
+from amorsize.testing import CacheContract, SharedCacheContract
+
+
+def json_at(directory):
+    return JsonCache(JsonOptions(directory=directory))
+
+
+def sqlite_at(directory, timeout_seconds=0.05):
+    return SqliteCache(SqliteOptions(directory=directory, timeout_seconds=timeout_seconds))
+
+
+class _OnDisk(CacheContract):
+    """Stores under a directory of the test's own."""
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path):
+        self.place = tmp_path
+        self.directories = {}
+
+    def make(self):
+        directory = str(self.place / f"cache{len(self.directories)}")
+        store = self.at(directory)
+        self.directories[id(store)] = directory
+        return store
+
+    def reopen(self, store):
+        return self.at(self.directories[id(store)])
+
+
+class TestJson(_OnDisk):
+    at = staticmethod(json_at)
+
+
+class TestSqlite(_OnDisk):
+    at = staticmethod(sqlite_at)
+
+
+class TestMemory(CacheContract):
+    def make(self):
+        return MemoryCache(MemoryOptions())
+
+
+class TestSharedJson(SharedCacheContract):
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path):
+        self.place = tmp_path
+
+    def shared(self):
+        return partial(json_at, str(self.place / "cache"))
+
+
+class TestSharedSqlite(SharedCacheContract):
+    """Eight rivals on few cores wait for each other; what outlasts the timeout is given up, as it should be."""
+
+    busy_share = 0.25
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path):
+        self.place = tmp_path
+
+    def shared(self):
+        return partial(sqlite_at, str(self.place / "cache"))

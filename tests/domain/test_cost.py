@@ -1,0 +1,168 @@
+"""The cost model: each term of the design, and what must be monotonic."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amorsize.domain.cost import CostModel, expected_maximum
+from amorsize.domain.values import Machine, Overheads, Sample
+
+MACHINE = Machine(
+    physical_cores=4,
+    logical_cores=4,
+    usable_cpus=4.0,
+    available_memory_bytes=8 << 30,
+    total_memory_bytes=16 << 30,
+    start_method="fork",
+    python_tag="cpython-311",
+    python_version="CPython 3.11.7",
+    gil_enabled=True,
+    cpu_model="test",
+    architecture="x86_64",
+)
+SAMPLE = Sample(count=5, seconds_per_item=0.01, spread_seconds=0.0, first_call_seconds=0.01, cpu_fraction=1.0)
+FREE = Overheads(
+    start_method="fork",
+    start_seconds=0.0,
+    start_worker_seconds=0.0,
+    end_seconds=0.0,
+    chunk_parent_seconds=0.0,
+    chunk_worker_seconds=0.0,
+    item_seconds=0.0,
+    byte_seconds=0.0,
+    thread_start_seconds=0.0,
+    thread_chunk_seconds=0.0,
+    worker_bytes=0.0,
+)
+
+
+def model(items=100, sample=SAMPLE, overheads=FREE, machine=MACHINE):
+    return CostModel(items, sample, overheads, machine)
+
+
+def test_serial_is_items_times_seconds_an_item():
+    assert model().serial() == pytest.approx(1.0)
+
+
+def test_free_workers_share_the_work_evenly():
+    assert model().process(4, 25).seconds == pytest.approx(0.25)
+
+
+def test_few_chunks_come_in_whole_rounds():
+    assert model().process(4, 30).workers == pytest.approx(0.30)
+    assert model().process(3, 20).workers == pytest.approx(0.40)
+
+
+def test_many_chunks_leave_half_a_chunk_over():
+    assert model(1000).process(4, 5).tail == pytest.approx(0.5 * 5 * 0.01 * 3 / 4)
+
+
+def test_starting_costs_a_fixed_part_and_a_part_for_each_worker():
+    charged = attrs.evolve(FREE, start_seconds=0.1, start_worker_seconds=0.02, end_seconds=0.03)
+    parts = model(overheads=charged).process(4, 25)
+    assert parts.start == pytest.approx(0.18)
+    assert parts.end == pytest.approx(0.03)
+
+
+def test_the_parent_pays_for_pickling_bytes_and_chunks():
+    sample = attrs.evolve(SAMPLE, pickle_item_seconds=0.001, unpickle_result_seconds=0.002, item_bytes=100.0)
+    charged = attrs.evolve(FREE, byte_seconds=1e-5, chunk_parent_seconds=0.01)
+    assert model(sample=sample, overheads=charged).process(4, 25).parent == pytest.approx(100 * 0.004 + 4 * 0.01)
+
+
+def test_workers_pay_for_unpickling_items_and_pickling_results():
+    sample = attrs.evolve(SAMPLE, unpickle_item_seconds=0.001, pickle_result_seconds=0.002)
+    charged = attrs.evolve(FREE, item_seconds=0.003, chunk_worker_seconds=0.01)
+    assert model(sample=sample, overheads=charged).process(4, 25).workers == pytest.approx(25 * 0.016 + 0.01)
+
+
+def test_no_more_computing_fits_than_there_are_cpus():
+    crowded = model(machine=attrs.evolve(MACHINE, usable_cpus=1.5)).process(4, 25)
+    assert crowded.seconds == pytest.approx(1.0 / 1.5)
+
+
+def test_waiting_needs_no_cpu():
+    waiting = attrs.evolve(SAMPLE, cpu_fraction=0.0)
+    assert model(sample=waiting, machine=attrs.evolve(MACHINE, usable_cpus=1.0)).process(10, 10).seconds == (
+        pytest.approx(0.1)
+    )
+
+
+def test_a_forked_worker_is_warm_and_a_fresh_one_pays_first_call_and_imports():
+    sample = attrs.evolve(SAMPLE, first_call_seconds=0.51, worker_import_seconds=0.25)
+    spawn = attrs.evolve(MACHINE, start_method="spawn")
+    assert model(sample=sample).process(4, 25).start == 0.0
+    assert model(sample=sample, machine=spawn).process(4, 25).start == pytest.approx(0.75)
+    assert model(sample=sample, machine=spawn).process(8, 25).start == pytest.approx(1.5)
+
+
+def test_busy_neighbours_slow_computing_down_as_measured():
+    slower = attrs.evolve(FREE, slowdown=2.0)
+    assert model(overheads=slower).slowdown(1) == 1.0
+    assert model(overheads=slower).slowdown(4) == pytest.approx(2.0)
+    assert model(overheads=slower).process(4, 25).seconds == pytest.approx(0.5)
+
+
+def test_threads_run_the_locked_share_one_at_a_time():
+    half_held = attrs.evolve(SAMPLE, gil_fraction=0.5)
+    assert model(sample=half_held).thread(4, 25).seconds == pytest.approx(0.5)
+
+
+def test_an_unmeasured_lock_counts_as_held_while_computing():
+    assert model().thread(4, 25).seconds == pytest.approx(1.0)
+
+
+def test_threads_without_the_lock_share_the_cpus():
+    free = attrs.evolve(MACHINE, gil_enabled=False)
+    assert model(machine=free).thread(4, 25).seconds == pytest.approx(0.25)
+
+
+def test_the_largest_part_is_named():
+    charged = attrs.evolve(FREE, start_seconds=9.0)
+    assert model(overheads=charged).process(2, 50).binding == "start"
+    assert model().thread(4, 25).binding == "parent"
+    assert model(machine=attrs.evolve(MACHINE, usable_cpus=1.0)).process(4, 25).binding == "cores"
+    assert model().process(2, 50).binding == "workers"
+
+
+@pytest.mark.parametrize(("p", "known"), [(1, 0.0), (2, 0.5642), (8, 1.4236), (50, 2.2491), (100, 2.5076), (1000, 3.2414)])
+def test_the_expected_maximum_of_normal_deviates_is_near_its_known_value(p, known):
+    assert expected_maximum(p) == pytest.approx(known, rel=0.04)
+
+
+@given(
+    items=st.integers(1, 100_000),
+    p=st.integers(1, 64),
+    mean=st.floats(1e-7, 1.0),
+    spread=st.floats(0, 1.0),
+    per_chunk=st.floats(0, 0.1),
+)
+def test_chunk_sizes_weighed_are_whole_and_within_the_items(items, p, mean, spread, per_chunk):
+    sample = attrs.evolve(SAMPLE, seconds_per_item=mean, spread_seconds=spread)
+    for k in model(items, sample).chunksizes(p, per_chunk):
+        assert 1 <= k <= items
+
+
+@given(
+    items=st.integers(2, 10_000),
+    p=st.integers(2, 16),
+    spread=st.floats(0, 0.1),
+    per_chunk=st.floats(1e-6, 0.01),
+)
+def test_the_best_chunk_size_weighed_is_near_the_best_of_all(items, p, spread, per_chunk):
+    sample = attrs.evolve(SAMPLE, spread_seconds=spread)
+    charged = attrs.evolve(FREE, chunk_worker_seconds=per_chunk)
+    costs = model(items, sample, charged)
+    found = min(costs.process(p, k).seconds for k in costs.chunksizes(p, per_chunk))
+    tried = {max(1, round(items / p / 2 ** (step / 2))) for step in range(30)}
+    assert found <= 1.15 * min(costs.process(p, k).seconds for k in tried)
+
+
+@given(p=st.integers(1, 16), k=st.integers(1, 100), extra=st.floats(0, 1))
+def test_any_dearer_overhead_never_makes_a_prediction_cheaper(p, k, extra):
+    for field in ("start_seconds", "start_worker_seconds", "end_seconds", "chunk_parent_seconds", "item_seconds"):
+        dearer = attrs.evolve(FREE, **{field: extra})
+        assert model(overheads=dearer).process(p, k).seconds >= model().process(p, k).seconds

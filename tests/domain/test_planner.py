@@ -1,0 +1,224 @@
+"""The planner: what it chooses, within which limits, and why."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amorsize.domain.planner import (
+    Situation,
+    decide,
+    plainly_serial,
+    relative_error,
+    serial_plan,
+    worker_cap,
+    worker_counts,
+)
+from amorsize.domain.sampling import Budget
+from amorsize.domain.values import Constraints, Machine, Overheads, Sample
+
+MACHINE = Machine(
+    physical_cores=8,
+    logical_cores=8,
+    usable_cpus=8.0,
+    available_memory_bytes=8 << 30,
+    total_memory_bytes=16 << 30,
+    start_method="fork",
+    python_tag="cpython-311",
+    python_version="CPython 3.11.7",
+    gil_enabled=True,
+    cpu_model="test",
+    architecture="x86_64",
+)
+SAMPLE = Sample(count=10, seconds_per_item=0.01, spread_seconds=0.001, first_call_seconds=0.01, cpu_fraction=1.0)
+OVERHEADS = Overheads(
+    start_method="fork",
+    start_seconds=0.005,
+    start_worker_seconds=0.003,
+    end_seconds=0.003,
+    chunk_parent_seconds=5e-5,
+    chunk_worker_seconds=5e-5,
+    item_seconds=1e-6,
+    byte_seconds=1e-9,
+    thread_start_seconds=1e-4,
+    thread_chunk_seconds=1e-5,
+    worker_bytes=10 << 20,
+)
+
+
+def situation(items=1000, *, machine=MACHINE, constraints=None, obstacle=None, sample=SAMPLE, **sampled):
+    return Situation(items, attrs.evolve(sample, **sampled), machine, constraints or Constraints(), obstacle)
+
+
+def plan_of(**kwargs):
+    return decide(situation(**kwargs), OVERHEADS).plan
+
+
+def test_computing_goes_to_processes_on_every_cpu():
+    plan = plan_of()
+    assert (plan.executor, plan.n_jobs) == ("process", 8)
+    assert plan.speedup > 6
+
+
+def test_waiting_goes_to_many_threads():
+    plan = plan_of(cpu_fraction=0.01, gil_fraction=0.01)
+    assert plan.executor == "thread"
+    assert plan.n_jobs > 16
+
+
+def test_computing_that_lets_go_of_the_lock_goes_to_threads_when_pickling_is_dear():
+    plan = plan_of(gil_fraction=0.02, pickle_item_seconds=0.01, item_bytes=1e7)
+    assert (plan.executor, plan.n_jobs) == ("thread", 8)
+
+
+def test_a_small_job_stays_serial_and_says_why():
+    plan = plan_of(items=10, seconds_per_item=1e-4)
+    assert (plan.executor, plan.n_jobs, plan.chunksize) == ("serial", 1, 10)
+    assert "not surely 1.1 times faster" in plan.reason
+
+
+def test_no_process_is_planned_past_an_obstacle():
+    assert plan_of(obstacle="a daemonic worker").executor == "serial"
+    assert "a daemonic worker" in plan_of(obstacle="a daemonic worker").reason
+    assert plan_of(sample=attrs.evolve(SAMPLE, obstacle="a lambda")).executor == "serial"
+
+
+@pytest.mark.parametrize("executor", ["serial", "thread", "process"])
+def test_only_the_executor_asked_for_is_weighed_besides_serial(executor):
+    decision = decide(situation(constraints=Constraints(executor=executor)), OVERHEADS)
+    assert {one.executor for one in decision.candidates} <= {executor}
+    assert decision.plan.executor in {executor, "serial"}
+
+
+def test_nothing_is_weighed_when_one_worker_is_all_there_is():
+    decision = decide(situation(constraints=Constraints(max_workers=1, executor="process")), OVERHEADS)
+    assert decision.candidates == ()
+    assert "one worker" in decision.plan.reason
+
+
+def test_an_obstacle_is_the_reason_when_processes_alone_were_wanted():
+    decision = decide(situation(constraints=Constraints(executor="process"), obstacle="no way"), OVERHEADS)
+    assert decision.plan.reason == "processes are ruled out: no way"
+
+
+def test_memory_bounds_the_number_of_processes():
+    tight = attrs.evolve(MACHINE, available_memory_bytes=3 << 30)
+    assert plan_of(machine=tight, peak_bytes=1 << 30).n_jobs == 2
+    assert plan_of(constraints=Constraints(memory_limit=4 << 30), peak_bytes=1 << 30).n_jobs == 3
+
+
+def test_memory_bounds_the_number_of_threads():
+    assert worker_cap("thread", situation(constraints=Constraints(memory_limit=10), peak_bytes=5.0)) == 2
+
+
+def test_one_worker_is_always_allowed():
+    assert worker_cap("process", situation(constraints=Constraints(memory_limit=1), peak_bytes=1e9)) == 1
+    assert worker_cap("serial", situation()) == 1
+
+
+def test_a_function_with_threads_of_its_own_gets_fewer_workers():
+    assert worker_cap("process", situation(cpu_fraction=4.0)) == 2
+
+
+def test_the_limit_on_workers_raises_the_number_of_threads_and_lowers_that_of_processes():
+    limits = Constraints(max_workers=100)
+    assert worker_cap("thread", situation(constraints=limits)) == 100
+    assert worker_cap("process", situation(constraints=limits)) == 8
+    assert worker_cap("process", situation(constraints=Constraints(max_workers=3))) == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"constraints": Constraints(executor="serial")}, "asked for"),
+        ({"items": 1}, "one item"),
+        ({"constraints": Constraints(max_workers=1)}, "one worker"),
+        ({"items": 2, "seconds_per_item": 1e-6}, "less than starting one worker"),
+        ({"constraints": Constraints(executor="thread")}, "interpreter lock"),
+        ({"obstacle": "no way"}, "no way"),
+        ({"pickle_item_seconds": 0.02}, "pickling an item"),
+        ({"machine": attrs.evolve(MACHINE, usable_cpus=1.0)}, "one usable CPU"),
+    ],
+)
+def test_what_is_plainly_serial_needs_no_overheads(changed, why):
+    assert why in plainly_serial(situation(**changed), Budget())
+
+
+@pytest.mark.parametrize("changed", [{}, {"cpu_fraction": 0.1, "obstacle": "no way"}, {"gil_fraction": 0.1}])
+def test_what_is_not_plain_is_weighed(changed):
+    assert plainly_serial(situation(**changed), Budget()) is None
+
+
+def test_the_reason_names_what_binds():
+    assert "usable CPUs" in plan_of(machine=attrs.evolve(MACHINE, usable_cpus=2.5)).reason
+    assert "parent's pickling" in plan_of(pickle_item_seconds=0.004).reason
+    assert "mostly waits" in plan_of(cpu_fraction=0.01, gil_fraction=0.01).reason
+    assert "interpreter lock is the limit" in plan_of(
+        constraints=Constraints(executor="thread"), cpu_fraction=0.6, gil_fraction=0.6
+    ).reason
+
+
+def test_the_interval_holds_the_prediction():
+    plan = plan_of()
+    assert plan.seconds_low < plan.predicted_seconds < plan.seconds_high
+    assert plan.speedup_low < plan.speedup < plan.speedup_high
+
+
+def test_the_error_shrinks_with_what_was_seen():
+    assert relative_error(attrs.evolve(SAMPLE, count=1), 1000) == 0.5
+    assert relative_error(attrs.evolve(SAMPLE, seconds_per_item=0.0), 1000) == 0.5
+    wide = attrs.evolve(SAMPLE, spread_seconds=0.01)
+    assert relative_error(attrs.evolve(wide, count=2), 1000) > relative_error(wide, 1000) > relative_error(wide, 10)
+
+
+def test_a_free_threaded_interpreter_computes_in_threads():
+    free = attrs.evolve(MACHINE, gil_enabled=False)
+    assert plan_of(machine=free, pickle_item_seconds=0.01).executor == "thread"
+
+
+def test_a_serial_plan_of_nothing_measured_takes_no_time():
+    plan = serial_plan(situation(items=5, seconds_per_item=0.0), "because")
+    assert (plan.predicted_seconds, plan.speedup, plan.reason) == (0.0, 1.0, "because")
+
+
+@given(st.integers(1, 100_000))
+def test_the_numbers_of_workers_weighed_reach_the_cap_without_repeats(cap):
+    counts = worker_counts(cap)
+    assert counts == sorted(set(counts))
+    assert (counts[0], counts[-1]) == (1, cap)
+    assert len(counts) < 60
+
+
+values = st.fixed_dictionaries(
+    {
+        "seconds_per_item": st.floats(1e-7, 2.0),
+        "spread_seconds": st.floats(0, 2.0),
+        "cpu_fraction": st.floats(0, 4.0),
+        "pickle_item_seconds": st.floats(0, 0.1),
+        "item_bytes": st.floats(0, 1e8),
+        "peak_bytes": st.floats(0, 1e10),
+    }
+)
+
+
+@given(items=st.integers(1, 10**7), sampled=values, cpus=st.floats(0.1, 1024), most=st.none() | st.integers(1, 5000))
+def test_every_plan_is_within_its_limits(items, sampled, cpus, most):
+    asked = situation(
+        items, machine=attrs.evolve(MACHINE, usable_cpus=cpus), constraints=Constraints(max_workers=most), **sampled
+    )
+    plan = decide(asked, OVERHEADS).plan
+    assert 1 <= plan.n_jobs <= worker_cap(plan.executor, asked, OVERHEADS)
+    assert 1 <= plan.chunksize <= items
+    assert (plan.n_jobs == 1) == (plan.executor == "serial")
+    assert plan.predicted_seconds <= plan.serial_seconds
+    assert plan.n_jobs == 1 or plan.speedup_low >= 1.1
+
+
+@given(items=st.integers(2, 10**6), sampled=values, factor=st.floats(1, 100))
+def test_dearer_workers_never_make_for_more_of_them(items, sampled, factor):
+    asked = situation(items, constraints=Constraints(executor="process", min_speedup=1.0), **sampled)
+    dearer = attrs.evolve(OVERHEADS, start_worker_seconds=OVERHEADS.start_worker_seconds * factor)
+    few, many = decide(asked, dearer).plan, decide(asked, OVERHEADS).plan
+    assert few.n_jobs <= many.n_jobs or few.predicted_seconds <= many.predicted_seconds * 1.05

@@ -1,0 +1,177 @@
+"""A source loses nothing, yields each position once, and spreads what it looks at."""
+
+from __future__ import annotations
+
+import array
+from collections import deque
+from itertools import islice
+from time import perf_counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amorsize.domain.source import Source, is_array, is_indexed
+
+np = pytest.importorskip("numpy")
+
+
+class Countdown:
+    """Its own iterator, with a len(): what it has given once it does not give again."""
+
+    def __init__(self, count):
+        self.left = count
+
+    def __len__(self):
+        return self.left
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return self.left
+
+
+class Hinted:
+    """An iterator that says how many are left."""
+
+    def __init__(self, count):
+        self.left = count
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise StopIteration
+
+    def __length_hint__(self):
+        return self.left
+
+
+@given(st.integers(0, 700))
+def test_positions_are_a_permutation(total):
+    assert sorted(Source(range(total)).positions()) == list(range(total))
+
+
+@given(st.integers(20, 10**7), st.integers(4, 20))
+def test_the_first_positions_are_spread_over_the_whole(total, count):
+    seen = sorted(islice(Source(range(total)).positions(), count))
+    assert len(set(seen)) == count
+    gaps = [after - before for before, after in zip([0, *seen], [*seen, total], strict=True)]
+    assert max(gaps) <= 3 * total / count + 1
+
+
+def test_the_first_positions_of_very_many_items_come_at_once():
+    total = 10**7
+
+    def seconds():
+        start = perf_counter()
+        assert len(list(islice(Source(range(total)).positions(), 20))) == 20
+        return perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.002  # walking over them would take 100 times as long
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [1, 2, 3],
+        (1, 2, 3),
+        range(1, 4),
+        "abc",
+        b"abc",
+        bytearray(b"abc"),
+        memoryview(b"abc"),
+        array.array("i", [1, 2, 3]),
+        deque([1, 2, 3]),
+        np.arange(3),
+        np.zeros((3, 2)),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_indexed_data_is_read_at_any_position_and_handed_back_itself(data):
+    source = Source(data)
+    assert is_indexed(data)
+    assert source.total == source.hint == source.known_items() == 3
+    assert not source.is_empty()
+    for position in source.positions():
+        assert np.array_equal(source.at(position), data[position])
+    assert source.data(data) is data
+
+
+@pytest.mark.parametrize("data", [{1, 2, 3}, {1: 2, 3: 4, 5: 6}, {1: 2, 3: 4, 5: 6}.values(), frozenset("abc")])
+def test_other_sized_data_is_read_in_order_and_handed_back_itself(data):
+    source = Source(data)
+    assert not is_indexed(data)
+    assert source.total == 3
+    assert [source.at(position) for position in source.positions()] == list(data)
+    assert source.data(data) is data
+
+
+@given(st.lists(st.integers()), st.integers(0, 30))
+def test_an_iterator_loses_nothing_however_much_was_looked_at(items, looked_at):
+    given_iterator = iter(items[:])
+    source = Source(item for item in given_iterator)
+    seen = [source.at(position) for position in islice(source.positions(), looked_at)]
+    assert seen == items[:looked_at]
+    assert list(source.data(given_iterator)) == items
+
+
+@given(st.integers(0, 20), st.integers(0, 25))
+def test_an_iterator_that_has_a_length_loses_nothing(count, looked_at):
+    data = Countdown(count)
+    source = Source(data)
+    assert source.total == count
+    seen = [source.at(position) for position in islice(source.positions(), looked_at)]
+    assert seen == list(range(count))[::-1][:looked_at]
+    assert list(source.data(data)) == list(range(count))[::-1]
+
+
+def test_an_iterator_that_was_not_looked_at_is_handed_back_itself():
+    data = (item for item in [1, 2])
+    assert Source(data).data(data) is data
+
+
+def test_positions_come_once_however_often_they_are_asked_for():
+    source = Source(range(10))
+    first = list(islice(source.positions(), 4))
+    assert sorted(first + list(source.positions())) == list(range(10))
+
+
+def test_an_iterator_knows_its_number_once_it_has_ended():
+    source = Source(item for item in "abc")
+    assert source.total is None
+    assert source.hint is None
+    assert not source.is_empty()
+    assert source.known_items() is None
+    assert list(source.positions()) == [0, 1, 2]
+    assert source.known_items() == 3
+
+
+def test_what_an_iterator_says_of_its_length_is_a_hint_only():
+    source = Source(iter([1, 2, 3]))
+    assert source.total is None
+    assert source.hint == 3
+    assert Source(Hinted(7)).hint == 7
+
+
+@pytest.mark.parametrize("empty", [[], (), "", {}, range(0), iter([]), np.zeros(0)], ids=lambda data: str(type(data)))
+def test_an_empty_source_has_no_positions(empty):
+    source = Source(empty)
+    assert source.is_empty()
+    assert list(source.positions()) == []
+    assert list(source.data(empty)) == []
+
+
+def test_data_that_cannot_be_run_over_is_refused():
+    with pytest.raises(TypeError):
+        Source(5)
+
+
+def test_an_array_is_known_by_its_type_alone():
+    assert is_array(np.zeros(1))
+    assert not is_array([1])
+    assert not is_array(np.float64(1))

@@ -1,0 +1,69 @@
+"""What holds of the source as a whole."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+THIRD_PARTY = ("attr", "attrs", "cattrs", "pluggy", "psutil", "platformdirs", "tomli_w", "click", "rich", "numpy")
+
+
+def loaded_after(code):
+    """Return the names of all modules that a fresh interpreter has loaded after some code."""
+    code += "\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_amorsize_loads_no_third_party_module():
+    assert not loaded_after("import amorsize").intersection(THIRD_PARTY)
+
+
+def test_importing_amorsize_loads_next_to_nothing_else():
+    bare, ours = loaded_after("import typing"), loaded_after("import amorsize")
+    assert {name for name in ours - bare if not name.startswith("__")} <= {"amorsize"}
+
+
+def test_every_public_name_can_be_had_and_an_unknown_one_is_said():
+    import amorsize
+
+    for name in amorsize.__all__:
+        assert getattr(amorsize, name) is not None
+    assert set(amorsize.__all__) <= set(dir(amorsize))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        amorsize.nothing  # noqa: B018
+
+
+def test_a_hit_loads_nothing_it_does_not_need(own_place):
+    (own_place / "work" / "jobs.py").write_text("def work(x):\n    return sum(range(2500))\n")
+    ask = f"import sys; sys.path.insert(0, {str(own_place / 'work')!r}); import amorsize, jobs; "
+    ask += "r = amorsize.optimize(jobs.work, range(2000))"
+    loaded_after(ask)
+    loaded = loaded_after(ask + "; assert r.cache_hit, r.cache_reason")
+    unneeded = {"cattrs", "tomli_w", "sqlite3", "multiprocessing", "tomllib", "importlib.metadata", "click", "numpy"}
+    assert not loaded & unneeded
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_a_module_begins_with_one_sentence_and_stays_readable(path):
+    text = path.read_text(encoding="utf-8")
+    docstring = ast.get_docstring(ast.parse(text))
+    assert docstring
+    assert docstring.splitlines()[0].endswith(".") or ":" in docstring
+    assert len(text.splitlines()) <= 450
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_a_function_stays_short(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node, clean=False)
+            length = (node.end_lineno or 0) - node.lineno - len((docstring or "").splitlines())
+            assert length <= 45, f"{path.name}: {node.name} has {length} lines"
