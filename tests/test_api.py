@@ -233,7 +233,7 @@ def test_the_default_cache_folder_is_the_users(monkeypatch):
     assert amorsize.get_cache_dir().parts[-2:] == ("amorsize", "optimization_cache")
 
 
-def test_a_cache_that_was_cleared_is_asked_again_after_the_near_memory_has_forgotten():
+def test_a_cache_that_was_cleared_is_empty_for_the_near_memory_too():
     amorsize.optimize(spin, range(2000))
     amorsize.clear_cache()
     assert amorsize.optimize(spin, range(2000)).cache == "miss"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from pathlib import Path
@@ -17,7 +18,6 @@ from amorsize.errors import AmorsizeWarning, CacheError
 from amorsize.optimizer import Optimizer
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping
 
     from amorsize.config import Settings
@@ -38,19 +38,25 @@ class Assembly:
     def __init__(self) -> None:
         self._found: Settings | None = None
         self._looked_at = 0.0
+        self._variables: tuple[str | None, str | None] = (None, None)
         self._optimizers: dict[tuple[Any, ...], Optimizer] = {}
 
     def settings(self, config: Config | None) -> Settings:
         """Return the settings of a config, or those found from here, looked for again at most once in a second."""
         if config is not None:
             return configuration.load(config)
+        variables = (os.environ.get(configuration.CONFIG_VARIABLE), os.environ.get(configuration.CACHE_VARIABLE))
         now = time.monotonic()
-        if self._found is None or now - self._looked_at >= _LOOK_AGAIN_SECONDS:
+        if self._found is None or now - self._looked_at >= _LOOK_AGAIN_SECONDS or variables != self._variables:
             if self._found is None or not configuration.is_current(self._found):
                 self._found = configuration.load()
-                self._optimizers.clear()
-            self._looked_at = now
+                self.forget()
+            self._looked_at, self._variables = now, variables
         return self._found
+
+    def forget(self) -> None:
+        """Drop every Optimizer with what it keeps in its near memory."""
+        self._optimizers.clear()
 
     def optimizer(
         self,
@@ -225,7 +231,9 @@ def open_cache(*, config: Config | None = None, cache: str | CacheStore | None =
 
 def clear_cache() -> int:
     """Remove everything from the configured cache; return how many entries there were."""
-    return open_cache().clear()
+    entries = open_cache().clear()
+    _assembly.forget()
+    return entries
 
 
 def prune_expired_cache(ttl_seconds: float | None = None) -> int:

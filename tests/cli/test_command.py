@@ -147,8 +147,8 @@ class TestCache:
     def test_verify_sets_aside_what_is_damaged(self, run, own_place):
         run("optimize", "jobs:slow", "--range", "2000")
         assert ", 0 set aside" in run("cache", "verify")
-        damaged = [path for path in (own_place / "cache").rglob("*") if path.is_file() and "slow" in path.read_text()]
-        damaged[0].write_text(damaged[0].read_text().replace("slow", "fast"))
+        damaged = [path for path in (own_place / "cache").rglob("*") if path.is_file() and "jobs.slow" in path.read_text()]
+        damaged[0].write_text(damaged[0].read_text().replace("jobs.slow", "jobs.fast"))
         assert ", 1 set aside" in run("cache", "verify", code=1)
         assert ", 0 set aside" in run("cache", "verify")
 

@@ -16,8 +16,8 @@ def json_at(directory):
     return JsonCache(JsonOptions(directory=directory))
 
 
-def sqlite_at(directory, timeout_seconds=0.05):
-    return SqliteCache(SqliteOptions(directory=directory, timeout_seconds=timeout_seconds))
+def sqlite_at(directory):
+    return SqliteCache(SqliteOptions(directory=directory))
 
 
 class _OnDisk(CacheContract):
@@ -57,7 +57,7 @@ class TestSharedJson(SharedCacheContract):
         self.place = tmp_path
 
     def shared(self):
-        return partial(json_at, str(self.place / "cache"))
+        return partial(JsonCache, JsonOptions(directory=str(self.place / "cache")))
 
 
 class TestSharedSqlite(SharedCacheContract):
@@ -70,4 +70,4 @@ class TestSharedSqlite(SharedCacheContract):
         self.place = tmp_path
 
     def shared(self):
-        return partial(sqlite_at, str(self.place / "cache"))
+        return partial(SqliteCache, SqliteOptions(directory=str(self.place / "cache")))

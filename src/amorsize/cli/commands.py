@@ -90,7 +90,7 @@ def run() -> int:
     """
     warnings.showwarning = _show_warning
     try:
-        amorsize_command.main(prog_name="amorsize", standalone_mode=False)
+        code = amorsize_command.main(prog_name="amorsize", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("amorsize: interrupted", err=True)
         return 130
@@ -104,7 +104,7 @@ def run() -> int:
         notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
         click.echo(f"amorsize: {type(error).__name__}: {error}{notes}", err=True)
         return 1
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:

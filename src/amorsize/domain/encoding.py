@@ -7,7 +7,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import CodeType
 
 _DOUBLE: Final = Struct("<d").pack
@@ -33,6 +33,10 @@ _IMPORT_NAME: Final = opcode.opmap["IMPORT_NAME"]
 _STORE_NAME: Final = opcode.opmap["STORE_NAME"]
 _STORE_GLOBAL: Final = opcode.opmap["STORE_GLOBAL"]
 _STORE_DEREF: Final = opcode.opmap["STORE_DEREF"]
+_LOAD_GLOBAL: Final = opcode.opmap["LOAD_GLOBAL"]
+_LOAD_NAMES: Final = tuple(
+    opcode.opmap[name] for name in ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS") if name in opcode.opmap
+)
 _EXTENDED_ARG: Final = opcode.opmap["EXTENDED_ARG"]
 _LOADS: Final = _CONST_OPS | {opcode.opmap.get("LOAD_SMALL_INT", opcode.opmap["LOAD_CONST"])}
 
@@ -201,33 +205,44 @@ def _without_incidentals(raw: bytes, names: tuple[str, ...], constants: list[Any
     return bytes(edited)
 
 
-def _arguments(code: CodeType, operation: int) -> Iterator[int]:
-    """Yield the argument of each instruction of one kind."""
+def names_of(code: CodeType) -> tuple[list[str], list[str], list[str]]:
+    """Return the names that the code reads as globals or builtins, those it assigns to outside itself, its imports.
+
+    Assigned are globals and variables of enclosing functions. Imports stand as written there ('' for a bare
+    ``from .``).
+    """
     raw = code.co_code
-    high = 0
-    for at in range(0, len(raw), 2):
-        argument = high | raw[at + 1]
-        high = argument << 8 if raw[at] == _EXTENDED_ARG else 0
-        if raw[at] == operation:
-            yield argument
-
-
-def rebound(code: CodeType) -> set[str]:
-    """Return the globals and the variables of enclosing functions that the code assigns to."""
-    operations = code.co_code[::2]
-    found: set[str] = set()
+    operations = raw[::2]
+    names = code.co_names
+    # The lowest bit of a global's argument says whether it is called at once.
+    read = [names[argument >> 1] for argument in _arguments(raw, operations, _LOAD_GLOBAL)]
+    if not code.co_flags & _OPTIMIZED:
+        for operation in _LOAD_NAMES:
+            read += [names[argument] for argument in _arguments(raw, operations, operation)]
+    assigned: list[str] = []
+    imports: list[str] = []
     if _STORE_GLOBAL in operations:
-        found.update(code.co_names[argument] for argument in _arguments(code, _STORE_GLOBAL))
+        assigned += [names[argument] for argument in _arguments(raw, operations, _STORE_GLOBAL)]
     free = code.co_freevars
     if free and _STORE_DEREF in operations:
-        arguments = code.co_varnames
-        first = len(arguments) + sum(name not in arguments for name in code.co_cellvars)
-        found.update(free[argument - first] for argument in _arguments(code, _STORE_DEREF) if argument >= first)
+        variables = code.co_varnames
+        first = len(variables) + sum(name not in variables for name in code.co_cellvars)
+        assigned += [free[at - first] for at in _arguments(raw, operations, _STORE_DEREF) if at >= first]
+    if _IMPORT_NAME in operations:
+        imports += [names[argument] for argument in _arguments(raw, operations, _IMPORT_NAME)]
+    return read, assigned, imports
+
+
+def _arguments(raw: bytes, operations: bytes, operation: int) -> list[int]:
+    """Return the argument of each instruction of one kind."""
+    found = []
+    at = operations.find(operation)
+    while at >= 0:
+        argument = raw[2 * at + 1]
+        before, shift = at - 1, 8
+        while before >= 0 and operations[before] == _EXTENDED_ARG:
+            argument |= raw[2 * before + 1] << shift
+            before, shift = before - 1, shift + 8
+        found.append(argument)
+        at = operations.find(operation, at + 1)
     return found
-
-
-def imported(code: CodeType) -> list[str]:
-    """Return the modules that the code imports when it runs, as written there ('' for a bare ``from .``)."""
-    if _IMPORT_NAME not in code.co_code[::2]:
-        return []
-    return [code.co_names[argument] for argument in _arguments(code, _IMPORT_NAME)]

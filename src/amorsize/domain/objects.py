@@ -132,7 +132,7 @@ def compiled_attribute(value: object, name: str) -> Any:
     if type(raw) is GetSetDescriptorType or type(raw) is MemberDescriptorType:
         try:
             return raw.__get__(value)
-        except AttributeError:
+        except Exception:  # noqa: BLE001  compiled code may refuse in any way
             return None
     return None
 

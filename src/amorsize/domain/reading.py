@@ -7,7 +7,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain import objects
-from amorsize.domain.encoding import code_parts, constant, encode, imported, rebound, text
+from amorsize.domain.encoding import code_parts, constant, encode, names_of, text
 from amorsize.domain.instances import BINDING, MANY, read_class, read_instance, read_many, read_members
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ _OPAQUE: Final = frozenset({"eval", "exec"})
 class Reading:
     """One pass over a callable.
 
-    ``out`` holds the bytes in order, ``outline`` the labelled parts of the callable itself, ``origins`` notes what could
-    not be looked into. The rest is what a memo has to watch: ``functions`` with the globals they name (those that are
-    there, those that are not) and whether their cells count, ``spaces`` with the names read from them, and the
+    ``out`` holds the bytes in order, ``outline`` the labelled parts of the callable itself, ``origins`` notes what
+    could not be looked into. The rest is what a memo has to watch: ``functions`` with the globals they name (those that
+    are there, those that are not) and whether their cells count, ``spaces`` with the names read from them, and the
     ``contents`` of small collections. ``volatile`` tells that an object spoke for itself and must be asked again.
     """
 
@@ -144,7 +144,7 @@ class Reading:
     def _spoke(self, value: Any) -> bool:
         kind = type(value)
         if kind is FunctionType:
-            speaker = value.__dict__.get(SPEAKS)
+            speaker = dict.get(value.__dict__, SPEAKS)
         else:
             speaker = objects.raw_attribute(value, SPEAKS)
             if type(speaker) in BINDING:
@@ -175,36 +175,42 @@ class Reading:
         self.out.append(b"F")
         self._wrapped(func, depth)
         names: dict[str, None] = {}
+        loaded: dict[str, None] = {}
         stored: set[str] = set()
-        self._code(func.__code__, names, stored, depth)
+        self._code(func.__code__, names, loaded, stored, depth)
         self._defaults(func, depth)
         free = func.__code__.co_freevars
         for name, content in zip(free, objects.contents_of(func), strict=True):
             self._variable(f"closure {name}", content, depth, stored=name in stored, names=names)
-        present = tuple(name for name in names if name in space and name not in _PLACES)
+        present = tuple(name for name in loaded if name in space and name not in _PLACES)
         for name in present:
             self.out.append(text(name))
             self._variable(f"global {name}", space[name], depth, stored=name in stored, names=names)
-        absent = frozenset(names).difference(present).difference(_PLACES)
+        absent = frozenset(loaded).difference(present).difference(_PLACES)
         if not absent.isdisjoint(_OPAQUE):
             self.origins.note("what it runs through eval or exec")
         watched = tuple(name for name in present if name not in stored)
         self.functions.append((func, watched, absent, stored.isdisjoint(free)))
 
     def _wrapped(self, func: Any, depth: int) -> None:
-        wrapped = func.__dict__.get("__wrapped__")
+        wrapped = dict.get(func.__dict__, "__wrapped__")
         if wrapped is not None:
             self.out.append(b"w")
             self.value(wrapped, depth)
             self.spaces.append((func, objects.function_space, ("__wrapped__",), frozenset()))
 
-    def _code(self, code: CodeType, names: dict[str, None], stored: set[str], depth: int) -> None:
+    def _code(
+        self, code: CodeType, names: dict[str, None], loaded: dict[str, None], stored: set[str], depth: int
+    ) -> None:
+        """Append code with the code inside it, and collect its names, those of globals, and those it assigns to."""
         head, constants = code_parts(code)
         self.out.append(head)
         names.update(dict.fromkeys(code.co_names))
         self.names.update(code.co_names)
-        stored.update(rebound(code))
-        for name in imported(code):
+        read, assigned, imports = names_of(code)
+        loaded.update(dict.fromkeys(read))
+        stored.update(assigned)
+        for name in imports:
             if objects.top_of(name) not in objects.STANDARD:
                 self.origins.note(f"{name or 'its package'}, which is imported when it runs")
         outlined = not depth
@@ -218,7 +224,7 @@ class Reading:
                     self.outline.append((f"constant {index}", objects.shown(value, plain)))
             elif type(value) is CodeType:
                 start = len(self.out)
-                self._code(value, names, stored, depth + 1)
+                self._code(value, names, loaded, stored, depth + 1)
                 if outlined:
                     inside = objects.digest(b"".join(self.out[start:]))
                     self.outline.append((f"inner {value.co_name}", inside))
@@ -235,7 +241,7 @@ class Reading:
         keywords = func.__kwdefaults__
         if keywords:
             self.out.append(b"k%d:" % len(keywords))
-            for name in sorted(keywords):
+            for name in sorted(name for name in keywords if type(name) is str):
                 self.out.append(text(name))
                 self.part(f"default {name}", keywords[name], depth)
             self.contents.append(keywords)
@@ -297,7 +303,7 @@ class Reading:
         owner = func.__self__
         if owner is None or issubclass(type(owner), ModuleType):
             module = func.__module__
-            self.from_elsewhere(module if type(module) is str else "?", func.__qualname__)
+            self.from_elsewhere(module if type(module) is str else "builtins", func.__qualname__)
             return
         self.out.append(b"n" + text(func.__name__))
         self.part("self", owner, depth)
@@ -305,8 +311,7 @@ class Reading:
     def cached(self, func: Any, depth: int) -> None:
         """Append what ``functools.lru_cache`` made: its limits, and the function inside."""
         self.out.append(b"l")
-        space = func.__dict__
-        self.value(space.get("cache_parameters"), depth + 1)
+        self.value(dict.get(func.__dict__, "cache_parameters"), depth + 1)
         self._wrapped(func, depth)
 
     def partial(self, value: Any, depth: int) -> None:
@@ -316,7 +321,7 @@ class Reading:
         self.out.append(b"p%d,%d:" % (len(arguments), len(keywords)))
         for index, argument in enumerate(arguments):
             self.part(f"argument {index}", argument, depth)
-        for name in sorted(keywords):
+        for name in sorted(name for name in keywords if type(name) is str):
             self.out.append(text(name))
             self.part(f"argument {name}", keywords[name], depth)
         self.contents.append(keywords)

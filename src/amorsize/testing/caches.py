@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 AWKWARD: Final = (
     *(character for character in printable if character.isprintable()),
-    *"aa aA Aa AA a%41 a%61 %% %2 %zz con CON nul com1 lpt9 con.json aux.txt prn: .. ... ../up ..\\up /etc/passwd".split(),
-    *r"C:\x a/b a//b -- --help .hidden .new ~x trailing. *.* a.json amorsize.sqlite ';DROP time:fast_v:1@0123abcd".split(),
+    *("aa", "aA", "Aa", "AA", "a%41", "a%61", "%%", "%2", "%zz", "--", "--help", "-x", "~x", "*.*", "$HOME", "';DROP"),
+    *("con", "CON", "nul", "com1", "lpt9", "con.json", "aux.txt", "prn:", "a.json", "amorsize.sqlite", ".hidden"),
+    *("..", "...", "../up", "..\\up", "/etc/passwd", "C:\\x", "a/b", "a//b", "a/", ".new", "trailing."),
     *("trailing ", " leading", "two words", "x" * 80, "%" * 80, "func:0123456789abcdef_item:str64_size:large"),
 )
 """Names that are legal for a store and troublesome for file systems and query languages."""

@@ -40,7 +40,7 @@ _SCHEMA: Final = (
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {FORMAT}",
 )
-_FETCH: Final = "SELECT variant, substr(CAST(text AS TEXT), 1, 65536) FROM records WHERE locator = ?"
+_FETCH: Final = "SELECT variant, substr(CAST(text AS BLOB), 1, 65536) FROM records WHERE locator = ?"
 _STORE: Final = "REPLACE INTO records (locator, variant, text) VALUES (?, ?, ?)"
 _DISCARD: Final = "DELETE FROM records WHERE locator = ? AND variant = ?"
 _LOCATORS: Final = (
@@ -89,7 +89,7 @@ class SqliteCache:
         """
         check_name("locator", locator)
         rows = self._read(lambda connection: connection.execute(_FETCH, (locator,)).fetchall()) or ()
-        return {variant: body for variant, body in rows if type(variant) is str and is_name(variant)}
+        return {variant: _decoded(body) for variant, body in rows if type(variant) is str and is_name(variant)}
 
     def store(self, locator: str, variant: str, text: str) -> None:
         """Keep text; see the port."""

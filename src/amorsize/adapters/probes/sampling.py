@@ -59,13 +59,15 @@ class Sampling:
         first = self._block(1)
         if first is None:
             raise ValueError("sample: source must have an item, got none")
-        cpu_before, wall_before = cpu_seconds(), perf_counter()
+        waits_before, cpu_before, wall_before = waits(), cpu_seconds(), perf_counter()
         seconds, counts, pickling = self._steady(first)
         cpu, wall = cpu_seconds() - cpu_before - pickling, perf_counter() - wall_before - pickling
         if not seconds:  # one item only: the first call is all there is to know
             seconds, counts, cpu, wall = [first], [1], self._first_cpu, first
         mean, spread = mean_and_spread(seconds, counts)
         share = cpu_share(cpu, wall)
+        if waits() == waits_before:
+            share = max(1.0, share)  # it never waited: what is missing was taken by other processes
         costs, obstacle = self._pickles()
         held = self._lock_share(mean, share)
         return Sample(
@@ -264,6 +266,10 @@ def cpu_share(cpu: float, wall: float) -> float:
 
 if sys.platform == "win32":
 
+    def waits() -> float:
+        """Return a number that differs at each call: Windows does not tell how often a process has waited."""
+        return perf_counter()
+
     def cpu_seconds() -> float:
         """Return the CPU seconds of this process."""
         return process_time()
@@ -278,6 +284,10 @@ else:
     import resource
 
     _KIB = 1 if sys.platform == "darwin" else 1024
+
+    def waits() -> float:
+        """Return how often this process has given up its CPU to wait for something."""
+        return float(resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw)
 
     def cpu_seconds() -> float:
         """Return the CPU seconds of this process and of its children that have ended."""
