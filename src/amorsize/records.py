@@ -38,7 +38,7 @@ def unseal(text: str) -> dict[str, Any]:
     if text != seal(body):
         raise ValueError("record must match its digest")
     try:
-        record = json.loads(body, parse_constant=_refuse_constant)
+        record = _decoder.decode(body)
     except RecursionError:
         raise ValueError("record must not be nested that deep") from None
     if type(record) is not dict:
@@ -62,6 +62,9 @@ def _converter() -> Callable[[Any], Any]:
 def _short(value: float) -> float:
     """Round to 8 digits, which is more than was measured; dates and counts of bytes keep all that are whole."""
     return float(format(value, ".8g" if value < _LARGE else ".12g"))
+
+
+_decoder: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def encode(value: Entry | Overheads) -> str:

@@ -101,7 +101,6 @@ def released():
         (iter([1]), "in.list_iterator"),
         (memoryview(b"abc"), "in.memoryview"),
     ],
-    ids=repr,
 )
 def test_built_in_data_has_the_written_kind(data, kind):
     assert item_kind(data) == kind
@@ -134,13 +133,10 @@ def test_built_in_data_has_the_written_kind(data, kind):
         ([np.True_], "bool~1"),
         ([np.datetime64("2020-01-01")], "datetime64~4"),
     ],
-    ids=repr,
 )
 def test_numpy_data_has_the_written_kind(data, kind):
     if np.dtype(bool).type.__name__ == "bool_":  # as it was called before numpy 2
         kind = kind.replace("bool~", "bool_~")
-    if kind.startswith("datetime64"):
-        kind = "datetime64~4"  # eight bytes lie between four and sixteen
     assert item_kind(data) == kind
 
 

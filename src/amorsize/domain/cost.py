@@ -181,7 +181,7 @@ class CostModel:
         if spread > 0:
             k = min(k, (2 * gain / spread) ** (2 / 3))
         k = max(1.0, k)
-        for _ in range(4):  # Newton on the derivative in k, which is convex and decreasing towards the root
+        for _ in range(2):  # Newton on the derivative in k, which is convex and decreasing towards the root
             wrong = slope + spread / (2 * sqrt(k)) - gain / (k * k)
             steep = 2 * gain / k**3 - spread / (4 * k**1.5)
             if steep <= 0:

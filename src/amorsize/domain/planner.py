@@ -24,7 +24,8 @@ _LONE_ERROR: Final = 0.5
 _CLOSE: Final = 1.03
 _WAITING_WORKERS: Final = 64
 _MEMORY_SHARE: Final = 0.9
-_ALL_COUNTS: Final = 8
+_ALL_COUNTS: Final = 6
+_STEP: Final = 1.5
 _PICKLE_TWICE: Final = 2
 _BUSY: Final = 0.9
 _MOSTLY_WAITING: Final = 0.5
@@ -126,10 +127,10 @@ def serial_plan(situation: Situation, reason: str) -> Plan:
 
 
 def worker_counts(cap: int) -> list[int]:
-    """Return the numbers of workers to weigh up to cap: each small one, then steps of about a quarter."""
+    """Return the numbers of workers to weigh first, up to cap: each small one, then steps of about a half."""
     counts = list(range(1, min(cap, _ALL_COUNTS) + 1))
-    while counts and counts[-1] < cap:
-        counts.append(min(cap, ceil(counts[-1] * 1.25)))
+    while counts[-1] < cap:
+        counts.append(min(cap, ceil(counts[-1] * _STEP)))
     return counts
 
 
@@ -197,7 +198,7 @@ def decide(situation: Situation, overheads: Overheads) -> Decision:
         cap = worker_cap("process", situation, overheads)
         per_chunk = overheads.chunk_parent_seconds + overheads.chunk_worker_seconds
         candidates.extend(_search("process", model, model.process, cap, per_chunk))
-    if constraints.executor in {"auto", "thread"}:
+    if constraints.executor == "thread" or (constraints.executor == "auto" and situation.lock_share < _BUSY):
         cap = worker_cap("thread", situation)
         candidates.extend(_search("thread", model, model.thread, cap, overheads.thread_chunk_seconds))
     if not candidates:
@@ -214,7 +215,11 @@ def decide(situation: Situation, overheads: Overheads) -> Decision:
 def _search(
     executor: str, model: CostModel, predict: Callable[[int, int], Parts], cap: int, per_chunk: float
 ) -> Iterator[Candidate]:
-    """Yield the best chunk size for each number of workers worth weighing, then for those beside the best."""
+    """Yield the best chunk size for some numbers of workers, ever closer to the best of them.
+
+    The cost falls and then rises with the number of workers but for the rounding to whole chunks, so that halving the
+    step around the best found needs few looks.
+    """
     best: dict[int, Candidate] = {}
 
     def weigh(p: int) -> Candidate:
@@ -227,11 +232,12 @@ def _search(
     for p in worker_counts(cap):
         if p > 1:
             weigh(p)
-    if best and cap > _ALL_COUNTS:
-        top = min(best.values(), key=lambda one: one.seconds).n_jobs
-        step = max(1, top // 16)
-        for p in range(max(2, top - 3 * step), min(cap, top + 3 * step) + 1, step):
-            weigh(p)
+    top = min(best.values(), key=lambda one: one.seconds).n_jobs if best else 0
+    step = top // 4
+    while top > _ALL_COUNTS and step >= max(1, top // 16):
+        near = [weigh(p) for p in (top - step, top, top + step) if 1 < p <= cap]
+        top = min(near, key=lambda one: one.seconds).n_jobs
+        step //= 2
     yield from best.values()
 
 

@@ -26,7 +26,7 @@ class Source:
     def __init__(self, data: Iterable[Any]) -> None:
         self._head: list[Any] = []
         self._indexed: Any = None
-        self._iterator: Iterator[Any] | None = None
+        self._iterator: Iterator[Any] = iter(())
         self._ended: int | None = None
         self.total: int | None = len(data) if isinstance(data, Sized) else None
         self.hint: int | None = self.total
@@ -56,12 +56,12 @@ class Source:
         point = 0.5
         while len(seen) < total:
             position = int(point * total)
-            if position not in seen:
-                seen.add(position)
-                yield position
-            elif len(seen) * 4 >= total:
+            if position in seen:
+                # Points by the golden ratio lie so far apart that more than a third of all positions is behind us.
                 yield from (rest for rest in range(total) if rest not in seen)
                 return
+            seen.add(position)
+            yield position
             point = (point + _GOLDEN) % 1.0
 
     def _positions_in_order(self) -> Iterator[int]:
@@ -71,8 +71,6 @@ class Source:
             position += 1
 
     def _pull(self, position: int) -> bool:
-        if self._iterator is None:
-            return position < len(self._head)
         missing = position + 1 - len(self._head)
         if missing > 0:
             self._head.extend(islice(self._iterator, missing))
@@ -94,7 +92,7 @@ class Source:
 
     def data(self, given: Iterable[Any]) -> Iterable[Any]:
         """Return what to run over instead of the data given: itself, or an iterator that has lost nothing."""
-        if self._iterator is None or (self.total is not None and self._iterator is not given):
+        if self._indexed is not None or (self.total is not None and self._iterator is not given):
             return given
         return chain(self._head, self._iterator) if self._head else given
 

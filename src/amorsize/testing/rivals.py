@@ -45,7 +45,6 @@ class SharedCacheContract:
             tallies = [rival.result() for rival in rivals]
         assert [torn for tally in tallies for torn in tally.torn] == []
         given_up = sum(tally.given_up for tally in tallies)
-        print("GIVEN UP", given_up)
         assert given_up <= self.busy_share * self.processes * self.operations, f"{given_up} operations were given up"
         with closing(opened()) as store:
             for locator, variant in KEYS:

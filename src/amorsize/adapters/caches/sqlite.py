@@ -170,7 +170,7 @@ class SqliteCache:
         if self._opened is not None and not self._opened.is_own():
             self._inherited.append(self._opened)  # closing it here could take the parent's locks away
             self._opened = None
-        if self._opened is None:
+        if self._opened is None or not self._opened.close.alive:  # closed already, the interpreter being about to end
             if not self._has_file(create=write):
                 return None
             self._opened = _Opened(self._path, self._options.timeout_seconds)

@@ -1,0 +1,102 @@
+"""What is asked in one call, and what is answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amorsize.domain.fingerprint import Fingerprint
+    from amorsize.domain.planner import Candidate
+    from amorsize.domain.source import Source
+    from amorsize.domain.values import Constraints, Machine, Overheads, Plan, Sample
+
+    Near = tuple[str, str, int, Constraints]
+
+_COROUTINE_FLAGS: Final = 0x80 | 0x200  # CO_COROUTINE and CO_ASYNC_GENERATOR of the inspect module
+_OWN_THREADS: Final = 1.25
+
+
+@attrs.frozen
+class Question:
+    """The workload, the limits, the machine, and where the entry would lie.
+
+    ``near`` is the key of the near memory: fingerprint, item kind, number of items, constraints. ``obstacle`` says why
+    no process can be started from where the caller is.
+    """
+
+    func: Callable[[Any], Any]
+    source: Source
+    fingerprint: Fingerprint
+    near: Near
+    locator: str
+    machine: Machine
+    machine_id: str
+    obstacle: str | None
+
+    @property
+    def kind(self) -> str:
+        """The kind of the items."""
+        return self.near[1]
+
+    @property
+    def items(self) -> int:
+        """How many items there are, 0 when that is not known."""
+        return self.near[2]
+
+    @property
+    def constraints(self) -> Constraints:
+        """What the caller allows."""
+        return self.near[3]
+
+
+@attrs.frozen
+class Answer:
+    """A plan with what it came from and what the cache did."""
+
+    plan: Plan
+    cache: str
+    cache_reason: str
+    warnings: tuple[str, ...] = ()
+    sample: Sample | None = None
+    candidates: tuple[Candidate, ...] = ()
+    overheads: Overheads | None = None
+
+
+def sized(data: object) -> int:
+    """Return len(data), and 0 for what has none."""
+    try:
+        return len(data)  # type: ignore[arg-type]  # what has no len() is the other case
+    except TypeError:
+        return 0
+
+
+def check_arguments(func: object, data: object) -> None:
+    """Refuse a function that gives back a coroutine and data that cannot be run over; TypeError."""
+    flags = getattr(getattr(func, "__code__", None), "co_flags", 0)
+    if type(flags) is int and flags & _COROUTINE_FLAGS:
+        raise TypeError("optimize: func must be an ordinary function, got a coroutine function")
+    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        raise TypeError(f"optimize: data must be iterable, got {type(data).__name__}")
+
+
+def warnings_about(question: Question, sample: Sample, failure: str = "") -> tuple[str, ...]:
+    """Return what the caller should know beside the plan; ``failure`` says what could not be measured."""
+    said = [f"the function could not be looked into entirely: {part}" for part in question.fingerprint.shallow]
+    blocked = question.obstacle or sample.obstacle
+    if blocked and question.constraints.executor in {"auto", "process"}:
+        said.append(f"no processes: {blocked}")
+    if failure:
+        said.append(failure)
+    if question.source.known_items() is None:
+        assumed = "guessed by its length hint" if question.source.hint else "assumed for planning"
+        said.append(f"the number of items is unknown and was {assumed}")
+    if sample.cpu_fraction > _OWN_THREADS and not question.machine.blas_threads:
+        said.append(
+            f"the function keeps {sample.cpu_fraction:.1f} CPUs busy by itself; set OMP_NUM_THREADS=1 "
+            "(or its library's variable) to let workers share them"
+        )
+    return tuple(said)

@@ -1,0 +1,152 @@
+"""What is peculiar to the store of small files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from amorsize.adapters.caches.json import JsonCache, JsonOptions, _patiently
+from amorsize.errors import CacheError
+
+needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes need privileges on Windows")
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def store(place):
+    store = JsonCache(JsonOptions(directory=str(place)))
+    store.store("here", "v", "text")
+    return store
+
+
+def test_a_file_holds_exactly_the_text(store, place):
+    store.store("func:1", "time:fast", "é\r\n")
+    assert (place / "func%3a1" / "time%3afast.json").read_bytes() == "é\r\n".encode()
+
+
+def test_bytes_that_are_no_text_come_as_replacement_characters_and_can_be_discarded(store, place):
+    (place / "here" / "v.json").write_bytes(b'{"a\xff')
+    assert store.fetch("here") == {"v": '{"a\ufffd'}
+    assert store.discard([("here", "v")]) == 1
+
+
+def test_of_an_overlong_file_only_the_beginning_is_read(store, place):
+    (place / "here" / "v.json").write_bytes(b"x" * 10_000_000)
+    assert store.fetch("here") == {"v": "x" * 65536}
+
+
+def test_files_and_directories_of_others_are_passed_over(store, place):
+    (place / "here" / "README").write_text("mine")
+    (place / "here" / "V.json").write_text("mine")
+    (place / "here" / "w.json").mkdir()
+    (place / "Mine").mkdir()
+    (place / "a file").write_text("mine")
+    (place / "file").write_text("mine")
+    assert store.fetch("here") == {"v": "text"}
+    assert store.fetch("file") == {}
+    assert list(store.locators()) == ["here"]
+
+
+def test_a_file_where_a_locator_should_lie_is_no_place_to_store(store, place):
+    (place / "file").write_text("mine")
+    with pytest.raises(CacheError, match="must be a directory, got another kind of file"):
+        store.store("file", "v", "text")
+    assert store.discard([("file", "v")]) == 0
+    assert (place / "file").read_text() == "mine"
+    assert list((place / ".new").iterdir()) == []
+
+
+@needs_links
+def test_links_are_not_followed(store, place, tmp_path):
+    (tmp_path / "secret.json").write_text("secret")
+    (place / "here" / "w.json").symlink_to(tmp_path / "secret.json")
+    (place / "linked").symlink_to(tmp_path)
+    assert store.fetch("here") == {"v": "text"}
+    assert store.fetch("linked") == {}
+    assert list(store.locators()) == ["here"]
+    assert store.discard([("linked", "secret")]) == 0
+    with pytest.raises(CacheError):
+        store.store("linked", "v", "text")
+    store.store("here", "w", "new")
+    assert (tmp_path / "secret.json").read_text() == "secret"
+    assert store.fetch("here") == {"v": "text", "w": "new"}
+
+
+@needs_links
+def test_a_pipe_in_place_of_a_file_does_not_hold_up_reading(store, place):
+    os.mkfifo(place / "here" / "w.json")
+    assert store.fetch("here").get("w", "") == ""
+    writer = os.open(place / "here" / "w.json", os.O_RDWR)
+    try:
+        assert store.fetch("here") == {"v": "text"}
+    finally:
+        os.close(writer)
+
+
+def test_an_emptied_locator_leaves_no_directory(store, place):
+    store.store("here", "w", "text")
+    store.discard([("here", "v")])
+    assert (place / "here").is_dir()
+    store.discard([("here", "w")])
+    assert not (place / "here").exists()
+
+
+def test_what_a_killed_writer_left_is_never_read_and_goes_with_a_discard_an_hour_later(store, place):
+    left, fresh, ahead = (place / ".new" / name for name in ("left", "fresh", "ahead"))
+    for path, age_seconds in ((left, 7200), (fresh, 0), (ahead, -7200)):
+        path.write_text("half a te")
+        os.utime(path, (time.time() - age_seconds,) * 2)
+    assert list(store.locators()) == ["here"]
+    assert left.exists()
+    store.discard([])
+    assert sorted((place / ".new").iterdir()) == [fresh]
+
+
+def test_a_write_that_fails_leaves_the_old_text_and_no_rest(store, place):
+    store.store("here", "folder", "text")
+    (place / "here" / "folder.json").unlink()
+    (place / "here" / "folder.json").mkdir()
+    (place / "here" / "folder.json" / "file").write_text("mine")
+    with pytest.raises(OSError, match="folder"):
+        store.store("here", "folder", "text")
+    assert store.fetch("here") == {"v": "text"}
+    assert list((place / ".new").iterdir()) == []
+
+
+def test_permission_denied_is_tried_again_as_long_as_there_are_pauses():
+    tries = []
+
+    def refused_twice():
+        tries.append(1)
+        if len(tries) < 3:
+            raise PermissionError
+
+    _patiently(refused_twice, (0.0, 0.0))
+    assert len(tries) == 3
+    tries.clear()
+    with pytest.raises(PermissionError):
+        _patiently(refused_twice, (0.0,))
+
+
+@pytest.mark.usefixtures("store")
+def test_a_look_up_imports_nothing_it_does_not_need(place):
+    code = (
+        "import sys; from amorsize.adapters.caches.json import JsonCache, JsonOptions\n"
+        f"assert JsonCache(JsonOptions(directory={str(place)!r})).fetch('here') == {{'v': 'text'}}\n"
+        "heavy = {'sqlite3', 'tempfile', 'pathlib', 'cattrs', 'multiprocessing', 'secrets', 'shutil', 'urllib'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", _with_path(code)], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def _with_path(code):
+    return f"import sys; sys.path[:] = {sys.path!r}\n{code}"
