@@ -78,7 +78,7 @@ def run(tmp_path):
         tuple(range(50)),
         range(50),
         set(range(50)),
-        {number: None for number in range(50)},
+        dict.fromkeys(range(50)),
         numpy.arange(50),
         numpy.arange(100).reshape(50, 2),
         "abcdefgh",

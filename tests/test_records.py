@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amorsize import records
-from amorsize.domain.planner import Situation, decide, worker_cap
+from amorsize.domain.planner import decide
+from amorsize.domain.situation import Situation, worker_cap
 from amorsize.domain.values import Constraints, Entry
 from amorsize.errors import AmorsizeWarning
 
@@ -71,8 +72,15 @@ def test_an_entry_comes_back_as_it_was(function, confirmations, items, most, obs
         items=items,
         constraints=Constraints(max_workers=most),
         obstacle=obstacle,
-        plan=attrs.evolve(entry().plan, predicted_seconds=0.25, seconds_low=0.25, seconds_high=0.25, serial_seconds=1.0,
-                          speedup_low=4.0, speedup_high=4.0),
+        plan=attrs.evolve(
+            entry().plan,
+            predicted_seconds=0.25,
+            seconds_low=0.25,
+            seconds_high=0.25,
+            serial_seconds=1.0,
+            speedup_low=4.0,
+            speedup_high=4.0,
+        ),
     )
     assert records.decode_entry(records.encode(made)) == made
 

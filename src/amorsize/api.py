@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -19,6 +18,7 @@ from amorsize.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from amorsize.config import Settings
     from amorsize.domain.values import Constraints
@@ -251,6 +251,8 @@ def prune_expired_cache(ttl_seconds: float | None = None) -> int:
 
 def get_cache_dir() -> Path:
     """Return the folder in which caches of this configuration keep their files; it may not exist yet."""
+    from pathlib import Path  # noqa: PLC0415  optimize does without
+
     return Path(configuration.cache_directory(_assembly.settings(None)))
 
 

@@ -11,7 +11,6 @@ from amorsize import records
 from amorsize.domain.keys import machine_locator, name_locator
 from amorsize.domain.values import FORMAT
 from amorsize.errors import AmorsizeWarning
-from amorsize.upkeep import Cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,7 +39,7 @@ class Entries:
         self.writable = True
         self._max_entries = max_entries
         self._writes_until_shrink = 0
-        self._cache = Cache(store, now)
+        self._now = now
         self._warned: set[str] = set()
 
     def find(self, locator: str, suffix: str) -> dict[str, Entry]:
@@ -72,8 +71,10 @@ class Entries:
         if self._writes_until_shrink >= 0:
             return
         self._writes_until_shrink = most // 10
+        from amorsize.upkeep import Cache  # noqa: PLC0415  only a limited cache is counted
+
         try:
-            self._cache.shrink(most)
+            Cache(self.store, self._now).shrink(most)
         except Exception as error:  # noqa: BLE001  a cache plugin may fail in any way; the call goes on
             self.warn("write", f"holding to max_entries failed ({type(error).__name__}: {error})")
 
@@ -101,7 +102,7 @@ class Entries:
 
     def keep_outline(self, function: str, fingerprint: Fingerprint, seen: list[str]) -> None:
         """Store what a function of this name looks like now, and what it was measured on (``kind_size``)."""
-        body = {"fingerprint": fingerprint.hex, "outline": list(fingerprint.outline), "seen": seen}
+        body: dict[str, object] = {"fingerprint": fingerprint.hex, "outline": list(fingerprint.outline), "seen": seen}
         self._write(name_locator(function), _OUTLINE, lambda: records.seal(_compact(body)))
 
     def warn(self, kind: str, message: str) -> None:

@@ -11,9 +11,9 @@ from amorsize.domain import keys
 from amorsize.domain.buckets import size_bucket, time_bucket
 from amorsize.domain.fingerprint import Fingerprints, changes
 from amorsize.domain.items import describe_change, item_kind
-from amorsize.domain.planner import Situation, decide, plainly_serial, serial_plan, worker_cap
 from amorsize.domain.rules import judge
 from amorsize.domain.sampling import Budget
+from amorsize.domain.situation import Situation, worker_cap
 from amorsize.domain.source import Source
 from amorsize.domain.values import Entry, Limits, Plan
 from amorsize.errors import MeasurementError
@@ -120,7 +120,9 @@ class Optimizer:
             self.seconds_saved += known[1]
             answer = known[2]
         else:
-            answer = self._from_cache(self._question(func, data, fingerprint, near))
+            question = self._question(func, data, fingerprint, near)
+            answer = self._from_cache(question)
+            data = question.source.data(data)
         return OptimizationResult(answer.plan, data, answer.cache, answer.cache_reason, answer.warnings)
 
     def lookup(self, func: Callable[[Any], Any], data: Iterable[Any], constraints: Constraints) -> tuple[str, str]:
@@ -287,6 +289,8 @@ class Optimizer:
     def _solve(self, question: Question, sample: Sample, *, keep: bool = True) -> Answer:
         """Return the best plan for the question, measuring this machine's overheads when they decide it."""
         items = question.source.known_items() or question.source.hint or self.budget.assumed_items
+        from amorsize.domain.planner import decide, plainly_serial, serial_plan  # noqa: PLC0415  a hit solves nothing
+
         situation = Situation(items, sample, question.machine, question.constraints, question.obstacle)
         plain = plainly_serial(situation, self.budget)
         overheads = self._known_overheads(question, keep=keep)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import attrs
 
-from amorsize.domain import wording
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -93,9 +91,13 @@ class OptimizationResult:
         Args:
             file: where to print; standard output when None.
         """
+        from amorsize.domain import wording  # noqa: PLC0415  most results are never put in words
+
         print("\n".join(wording.explanation(self)), file=file or sys.stdout)
 
     def __str__(self) -> str:
+        from amorsize.domain import wording  # noqa: PLC0415  as above
+
         return "\n".join(wording.summary(self))
 
     def __repr__(self) -> str:

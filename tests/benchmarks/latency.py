@@ -24,9 +24,9 @@ from amorsize import config as configuration
 from amorsize import records
 from amorsize.api import Assembly
 from amorsize.domain import keys
-from amorsize.domain.planner import Situation, decide
+from amorsize.domain.planner import decide
+from amorsize.domain.situation import Situation
 from amorsize.domain.values import Constraints, Entry, Machine, Overheads, Sample
-from amorsize.upkeep import Cache
 
 ROUNDS = 15
 MACHINE = Machine(
@@ -103,7 +103,7 @@ def functions(count):
     made = []
     for number in range(count):
         scope = {"__name__": "bench"}
-        exec(f"def work(x):\n    return x * {number + 3} + 1", scope)  # noqa: S102  distinct code objects are the point
+        exec(f"def work(x):\n    return x * {number + 3} + 1", scope)
         made.append(scope["work"])
     return made
 
@@ -130,7 +130,9 @@ def repeat_hits(folder):
         optimizer.optimize(work, data, limits)
         first = (time.perf_counter() - began) * 1e6
         hit = micros(lambda: optimizer.optimize(work, data, limits), repeats=2000)  # noqa: B023  used at once
-        row(f"repeat hit in one process, {cache}", shown(hit), f"first call {first / hit[0]:,.0f}x", "<= 10 us, >= 100x")
+        row(
+            f"repeat hit in one process, {cache}", shown(hit), f"first call {first / hit[0]:,.0f}x", "<= 10 us, >= 100x"
+        )
 
 
 def first_hits(folder):
@@ -157,8 +159,8 @@ def first_hits(folder):
             (file,) = [path for path in place.rglob("*.sqlite")]
             connection = sqlite3.connect(file)
             table, columns = described(connection)
-            addresses = iter(connection.execute(f"SELECT {columns[0]} FROM {table}").fetchall() * 2)  # noqa: S608
-            query = f"SELECT * FROM {table} WHERE {columns[0]} = ?"  # noqa: S608  names from the schema itself
+            addresses = iter(connection.execute(f"SELECT {columns[0]} FROM {table}").fetchall() * 2)
+            query = f"SELECT * FROM {table} WHERE {columns[0]} = ?"
             floor = micros(lambda: connection.execute(query, next(addresses)).fetchall(), repeats=count)  # noqa: B023
             row("first hit from SQLite", shown(hit), f"{hit[0] / floor[0]:.1f}x bare SELECT", "<= 5x, <= 60 us")
 
@@ -184,7 +186,12 @@ def solving():
         machine = attrs.evolve(MACHINE, usable_cpus=float(cores), logical_cores=cores)
         situation = Situation(1500, SAMPLE, machine, Constraints())
         spent = micros(lambda: decide(situation, OVERHEADS))  # noqa: B023  used at once
-        row(f"other N in a cached bucket, solved for {cores} cores", shown(spent), "", "<= 300 us" if cores == 64 else "")
+        row(
+            f"other N in a cached bucket, solved for {cores} cores",
+            shown(spent),
+            "",
+            "<= 300 us" if cores == 64 else "",
+        )
 
 
 def fresh_process(folder):
@@ -203,7 +210,7 @@ def fresh_process(folder):
     for _ in range(ROUNDS + 2):
         for name, code in commands.items():
             began = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=folder)  # noqa: S603
+            subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=folder)
             times[name].append(time.perf_counter() - began)
     medians = {name: median(seconds[2:]) for name, seconds in times.items()}
     row("import amorsize", f"{medians['import'] / medians['bare']:.2f}x bare Python", "", "")
@@ -213,7 +220,12 @@ def fresh_process(folder):
         f"{medians['answer'] / medians['six']:.2f}x of six imports",
         "<= 0.85x",
     )
-    row("attrs, json, hashlib and psutil alone", f"{medians['four'] * 1e3:.1f} ms", f"{medians['four'] / medians['six']:.2f}x", "")
+    row(
+        "attrs, json, hashlib and psutil alone",
+        f"{medians['four'] * 1e3:.1f} ms",
+        f"{medians['four'] / medians['six']:.2f}x",
+        "",
+    )
 
 
 def entry_of(locator, measured_at):
@@ -272,7 +284,7 @@ def fill(store, cache, place, number):
     table, _ = described(connection)
     rows = ((locator, template.variant, ready[i] if i < len(ready) else text) for i, locator in enumerate(locators))
     with connection:
-        connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)  # noqa: S608
+        connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)
     connection.close()
 
 
@@ -291,7 +303,7 @@ print(removed, time.perf_counter() - began, resource.getrusage(resource.RUSAGE_S
 def prune(store, cache, count, place):
     """Print what pruning everything costs another process, and the longest a reader waits meanwhile."""
     environment = {**os.environ, "AMORSIZE_CACHE_DIR": str(place)}
-    with subprocess.Popen(  # noqa: S603  this very interpreter
+    with subprocess.Popen(
         [sys.executable, "-c", PRUNE, cache], env=environment, stdout=subprocess.PIPE, text=True
     ) as pruner:
         longest = 0.0

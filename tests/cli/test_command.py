@@ -104,7 +104,9 @@ def test_without_the_extra_a_line_says_what_to_install(run):
     code = "import sys; sys.modules['click'] = None; from amorsize.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.strip() == "amorsize: the command needs click and rich, got no click: pip install 'amorsize[cli]'"
+    assert (
+        done.stderr.strip() == "amorsize: the command needs click and rich, got no click: pip install 'amorsize[cli]'"
+    )
 
 
 class TestCache:
@@ -147,7 +149,9 @@ class TestCache:
     def test_verify_sets_aside_what_is_damaged(self, run, own_place):
         run("optimize", "jobs:slow", "--range", "2000")
         assert ", 0 set aside" in run("cache", "verify")
-        damaged = [path for path in (own_place / "cache").rglob("*") if path.is_file() and "jobs.slow" in path.read_text()]
+        damaged = [
+            path for path in (own_place / "cache").rglob("*") if path.is_file() and "jobs.slow" in path.read_text()
+        ]
         damaged[0].write_text(damaged[0].read_text().replace("jobs.slow", "jobs.fast"))
         assert ", 1 set aside" in run("cache", "verify", code=1)
         assert ", 0 set aside" in run("cache", "verify")

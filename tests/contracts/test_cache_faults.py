@@ -7,6 +7,7 @@ import errno
 import os
 import pickle
 import random
+import signal
 import sqlite3
 import sys
 import tempfile
@@ -52,12 +53,12 @@ def in_a_fork(action):
     if child == 0:
         try:
             answer = (action(), None)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  the child must not go on as a test runner
             answer = (None, f"{type(error).__name__}: {error}")
         os.write(there, pickle.dumps(answer))
         os._exit(0)
     os.close(there)
-    with open(here, "rb") as pipe:
+    with os.fdopen(here, "rb") as pipe:
         answer, fault = pickle.loads(pipe.read())
     os.waitpid(child, 0)
     assert fault is None, fault
@@ -177,8 +178,7 @@ def test_when_the_medium_takes_no_more_the_old_text_stays_whole(make, tmp_path):
         store.store("here", "v", "text")
 
     def fill():
-        import resource
-        import signal
+        import resource  # noqa: PLC0415  only POSIX has it
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))
@@ -235,14 +235,14 @@ def test_forking_while_another_thread_writes_leaves_child_and_parent_able(make, 
 
         def write():
             number = 0
-            while not ended.is_set():
+            while not ended.wait(0.001):
                 number += 1
                 try:
                     store.store("here", f"v{number % 50}", "text")
                     store.discard([("here", f"v{number % 50}")])
                 except CacheError:  # the child was writing
                     pass
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  raised in a thread it would go unseen
                     faults.append(error)
 
         writer = threading.Thread(target=write)

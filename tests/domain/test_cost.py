@@ -128,7 +128,9 @@ def test_the_largest_part_is_named():
     assert model().process(2, 50).binding == "workers"
 
 
-@pytest.mark.parametrize(("p", "known"), [(1, 0.0), (2, 0.5642), (8, 1.4236), (50, 2.2491), (100, 2.5076), (1000, 3.2414)])
+@pytest.mark.parametrize(
+    ("p", "known"), [(1, 0.0), (2, 0.5642), (8, 1.4236), (50, 2.2491), (100, 2.5076), (1000, 3.2414)]
+)
 def test_the_expected_maximum_of_normal_deviates_is_near_its_known_value(p, known):
     assert expected_maximum(p) == pytest.approx(known, rel=0.04)
 

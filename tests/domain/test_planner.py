@@ -7,16 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amorsize.domain.planner import (
-    Situation,
-    decide,
-    plainly_serial,
-    relative_error,
-    serial_plan,
-    worker_cap,
-    worker_counts,
-)
+from amorsize.domain.planner import decide, plainly_serial, relative_error, serial_plan, worker_counts
 from amorsize.domain.sampling import Budget
+from amorsize.domain.situation import Situation, worker_cap
 from amorsize.domain.values import Constraints, Machine, Overheads, Sample
 
 MACHINE = Machine(
@@ -155,9 +148,10 @@ def test_the_reason_names_what_binds():
     assert "usable CPUs" in plan_of(machine=attrs.evolve(MACHINE, usable_cpus=2.5)).reason
     assert "parent's pickling" in plan_of(pickle_item_seconds=0.004).reason
     assert "mostly waits" in plan_of(cpu_fraction=0.01, gil_fraction=0.01).reason
-    assert "interpreter lock is the limit" in plan_of(
-        constraints=Constraints(executor="thread"), cpu_fraction=0.6, gil_fraction=0.6
-    ).reason
+    assert (
+        "interpreter lock is the limit"
+        in plan_of(constraints=Constraints(executor="thread"), cpu_fraction=0.6, gil_fraction=0.6).reason
+    )
 
 
 def test_the_interval_holds_the_prediction():

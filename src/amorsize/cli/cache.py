@@ -130,7 +130,7 @@ def verify(context: click.Context) -> None:
 def export(context: click.Context, file: Path) -> None:
     """Write all readable records to FILE as JSON."""
     opened = _opened(context)
-    with _written(file) as handle:
+    with click.open_file(str(file), "w", encoding="utf-8", atomic=True) as handle:
         count = opened.export(handle)
     click.echo(f"{count} records written to {file}")
 
@@ -173,10 +173,6 @@ def warm(context: click.Context) -> None:
             click.echo(f"{job.function}: {result.cache}, {workers(result.plan)}")
     if failed:
         raise AmorsizeError(f"{failed} of {len(jobs)} functions could not be measured")
-
-
-def _written(file: Path) -> click.utils.LazyFile:
-    return click.utils.LazyFile(str(file), "w", encoding="utf-8", atomic=True)
 
 
 def _when(at: float) -> str:

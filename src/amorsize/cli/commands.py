@@ -88,7 +88,7 @@ def run() -> int:
 
     Errors are said in a line on standard error, without a traceback.
     """
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # type: ignore[assignment]  # it takes whatever comes after the message
     try:
         code = amorsize_command.main(prog_name="amorsize", standalone_mode=False)
     except click.exceptions.Abort:

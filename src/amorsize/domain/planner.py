@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from amorsize.domain.cost import CostModel
+from amorsize.domain.situation import worker_cap
 from amorsize.domain.values import Plan
 from amorsize.domain.wording import seconds as in_words
 
@@ -16,20 +17,17 @@ if TYPE_CHECKING:
 
     from amorsize.domain.cost import Parts
     from amorsize.domain.sampling import Budget
-    from amorsize.domain.values import Constraints, Machine, Overheads, Sample
+    from amorsize.domain.situation import Situation
+    from amorsize.domain.values import Overheads, Sample
 
 _Z90: Final = 1.645
 _MODEL_ERROR: Final = 0.1
 _LONE_ERROR: Final = 0.5
 _CLOSE: Final = 1.03
-_WAITING_WORKERS: Final = 64
-_MEMORY_SHARE: Final = 0.9
 _ALL_COUNTS: Final = 6
 _STEP: Final = 1.5
-_PICKLE_TWICE: Final = 2
 _BUSY: Final = 0.9
 _MOSTLY_WAITING: Final = 0.5
-_SMALL_QUOTA: Final = 0.25
 _REASON_LENGTH: Final = 300
 
 
@@ -54,43 +52,6 @@ class Decision:
 
     plan: Plan
     candidates: tuple[Candidate, ...]
-
-
-@attrs.frozen
-class Situation:
-    """All that a decision rests on but the overheads.
-
-    ``items`` is 1 or more; ``obstacle`` says why no process can be used from where the caller is, None when one can.
-    """
-
-    items: int
-    sample: Sample
-    machine: Machine
-    constraints: Constraints
-    obstacle: str | None = None
-
-    @property
-    def serial_seconds(self) -> float:
-        """Predicted seconds of running everything here, one item after another."""
-        return self.items * self.sample.seconds_per_item
-
-    @property
-    def lock_share(self) -> float:
-        """Share of the time in which only one thread can run."""
-        if not self.machine.gil_enabled:
-            return 0.0
-        sample = self.sample
-        return min(1.0, sample.cpu_fraction) if sample.gil_fraction is None else sample.gil_fraction
-
-    @property
-    def blocked(self) -> str | None:
-        """Why no process can be used, from the place or from what was measured."""
-        return self.obstacle or self.sample.obstacle
-
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes that all workers together may take."""
-        return self.constraints.memory_limit or int(self.machine.available_memory_bytes * _MEMORY_SHARE)
 
 
 def relative_error(sample: Sample, items: int) -> float:
@@ -132,31 +93,6 @@ def worker_counts(cap: int) -> list[int]:
     while counts[-1] < cap:
         counts.append(min(cap, ceil(counts[-1] * _STEP)))
     return counts
-
-
-def worker_cap(executor: str, situation: Situation, overheads: Overheads | None = None) -> int:
-    """Return the most workers of a kind worth weighing: by CPUs (more for waiting), memory, items and the limits."""
-    sample, constraints = situation.sample, situation.constraints
-    if executor == "serial":
-        return 1
-    by_cpu = _by_cpu(sample, situation.machine)
-    each = sample.peak_bytes
-    if executor == "process":
-        each += _PICKLE_TWICE * (sample.item_bytes + sample.result_bytes) + (overheads.worker_bytes if overheads else 0)
-    most = constraints.max_workers or by_cpu
-    if executor == "process":
-        most = min(most, by_cpu)
-    by_memory = int(situation.memory_bytes / max(1.0, each))
-    return max(1, min(situation.items, most, by_memory))
-
-
-def _by_cpu(sample: Sample, machine: Machine) -> int:
-    """Return usable CPUs over the share of time each worker computes, at least one a CPU, at most 64 beyond that."""
-    cpus = machine.usable_cpus
-    if sample.cpu_fraction > 1:
-        return max(1, round(cpus / sample.cpu_fraction))
-    whole = max(1, ceil(cpus - _SMALL_QUOTA))
-    return max(whole, min(_WAITING_WORKERS, ceil(cpus / max(sample.cpu_fraction, cpus / _WAITING_WORKERS))))
 
 
 def plainly_serial(situation: Situation, budget: Budget) -> str | None:

@@ -25,7 +25,12 @@ def run_script(tmp_path, source, *arguments, **options):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(source))
     done = subprocess.run(
-        [sys.executable, *(arguments or [str(script)])], capture_output=True, text=True, timeout=60, check=True, **options
+        [sys.executable, *(arguments or [str(script)])],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        **options,
     )
     assert done.stderr == ""
     return json.loads(done.stdout)

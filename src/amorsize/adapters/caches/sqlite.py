@@ -89,7 +89,8 @@ class SqliteCache:
         """
         check_name("locator", locator)
         rows = self._read(lambda connection: connection.execute(_FETCH, (locator,)).fetchall()) or ()
-        return {variant: _decoded(body) for variant, body in rows if type(variant) is str and is_name(variant)}
+        # SQLite makes NULL of an empty part
+        return {variant: _decoded(body or b"") for variant, body in rows if type(variant) is str and is_name(variant)}
 
     def store(self, locator: str, variant: str, text: str) -> None:
         """Keep text; see the port."""
@@ -155,7 +156,7 @@ class SqliteCache:
                 try:
                     connection = connected()
                     return None if connection is None else action(connection)
-                except sqlite3.Error as error:
+                except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from a damaged schema
                     name = getattr(error, "sqlite_errorname", "")
                     if name == "SQLITE_READONLY_DBMOVED" and attempt == 0:  # somebody has removed the file
                         self.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -24,7 +23,7 @@ _LEAST_START_SECONDS: Final = {"fork": 0.004, "forkserver": 0.02, "spawn": 0.04}
 
 _OBSTACLE_LENGTH: Final = 200
 
-_WORKER: Final = str(Path(__file__).with_name("worker.py"))
+_WORKER: Final = __file__.replace("start_method.py", "worker.py")
 
 
 @attrs.frozen
@@ -97,8 +96,9 @@ class StartMethodProbe:
 
     def _ask(self, arguments: list[str], text: str) -> dict[str, Any]:
         """Run the worker program and return its answer; MeasurementError in bounded time when there is none."""
-        import json  # noqa: PLC0415  only a measurement needs these two
+        import json  # noqa: PLC0415  only a measurement needs these three
         import subprocess  # noqa: PLC0415
+        from pathlib import Path  # noqa: PLC0415
 
         python = sys.executable
         name = Path(python or "").name.lower()
