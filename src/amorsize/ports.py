@@ -57,7 +57,8 @@ class SystemInspector(Protocol):
 class CacheStore(Protocol):
     """Keeps text under two strings, a locator and a variant, each 1 to 80 printable ASCII characters.
 
-    Stores know nothing of entries. Every method may raise OSError or CacheError when the medium fails; the caller turns
+    A text is at most 64 KiB of UTF-8; an impossible name or text is a ValueError. Stores know nothing of entries. Every
+    method may raise OSError or CacheError when the medium fails; the caller turns
     that into one warning. A store may be used by several threads and, after a fork, by the child.
     """
 

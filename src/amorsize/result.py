@@ -91,14 +91,14 @@ class OptimizationResult:
         Args:
             file: where to print; standard output when None.
         """
-        from amorsize.domain import wording  # noqa: PLC0415  most results are never put in words
+        from amorsize import report  # noqa: PLC0415  most results are never put in words
 
-        print("\n".join(wording.explanation(self)), file=file or sys.stdout)
+        print("\n".join(report.explanation(self)), file=file or sys.stdout)
 
     def __str__(self) -> str:
-        from amorsize.domain import wording  # noqa: PLC0415  as above
+        from amorsize import report  # noqa: PLC0415  as above
 
-        return "\n".join(wording.summary(self))
+        return "\n".join(report.summary(self))
 
     def __repr__(self) -> str:
         plan = self.plan

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 EXPORT_FORMAT: Final = 1
 _MOST_EXPORT_BYTES: Final = 1 << 30
 _ASIDE: Final = "aside:"
+_MOST_ASIDE: Final = 8192
 _ADDRESS: Final = re.compile(r"(func|name|machine):[!-~]{1,72}")
 _VARIANT: Final = re.compile(r"[!-~]{1,80}")
 
@@ -164,7 +165,7 @@ class Cache:
                 readable += 1
                 continue
             address = sha256(f"{locator}\0{variant}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-            body = json.dumps({"locator": locator, "variant": variant, "text": text})
+            body = json.dumps({"locator": locator, "variant": variant, "text": text[:_MOST_ASIDE]})
             self.store.store(f"{_ASIDE}{address}", f"at:{int(self._now())}", body)
             damaged.append((locator, variant))
         self.store.discard(damaged)

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-_TABLE = runpy.run_path(str(Path(__file__).with_name("fingerprint_pairs.py")))
-_DIFFERENT = _TABLE["DIFFERENT"]
-_SAME = _TABLE["SAME"]
+_DIFFERENT = runpy.run_path(str(Path(__file__).with_name("fingerprint_different.py")))["DIFFERENT"]
+_SAME = runpy.run_path(str(Path(__file__).with_name("fingerprint_same.py")))["SAME"]
 _SEEDS = ("0", "1", "4242", "random")
 
 _CHILD = """

@@ -27,8 +27,7 @@ _SEES_LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec"})
 _INCIDENTAL: Final = frozenset({"__qualname__", "__firstlineno__", "__static_attributes__", "__doc__"})
 """What the body of a class stores about its place and text."""
 
-_CONST_OPS: Final = frozenset(opcode.hasconst)
-_FIRST_CONST: Final = tuple(bytes((op, 0)) for op in opcode.hasconst if op < 256)  # noqa: PLR2004  a byte
+_CONST_OPS: Final = frozenset(operation for operation in opcode.hasconst if operation < 256)  # noqa: PLR2004  a byte
 _IMPORT_NAME: Final = opcode.opmap["IMPORT_NAME"]
 _STORE_NAME: Final = opcode.opmap["STORE_NAME"]
 _STORE_GLOBAL: Final = opcode.opmap["STORE_GLOBAL"]
@@ -167,27 +166,17 @@ def code_parts(code: CodeType) -> tuple[bytes, list[Any]]:
 
 
 def _has_docstring(code: CodeType) -> bool:
-    if code.co_flags & _HAS_DOCSTRING:
-        return True
     constants = code.co_consts
-    return bool(constants) and type(constants[0]) is str and not code.co_name.startswith("<")
+    told = bool(code.co_flags & _HAS_DOCSTRING)
+    return told or (bool(constants) and type(constants[0]) is str and not code.co_name.startswith("<"))
 
 
 def _first_constant_is_used(raw: bytes) -> bool:
-    """Tell whether an instruction may load constant 0; a long argument ending in 0 counts too, to be careful."""
-    for pair in _FIRST_CONST:
-        at = raw.find(pair)
-        while at >= 0:
-            if at % 2 == 0:
-                return True
-            at = raw.find(pair, at + 1)
-    return False
+    return any(0 in _arguments(raw, raw[::2], operation) for operation in _CONST_OPS)
 
 
 def _without_incidentals(raw: bytes, names: tuple[str, ...], constants: list[Any]) -> bytes:
     """Blank out what the body of a class says of its own lines, place and docstring."""
-    if _INCIDENTAL.isdisjoint(names):
-        return raw
     used = [raw[at + 1] for at in range(0, len(raw), 2) if raw[at] in _CONST_OPS]
     edited = bytearray(raw)
     for at in range(2, len(raw), 2):
@@ -197,7 +186,7 @@ def _without_incidentals(raw: bytes, names: tuple[str, ...], constants: list[Any
         extended = at > 2 and raw[at - 4] == _EXTENDED_ARG  # noqa: PLR2004  the width of an instruction
         if raw[at - 2] not in _LOADS or extended:
             continue
-        if raw[at - 2] in _CONST_OPS:
+        if raw[at - 2] in _CONST_OPS:  # pragma: no branch  only Python 3.14 and later load small ints otherwise
             if used.count(index) > 1:
                 continue
             constants[index] = None

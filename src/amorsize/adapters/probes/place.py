@@ -71,16 +71,17 @@ def _base(path: str) -> str:
 
 
 def home_of(func: object) -> str:
-    """Return the name of the module in which a worker would look for a function."""
+    """Return the name of the module in which a worker would look for a function; empty when it will not say."""
     while isinstance(func, partial):
         func = func.func
-    owner = getattr(func, "__self__", None)
-    if owner is not None and not isinstance(owner, ModuleType):
-        func = owner if isinstance(owner, type) else type(owner)
-    module = getattr(func, "__module__", None)
-    if isinstance(func, type) or isinstance(module, str):
-        return str(module)
-    return type(func).__module__
+    try:
+        owner = getattr(func, "__self__", None)
+        if owner is not None and not isinstance(owner, ModuleType):
+            func = owner if isinstance(owner, type) else type(owner)
+        module = getattr(func, "__module__", None)
+    except Exception:  # noqa: BLE001  an object's own __getattr__ may raise anything
+        return ""
+    return module if isinstance(module, str) else type(func).__module__
 
 
 def _unguarded_line(main: ModuleType) -> int | None:

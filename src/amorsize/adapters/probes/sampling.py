@@ -79,7 +79,7 @@ class Sampling:
             gil_fraction=held,
             peak_bytes=max(0.0, peak_memory_bytes() - peak_before),
             obstacle=obstacle,
-            positions=tuple(self.places),
+            positions=tuple(self.places),  # type: ignore[arg-type]  # attrs takes the converter's own type
             **costs,
         )
 
