@@ -8,7 +8,8 @@ from itertools import islice
 import attrs
 
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
-from amorsize.domain.values import Constraints, Machine, Overheads, Sample
+from amorsize.domain.overheads import Overheads
+from amorsize.domain.values import Constraints, Machine, Sample
 from amorsize.entries import Entries
 from amorsize.errors import MeasurementError
 from amorsize.optimizer import Optimizer

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from amorsize import config as configuration
-from amorsize.domain.fingerprint import Fingerprint
+from amorsize.adapters.distributions import version_of
+from amorsize.domain.fingerprint import Fingerprint, Fingerprints
 from amorsize.domain.fingerprint import fingerprint as fingerprint_of
 from amorsize.entries import Entries
 from amorsize.errors import AmorsizeWarning, CacheError
 from amorsize.optimizer import Optimizer
+from amorsize.plugins import Backends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from amorsize.config import Settings
     from amorsize.domain.values import Constraints
+    from amorsize.plugins import Kind
     from amorsize.ports import CacheStore, Probe, SystemInspector
     from amorsize.result import OptimizationResult
     from amorsize.upkeep import Cache
@@ -98,27 +101,32 @@ def _optimizer(
     probe: str | Probe,
     inspector: str | SystemInspector | None,
 ) -> Optimizer:
+    backends = Backends()
+
+    def build(kind: Kind, name: str) -> Any:
+        return configuration.build(kind, name, settings, backends=backends)
+
+    def store() -> CacheStore:
+        """Return the store asked for; one that cannot be had here is replaced by memory, with a warning."""
+        if cache is not None and not isinstance(cache, str):
+            return cache
+        try:
+            return build("caches", cache or settings.cache)  # type: ignore[no-any-return]  # as the plugin says
+        except (OSError, CacheError) as error:
+            warnings.warn(f"amorsize cache: {error}; answers are kept in memory only", AmorsizeWarning, stacklevel=2)
+            return build("caches", "memory")  # type: ignore[no-any-return]  # likewise
+
     reader = inspector or settings.inspector
     return Optimizer(
-        probe=configuration.build("probes", probe, settings) if isinstance(probe, str) else probe,
-        inspector=configuration.build("inspectors", reader, settings) if isinstance(reader, str) else reader,
-        entries=Entries(_store(settings, cache), settings.max_entries, time.time),
+        probe=build("probes", probe) if isinstance(probe, str) else probe,
+        inspector=build("inspectors", reader) if isinstance(reader, str) else reader,
+        entries=Entries(store(), settings.max_entries, time.time),
+        fingerprints=Fingerprints(version_of),
         now=time.time,
         monotonic=time.monotonic,
         limits=settings.limits,
         budget=settings.budget,
     )
-
-
-def _store(settings: Settings, cache: str | CacheStore | None) -> CacheStore:
-    """Return the store asked for; one that cannot be had here is replaced by memory, with a warning."""
-    if cache is not None and not isinstance(cache, str):
-        return cache
-    try:
-        return configuration.build("caches", cache or settings.cache, settings)  # type: ignore[no-any-return]  # a plugin
-    except (OSError, CacheError) as error:
-        warnings.warn(f"amorsize cache: {error}; answers are kept in memory only", AmorsizeWarning, stacklevel=2)
-        return configuration.build("caches", "memory", settings)  # type: ignore[no-any-return]  # likewise
 
 
 _assembly: Final = Assembly()
@@ -267,4 +275,4 @@ def fingerprint(func: Callable[[Any], Any]) -> Fingerprint:
     """
     if not callable(func):
         raise TypeError(f"fingerprint: func must be callable, got {type(func).__name__}")
-    return fingerprint_of(func)
+    return fingerprint_of(func, version_of)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from amorsize.domain.fingerprint import Fingerprint
-    from amorsize.domain.values import Entry, Overheads
+    from amorsize.domain.overheads import Overheads
+    from amorsize.domain.values import Entry
     from amorsize.ports import CacheStore
 
 T = TypeVar("T")

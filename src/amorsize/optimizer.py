@@ -13,18 +13,18 @@ from amorsize.domain.fingerprint import Fingerprints, changes
 from amorsize.domain.items import describe_change, item_kind
 from amorsize.domain.rules import judge
 from amorsize.domain.sampling import Budget
-from amorsize.domain.situation import Situation, worker_cap
 from amorsize.domain.source import Source
 from amorsize.domain.values import Entry, Limits, Plan
 from amorsize.errors import MeasurementError
 from amorsize.question import Answer, Question, check_arguments, sized, warnings_about
-from amorsize.result import OptimizationResult, Profile
+from amorsize.result import OptimizationResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from amorsize.domain.fingerprint import Fingerprint
-    from amorsize.domain.values import Constraints, Machine, Overheads, Sample, Verdict
+    from amorsize.domain.overheads import Overheads
+    from amorsize.domain.values import Constraints, Machine, Sample, Verdict
     from amorsize.entries import Entries
     from amorsize.ports import Probe, SystemInspector
     from amorsize.question import Near
@@ -58,6 +58,7 @@ class Optimizer:
         probe: measures functions and overheads.
         inspector: reads the machine.
         entries: the cache.
+        fingerprints: the memo of functions seen; None: a new one that knows no versions but those stated.
         limits: when an entry holds.
         budget: how much may be spent on sampling.
         now: Unix seconds.
@@ -72,6 +73,7 @@ class Optimizer:
         entries: Entries,
         now: Callable[[], float],
         monotonic: Callable[[], float],
+        fingerprints: Fingerprints | None = None,
         limits: Limits | None = None,
         budget: Budget | None = None,
     ) -> None:
@@ -85,7 +87,7 @@ class Optimizer:
         self.seconds_saved = 0.0
         self._now = now
         self._monotonic = monotonic
-        self._fingerprints = Fingerprints()
+        self._fingerprints = fingerprints or Fingerprints()
         self._near: dict[Near, tuple[float, float, Answer]] = {}
         self._machine_read: tuple[float, Machine, str] | None = None
         self._overheads: dict[str, Overheads] = {}
@@ -169,7 +171,11 @@ class Optimizer:
         else:
             sample = self._sample(question, keep=keep)
             answer = attrs.evolve(self._solve(question, sample, keep=keep), cache="bypassed", cache_reason=why)
-        weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates) if profile else None
+        weighed = None
+        if profile:
+            from amorsize.domain.planner import Profile  # noqa: PLC0415  only who asks for one pays
+
+            weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates)
         remaining = question.source.data(data)
         return OptimizationResult(answer.plan, remaining, answer.cache, answer.cache_reason, answer.warnings, weighed)
 
@@ -276,6 +282,8 @@ class Optimizer:
             return False
         if entry.plan.n_jobs == 1:
             return True
+        from amorsize.domain.situation import Situation, worker_cap  # noqa: PLC0415  a serial hit needs neither
+
         situation = Situation(entry.items, entry.sample, question.machine, question.constraints, question.obstacle)
         return entry.plan.n_jobs <= worker_cap(entry.plan.executor, situation)
 
@@ -290,6 +298,7 @@ class Optimizer:
         """Return the best plan for the question, measuring this machine's overheads when they decide it."""
         items = question.source.known_items() or question.source.hint or self.budget.assumed_items
         from amorsize.domain.planner import decide, plainly_serial, serial_plan  # noqa: PLC0415  a hit solves nothing
+        from amorsize.domain.situation import Situation  # noqa: PLC0415
 
         situation = Situation(items, sample, question.machine, question.constraints, question.obstacle)
         plain = plainly_serial(situation, self.budget)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from amorsize.domain.overheads import Overheads
     from amorsize.domain.sampling import Budget
     from amorsize.domain.source import Source
-    from amorsize.domain.values import Machine, Overheads, Sample
+    from amorsize.domain.values import Machine, Sample
 
 
 @runtime_checkable

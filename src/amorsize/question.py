@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from amorsize.domain.fingerprint import Fingerprint
+    from amorsize.domain.overheads import Overheads
     from amorsize.domain.planner import Candidate
     from amorsize.domain.source import Source
-    from amorsize.domain.values import Constraints, Machine, Overheads, Plan, Sample
+    from amorsize.domain.values import Constraints, Machine, Plan, Sample
 
     Near = tuple[str, str, int, Constraints]
 
@@ -20,7 +21,7 @@ _COROUTINE_FLAGS: Final = 0x80 | 0x200  # CO_COROUTINE and CO_ASYNC_GENERATOR of
 _OWN_THREADS: Final = 1.25
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)  # never compared or shown: a hit waits for what attrs would write
 class Question:
     """The workload, the limits, the machine, and where the entry would lie.
 
@@ -53,7 +54,7 @@ class Question:
         return self.near[3]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)  # likewise
 class Answer:
     """A plan with what it came from and what the cache did."""
 

@@ -7,10 +7,12 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.domain.values import Constraints, Entry, Machine, Overheads, Plan, Sample
+from amorsize.domain.values import Constraints, Entry, Machine, Plan, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from amorsize.domain.overheads import Overheads
 
 MAX_TEXT: Final = 2048
 """Characters of the longest record that is written or believed."""
@@ -91,6 +93,8 @@ def decode_entry(text: str) -> Entry:
 
 def decode_overheads(text: str) -> Overheads:
     """Return the overheads in a text; ValueError says what is wrong with it."""
+    from amorsize.domain.overheads import Overheads  # noqa: PLC0415  a hit has no use for it
+
     record = unseal(text)
     try:
         return Overheads(**record)

@@ -9,8 +9,10 @@ from amorsize.domain.wording import seconds, size, workers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from amorsize.domain.values import Machine, Overheads, Sample
-    from amorsize.result import OptimizationResult, Profile
+    from amorsize.domain.overheads import Overheads
+    from amorsize.domain.planner import Profile
+    from amorsize.domain.values import Machine, Sample
+    from amorsize.result import OptimizationResult
 
 _SHOWN_CANDIDATES: Final = 8
 

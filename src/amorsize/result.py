@@ -10,18 +10,8 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from amorsize.domain.planner import Candidate
-    from amorsize.domain.values import Machine, Overheads, Plan, Sample
-
-
-@attrs.frozen
-class Profile:
-    """What a decision was made from: the sample, the machine, its overheads (None: not needed) and all candidates."""
-
-    sample: Sample | None
-    machine: Machine
-    overheads: Overheads | None
-    candidates: tuple[Candidate, ...]
+    from amorsize.domain.planner import Profile
+    from amorsize.domain.values import Plan
 
 
 @attrs.frozen(repr=False, eq=False)

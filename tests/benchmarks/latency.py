@@ -26,7 +26,8 @@ from amorsize.api import Assembly
 from amorsize.domain import keys
 from amorsize.domain.planner import decide
 from amorsize.domain.situation import Situation
-from amorsize.domain.values import Constraints, Entry, Machine, Overheads, Sample
+from amorsize.domain.overheads import Overheads
+from amorsize.domain.values import Constraints, Entry, Machine, Sample
 
 ROUNDS = 15
 MACHINE = Machine(

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amorsize.domain.cost import CostModel, expected_maximum
-from amorsize.domain.values import Machine, Overheads, Sample
+from amorsize.domain.overheads import Overheads
+from amorsize.domain.values import Machine, Sample
 
 MACHINE = Machine(
     physical_cores=4,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 if TYPE_CHECKING:
-    from amorsize.domain.values import Machine, Overheads, Sample
+    from amorsize.domain.overheads import Overheads
+    from amorsize.domain.values import Machine, Sample
 
 _EULER_GAMMA: Final = 0.5772156649015329
 _FEW_ROUNDS: Final = 4

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from amorsize.domain.cost import Parts
+    from amorsize.domain.overheads import Overheads
     from amorsize.domain.sampling import Budget
     from amorsize.domain.situation import Situation
-    from amorsize.domain.values import Overheads, Sample
+    from amorsize.domain.values import Machine, Sample
 
 _Z90: Final = 1.645
 _MODEL_ERROR: Final = 0.1
@@ -51,6 +52,16 @@ class Decision:
     """A plan with every candidate that was weighed for it, best first."""
 
     plan: Plan
+    candidates: tuple[Candidate, ...]
+
+
+@attrs.frozen
+class Profile:
+    """What a decision was made from: the sample, the machine, its overheads (None: not needed) and all candidates."""
+
+    sample: Sample | None
+    machine: Machine
+    overheads: Overheads | None
     candidates: tuple[Candidate, ...]
 
 

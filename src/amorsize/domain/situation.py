@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 if TYPE_CHECKING:
-    from amorsize.domain.values import Constraints, Machine, Overheads, Sample
+    from amorsize.domain.overheads import Overheads
+    from amorsize.domain.values import Constraints, Machine, Sample
 
 _WAITING_WORKERS: Final = 64
 _MEMORY_SHARE: Final = 0.9

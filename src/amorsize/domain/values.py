@@ -90,8 +90,8 @@ def places(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
         raise _fault(attribute, f"at most {_MAX_PLACES} whole numbers from 0", value)
 
 
-_seconds = number(0, _YEAR_SECONDS)
-_bytes = number(0, _MAX_BYTES)
+SECONDS: Final = number(0, _YEAR_SECONDS)
+BYTES: Final = number(0, _MAX_BYTES)
 
 
 @attrs.frozen
@@ -129,43 +129,21 @@ class Sample:
     """
 
     count: int = attrs.field(validator=whole(1))
-    seconds_per_item: float = attrs.field(validator=_seconds)
-    spread_seconds: float = attrs.field(validator=_seconds)
-    first_call_seconds: float = attrs.field(validator=_seconds)
+    seconds_per_item: float = attrs.field(validator=SECONDS)
+    spread_seconds: float = attrs.field(validator=SECONDS)
+    first_call_seconds: float = attrs.field(validator=SECONDS)
     cpu_fraction: float = attrs.field(validator=number(0, 65536))
     gil_fraction: float | None = attrs.field(default=None, validator=number(0, 1, optional=True))
-    pickle_item_seconds: float = attrs.field(default=0.0, validator=_seconds)
-    unpickle_item_seconds: float = attrs.field(default=0.0, validator=_seconds)
-    item_bytes: float = attrs.field(default=0.0, validator=_bytes)
-    pickle_result_seconds: float = attrs.field(default=0.0, validator=_seconds)
-    unpickle_result_seconds: float = attrs.field(default=0.0, validator=_seconds)
-    result_bytes: float = attrs.field(default=0.0, validator=_bytes)
-    peak_bytes: float = attrs.field(default=0.0, validator=_bytes)
-    worker_import_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    pickle_item_seconds: float = attrs.field(default=0.0, validator=SECONDS)
+    unpickle_item_seconds: float = attrs.field(default=0.0, validator=SECONDS)
+    item_bytes: float = attrs.field(default=0.0, validator=BYTES)
+    pickle_result_seconds: float = attrs.field(default=0.0, validator=SECONDS)
+    unpickle_result_seconds: float = attrs.field(default=0.0, validator=SECONDS)
+    result_bytes: float = attrs.field(default=0.0, validator=BYTES)
+    peak_bytes: float = attrs.field(default=0.0, validator=BYTES)
+    worker_import_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     obstacle: str | None = attrs.field(default=None, validator=text(200, optional=True))
     positions: tuple[int, ...] = attrs.field(default=(), converter=tuple, validator=places)
-
-
-@attrs.frozen
-class Overheads:
-    """What this machine charges for workers of one start method, in seconds (per worker, chunk, byte) and bytes.
-
-    Starting a pool of p processes takes ``start_seconds + p * start_worker_seconds``. ``slowdown`` is how much longer a
-    computation takes when every usable CPU is busy with one (1.0: no longer).
-    """
-
-    start_method: str = attrs.field(validator=one_of("fork", "spawn", "forkserver"))
-    start_seconds: float = attrs.field(validator=_seconds)
-    start_worker_seconds: float = attrs.field(validator=_seconds)
-    end_seconds: float = attrs.field(validator=_seconds)
-    chunk_parent_seconds: float = attrs.field(validator=_seconds)
-    chunk_worker_seconds: float = attrs.field(validator=_seconds)
-    item_seconds: float = attrs.field(validator=_seconds)
-    byte_seconds: float = attrs.field(validator=number(0, 1))
-    thread_start_seconds: float = attrs.field(validator=_seconds)
-    thread_chunk_seconds: float = attrs.field(validator=_seconds)
-    worker_bytes: float = attrs.field(validator=_bytes)
-    slowdown: float = attrs.field(default=1.0, validator=number(1, 1000))
 
 
 @attrs.frozen
@@ -229,7 +207,7 @@ class Entry:
     plan: Plan = attrs.field(validator=attrs.validators.instance_of(Plan))
     machine: Machine = attrs.field(validator=attrs.validators.instance_of(Machine))
     obstacle: str | None = attrs.field(default=None, validator=text(200, optional=True))
-    deciding_seconds: float = attrs.field(default=0.0, validator=_seconds)
+    deciding_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     format: int = attrs.field(default=FORMAT, validator=whole(0))
 
 

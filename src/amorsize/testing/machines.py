@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from amorsize.domain.overheads import Overheads
 from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
-from amorsize.domain.values import Machine, Overheads, Sample
+from amorsize.domain.values import Machine, Sample
 from amorsize.testing.raising import must_raise
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from amorsize.adapters.probes import place
-from amorsize.domain.values import Overheads, number
+from amorsize.domain.overheads import Overheads
+from amorsize.domain.values import number
 from amorsize.errors import MeasurementError
 
 if TYPE_CHECKING:
