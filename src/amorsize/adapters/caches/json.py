@@ -28,6 +28,7 @@ _LEFTOVER_SECONDS: Final = 3600.0
 _ATTEMPTS: Final = 20
 _BINARY: Final = getattr(os, "O_BINARY", 0)
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+_PAGE_BYTES: Final = 4096  # a record fits, so that one read is enough
 _READ: Final = os.O_RDONLY | _BINARY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | _NO_FOLLOW
 _PAUSES_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05) if sys.platform == "win32" else ()
@@ -224,8 +225,8 @@ def _read(path: str) -> bytes | None:
             return None
         raise
     try:
-        body = os.read(descriptor, TEXT_BYTES)
-        while more := os.read(descriptor, TEXT_BYTES - len(body)):
+        body = os.read(descriptor, _PAGE_BYTES)
+        while len(body) % _PAGE_BYTES == 0 and (more := os.read(descriptor, TEXT_BYTES - len(body))):
             body += more
     except (IsADirectoryError, BlockingIOError):
         return None

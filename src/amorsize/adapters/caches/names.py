@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 NAME_CHARACTERS: Final = 80
@@ -53,6 +54,7 @@ def file_name(name: str) -> str:
     return name.translate(_ESCAPES)
 
 
+@lru_cache(maxsize=1024)
 def name_of(file_name_: str) -> str | None:
     """Return the locator or variant that a file name stands for, None when it is not one that file_name gives."""
     name = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), file_name_)
