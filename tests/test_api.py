@@ -228,6 +228,31 @@ def test_the_cache_can_be_counted_pruned_and_cleared(own_place):
         amorsize.prune_expired_cache(-1)
 
 
+def test_the_cache_counts_what_this_process_made_of_it():
+    for _ in range(3):
+        amorsize.optimize(spin, range(2000))
+    stats = amorsize.open_cache().stats()
+    assert (stats.hits, stats.misses) == (2, 1)
+    assert stats.seconds_saved > 0
+
+
+def test_a_look_up_runs_nothing():
+    assert amorsize.lookup(spin, range(2000)) == ("miss", "no entry for this function")
+    amorsize.optimize(spin, range(2000))
+    assert amorsize.lookup(spin, range(2000))[0] == "hit"
+
+
+def test_the_functions_listed_in_the_config_are_warmed(tmp_path, monkeypatch):
+    (tmp_path / "warm_jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = {"warm": [{"function": "warm_jobs:work", "range": [0, 500]}, {"function": "nowhere:work", "range": [0, 5]}]}
+    (first, good), (second, bad) = amorsize.warm_cache(config=config)
+    assert (first, good.cache) == ("warm_jobs:work", "miss")
+    assert second == "nowhere:work"
+    assert isinstance(bad, amorsize.AmorsizeError)
+    assert amorsize.warm_cache(config=config)[0][1].cache == "hit"
+
+
 def test_the_default_cache_folder_is_the_users(monkeypatch):
     monkeypatch.delenv("AMORSIZE_CACHE_DIR")
     assert amorsize.get_cache_dir().parts[-2:] == ("amorsize", "optimization_cache")
@@ -419,10 +444,7 @@ def test_a_folder_that_cannot_be_used_costs_one_warning_and_never_the_call(cache
             warnings.simplefilter("always")
             for _ in range(3):
                 assert amorsize.optimize(fresh("homeless", 100), range(2000), cache=cache).n_jobs >= 1
-        kinds = {str(one.message).partition(" failed")[0] for one in caught}
-        assert caught, name
-        assert all(one.category is AmorsizeWarning for one in caught)
-        assert len(caught) == len(kinds) <= 2, (name, [str(one.message) for one in caught])
+        assert [one.category for one in caught] == [AmorsizeWarning], (name, [str(one.message) for one in caught])
 
 
 def test_without_a_home_the_call_answers(run):

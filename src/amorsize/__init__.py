@@ -11,9 +11,11 @@ if TYPE_CHECKING:
         clear_cache,
         fingerprint,
         get_cache_dir,
+        lookup,
         open_cache,
         optimize,
         prune_expired_cache,
+        warm_cache,
     )
     from amorsize.domain.fingerprint import Fingerprint
     from amorsize.errors import (
@@ -45,9 +47,11 @@ __all__ = [
     "fingerprint",
     "get_cache_dir",
     "hookimpl",
+    "lookup",
     "open_cache",
     "optimize",
     "prune_expired_cache",
+    "warm_cache",
 ]
 
 _HOMES = {
@@ -59,9 +63,11 @@ _HOMES = {
     "clear_cache": "api",
     "fingerprint": "api",
     "get_cache_dir": "api",
+    "lookup": "api",
     "open_cache": "api",
     "optimize": "api",
     "prune_expired_cache": "api",
+    "warm_cache": "api",
 }
 
 

@@ -234,7 +234,34 @@ def open_cache(*, config: Config | None = None, cache: str | CacheStore | None =
     """
     from amorsize.upkeep import Cache  # noqa: PLC0415  optimize does not need it
 
-    return Cache(_assembly.optimizer(_assembly.settings(config), cache, None, None).entries.store, time.time)
+    optimizer = _assembly.optimizer(_assembly.settings(config), cache, None, None)
+    return Cache(optimizer.entries.store, time.time, optimizer)
+
+
+def warm_cache(
+    *, config: Config | None = None, cache: str | CacheStore | None = None
+) -> list[tuple[str, OptimizationResult | Exception]]:
+    """Measure the functions that the config lists under ``[[warm]]``, unless the cache knows them already.
+
+    Returns for each, in order, ``module:function`` with the result, or with the exception that it or its data raised.
+
+    Args:
+        config: as for optimize.
+        cache: as for optimize.
+    """
+    from amorsize.inputs import data_named, function_named  # noqa: PLC0415  optimize does not need them
+
+    warmed: list[tuple[str, OptimizationResult | Exception]] = []
+    for job in _assembly.settings(config).warm:
+        try:
+            data = data_named(numbers=job.range, lines=job.lines, pattern=job.glob, document=job.json)
+            outcome: OptimizationResult | Exception = optimize(
+                function_named(job.function), data, config=config, cache=cache
+            )
+        except Exception as error:  # noqa: BLE001  one that fails must not keep the others from being warmed
+            outcome = error
+        warmed.append((job.function, outcome))
+    return warmed
 
 
 def clear_cache() -> int:

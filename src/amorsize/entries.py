@@ -29,8 +29,8 @@ class Entries:
     """The entries, overheads and outlines of one store, at most max_entries of them if that is given.
 
     Whatever the store does, a look-up answers and a write returns: a failing read is a miss, a failing write is given
-    up, each with one AmorsizeWarning in this object's life. When the medium is full, read-only or forbidden, writing
-    stops for good.
+    up, with one AmorsizeWarning for both in this object's life, and one for all damaged records. When the medium is
+    full, read-only or forbidden, writing stops for good.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Entries:
         try:
             Cache(self.store, self._now).shrink(most)
         except Exception as error:  # noqa: BLE001  a cache plugin may fail in any way; the call goes on
-            self.warn("write", f"holding to max_entries failed ({type(error).__name__}: {error})")
+            self.warn("store", f"holding to max_entries failed ({type(error).__name__}: {error})")
 
     def overheads(self, machine_id: str, start_method: str) -> Overheads | None:
         """Return what a kind of machine charges for a start method; None when it is not known."""
@@ -116,7 +116,7 @@ class Entries:
         try:
             return self.store.fetch(locator)
         except Exception as error:  # noqa: BLE001  a cache plugin may fail in any way; the call goes on
-            self.warn("read", f"reading failed ({type(error).__name__}: {error}); going on without the cache")
+            self.warn("store", f"reading failed ({type(error).__name__}: {error}); going on without the cache")
             return {}
 
     def _read(self, decode: Callable[[str], T], text: str) -> T | None:
@@ -134,7 +134,7 @@ class Entries:
         except Exception as error:  # noqa: BLE001  a cache plugin may fail in any way; the call goes on
             if getattr(error, "errno", None) in _HOPELESS or getattr(error.__cause__, "errno", None) in _HOPELESS:
                 self.writable = False
-            self.warn("write", f"writing failed ({type(error).__name__}: {error}); the answer is not kept")
+            self.warn("store", f"writing failed ({type(error).__name__}: {error}); the answer is not kept")
 
 
 _OUTLINE: Final = f"outline_v:{FORMAT}"

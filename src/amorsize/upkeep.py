@@ -6,7 +6,7 @@ import json
 import re
 from hashlib import sha256
 from heapq import nsmallest
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
@@ -29,13 +29,28 @@ _VARIANT: Final = re.compile(r"[!-~]{1,80}")
 
 @attrs.frozen
 class Stats:
-    """What a cache holds: entries, bytes of text of all records, Unix seconds of oldest and newest, entries by name."""
+    """What a cache holds, and what it did in this process.
+
+    ``bytes`` counts the text of all records, ``oldest`` and ``newest`` are Unix seconds, ``functions`` counts entries
+    by function; ``seconds_saved`` is what the hits' answers took to find when they were measured.
+    """
 
     entries: int
     bytes: int
     oldest: float | None
     newest: float | None
     functions: dict[str, int]
+    hits: int
+    misses: int
+    seconds_saved: float
+
+
+class Usage(Protocol):
+    """Who counts hits, misses and the seconds saved."""
+
+    hits: int
+    misses: int
+    seconds_saved: float
 
 
 @attrs.frozen
@@ -61,11 +76,13 @@ class Cache:
     Args:
         store: the store looked after; what it raises comes out.
         now: Unix seconds.
+        usage: counts what this process made of the store; None: nobody does.
     """
 
-    def __init__(self, store: CacheStore, now: Callable[[], float]) -> None:
+    def __init__(self, store: CacheStore, now: Callable[[], float], usage: Usage | None = None) -> None:
         self.store = store
         self._now = now
+        self._usage = usage
 
     def records(self) -> Iterator[tuple[str, str, str]]:
         """Yield (locator, variant, text) of everything kept, readable or not."""
@@ -116,7 +133,9 @@ class Cache:
             oldest = entry.measured_at if oldest is None else min(oldest, entry.measured_at)
             newest = entry.measured_at if newest is None else max(newest, entry.measured_at)
             functions[entry.function] = functions.get(entry.function, 0) + 1
-        return Stats(entries, size, oldest, newest, functions)
+        used = self._usage
+        did = (used.hits, used.misses, used.seconds_saved) if used else (0, 0, 0.0)
+        return Stats(entries, size, oldest, newest, functions, *did)
 
     def prune(self, ttl_seconds: float) -> int:
         """Remove entries measured longer ago than ttl_seconds, or unreadable, or dated in the future; return how many.

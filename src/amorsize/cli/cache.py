@@ -11,9 +11,10 @@ from rich.table import Table
 
 import amorsize
 from amorsize import api
-from amorsize.cli.inputs import InputError, data_named, data_options, function_named
+from amorsize.cli.options import data_options
 from amorsize.domain.wording import seconds, size, workers
 from amorsize.errors import AmorsizeError
+from amorsize.inputs import InputError, data_named, function_named
 from amorsize.upkeep import key_of
 
 _HOUR_SECONDS = 3600.0
@@ -44,6 +45,9 @@ def stats(context: click.Context) -> None:
     table = Table("entries", "function", box=None)
     for function, count in sorted(counted.functions.items(), key=lambda row: (-row[1], row[0])):
         table.add_row(str(count), function)
+    console.print(
+        f"in this process: {counted.hits} hits, {counted.misses} misses, {seconds(counted.seconds_saved)} saved"
+    )
     if counted.functions:
         console.print(table)
 
@@ -92,7 +96,7 @@ def explain(  # noqa: PLR0913, PLR0917  one parameter an option
     """Say whether MODULE:FUNCTION over the data would hit, and if not why; nothing is run."""
     func = function_named(function)
     data = data_named(numbers=numbers, lines=lines, pattern=pattern, document=document)
-    found, reason = api.lookup(func, data, **context.obj)
+    found, reason = amorsize.lookup(func, data, **context.obj)
     click.echo(f"{found}: {reason}")
 
 
@@ -157,22 +161,18 @@ def import_(context: click.Context, file: Path) -> None:
 @click.pass_context
 def warm(context: click.Context) -> None:
     """Measure the functions listed under [[warm]] in the config file ahead of time."""
-    jobs = api.settings(context.obj["config"]).warm
-    if not jobs:
+    warmed = amorsize.warm_cache(**context.obj)
+    if not warmed:
         raise InputError("the config must list functions under [[warm]], got none")
     failed = 0
-    for job in jobs:
-        try:
-            func = function_named(job.function)
-            data = data_named(numbers=job.range, lines=job.lines, pattern=job.glob, document=job.json)
-            result = amorsize.optimize(func, data, **context.obj)
-        except Exception as error:  # noqa: BLE001  one job that fails must not keep the others from being warmed
+    for function, outcome in warmed:
+        if isinstance(outcome, Exception):
             failed += 1
-            click.echo(f"{job.function}: {type(error).__name__}: {error}", err=True)
+            click.echo(f"{function}: {type(outcome).__name__}: {outcome}", err=True)
         else:
-            click.echo(f"{job.function}: {result.cache}, {workers(result.plan)}")
+            click.echo(f"{function}: {outcome.cache}, {workers(outcome.plan)}")
     if failed:
-        raise AmorsizeError(f"{failed} of {len(jobs)} functions could not be measured")
+        raise AmorsizeError(f"{failed} of {len(warmed)} functions could not be measured")
 
 
 def _when(at: float) -> str:

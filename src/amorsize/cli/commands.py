@@ -9,9 +9,10 @@ import click
 from rich.console import Console
 
 import amorsize
-from amorsize.cli import cache, inputs
-from amorsize.cli.inputs import data_named, data_options, function_named
+from amorsize.cli import cache
+from amorsize.cli.options import data_options
 from amorsize.errors import AmorsizeError
+from amorsize.inputs import data_named, function_named
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -97,7 +98,7 @@ def run() -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (inputs.InputError, AmorsizeError) as error:
+    except AmorsizeError as error:
         click.echo(f"amorsize: {error}", err=True)
         return 1
     except Exception as error:  # noqa: BLE001  what the user's function raised, or a wrong argument

@@ -1,4 +1,4 @@
-"""What the command line names: a function by module, and data by range, lines, glob or JSON."""
+"""What a command line or a config names: a function by its module, and data by range, lines, glob or JSON."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from amorsize.errors import AmorsizeError
 
 if TYPE_CHECKING:
@@ -18,19 +16,7 @@ if TYPE_CHECKING:
 
 
 class InputError(AmorsizeError):
-    """Something named on the command line is not there or not as it must be."""
-
-
-def data_options(command: Any) -> Any:
-    """Add the four ways to name data to a command."""
-    for option in (
-        click.option("--json", "document", metavar="FILE", help="A JSON file that holds a list."),
-        click.option("--glob", "pattern", metavar="PATTERN", help="Paths that match, sorted."),
-        click.option("--lines", metavar="FILE", help="The lines of a UTF-8 text file."),
-        click.option("--range", "numbers", metavar="[START:]STOP[:STEP]", help="Whole numbers."),
-    ):
-        command = option(command)
-    return command
+    """Something named on a command line or in a config is not there or not as it must be."""
 
 
 def function_named(name: str) -> Callable[[Any], Any]:
