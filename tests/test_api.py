@@ -13,7 +13,7 @@ import warnings
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-import numpy
+import numpy as np
 import pytest
 
 import amorsize
@@ -79,8 +79,8 @@ def run(tmp_path):
         range(50),
         set(range(50)),
         dict.fromkeys(range(50)),
-        numpy.arange(50),
-        numpy.arange(100).reshape(50, 2),
+        np.arange(50),
+        np.arange(100).reshape(50, 2),
         "abcdefgh",
         b"abcdefgh",
         [],
@@ -245,7 +245,9 @@ def test_a_look_up_runs_nothing():
 def test_the_functions_listed_in_the_config_are_warmed(tmp_path, monkeypatch):
     (tmp_path / "warm_jobs.py").write_text(JOBS)
     monkeypatch.syspath_prepend(tmp_path)
-    config = {"warm": [{"function": "warm_jobs:work", "range": [0, 500]}, {"function": "nowhere:work", "range": [0, 5]}]}
+    config = {
+        "warm": [{"function": "warm_jobs:work", "range": [0, 500]}, {"function": "nowhere:work", "range": [0, 5]}]
+    }
     (first, good), (second, bad) = amorsize.warm_cache(config=config)
     assert (first, good.cache) == ("warm_jobs:work", "miss")
     assert second == "nowhere:work"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import amorsize
+
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 THIRD_PARTY = ("attr", "attrs", "cattrs", "pluggy", "psutil", "platformdirs", "tomli_w", "click", "rich", "numpy")
@@ -32,8 +34,6 @@ def test_importing_amorsize_loads_next_to_nothing_else():
 
 
 def test_every_public_name_can_be_had_and_an_unknown_one_is_said():
-    import amorsize
-
     for name in amorsize.__all__:
         assert getattr(amorsize, name) is not None
     assert set(amorsize.__all__) <= set(dir(amorsize))

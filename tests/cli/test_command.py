@@ -177,7 +177,8 @@ class TestCache:
     def test_warm_measures_what_the_config_lists(self, run):
         assert "got none" in run("cache", "warm", code=1)
         (run.folder / "amorsize.toml").write_text(
-            '[[warm]]\nfunction = "jobs:slow"\nrange = [0, 2000]\n\n[[warm]]\nfunction = "jobs:broken"\nrange = [0, 3]\n'
+            '[[warm]]\nfunction = "jobs:slow"\nrange = [0, 2000]\n\n'
+            '[[warm]]\nfunction = "jobs:broken"\nrange = [0, 3]\n'
         )
         said = run("cache", "warm", code=1)
         assert "jobs:slow: miss" in said

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amorsize.domain.overheads import Overheads
 from amorsize.domain.planner import decide, plainly_serial, relative_error, serial_plan, worker_counts
 from amorsize.domain.sampling import Budget
 from amorsize.domain.situation import Situation, worker_cap
-from amorsize.domain.overheads import Overheads
 from amorsize.domain.values import Constraints, Machine, Sample
 
 MACHINE = Machine(

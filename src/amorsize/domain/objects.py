@@ -18,7 +18,7 @@ mro_of: Final[Callable[[type], tuple[type, ...]]] = type.__dict__["__mro__"].__g
 """The classes of a class, even if its metaclass says otherwise."""
 members_of: Final[Callable[[type], Mapping[str, Any]]] = type.__dict__["__dict__"].__get__
 """The namespace of a class itself."""
-module_space: Final[Callable[[ModuleType], dict[str, Any]]] = ModuleType.__dict__["__dict__"].__get__
+module_space: Final[Callable[[ModuleType], dict[str, Any]]] = vars(ModuleType)["__dict__"].__get__
 """The namespace of a module, even of one that loads itself late."""
 function_space: Final = attrgetter("__dict__")
 """The attributes of a function."""
@@ -160,7 +160,7 @@ def elements(base: type, value: Any) -> list[Any] | None:
         pairs.sort(key=lambda pair: pair[0] or b"")
         return [one for _, key, held in pairs for one in (key, held)]
     if base is set or base is frozenset:
-        known = [(encode(one), one) for one in base.__iter__(value)]  # type: ignore[attr-defined]  # both have it
+        known = [(encode(one), one) for one in base.__iter__(value)]
         if any(code is None for code, _ in known):
             return None
         return [one for _, one in sorted(known, key=lambda pair: pair[0] or b"")]

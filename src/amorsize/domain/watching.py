@@ -117,4 +117,4 @@ def _inside(many: Any) -> Iterable[Any]:
     if isinstance(many, dict):
         return (*dict.keys(many), *dict.values(many))
     base = list if isinstance(many, list) else set
-    return tuple(base.__iter__(many))  # type: ignore[arg-type]  # readings name lists, dicts and sets only
+    return tuple(base.__iter__(many))

@@ -30,10 +30,10 @@ FILE: Final = "amorsize.sqlite"
 APPLICATION: Final = 0x616D7273
 FORMAT: Final = 1
 
-_BATCH: Final = 500
+_BATCH: Final = 200
 _TABLE: Final = (
     "CREATE TABLE records (locator TEXT NOT NULL, variant TEXT NOT NULL, text TEXT NOT NULL, "
-    "PRIMARY KEY (locator, variant)) WITHOUT ROWID"
+    "PRIMARY KEY (locator, variant))"  # with rowids: texts in the nodes of the index would make it three times as deep
 )
 _SCHEMA: Final = (
     _TABLE,
