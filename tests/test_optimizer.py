@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import warnings
 
 import attrs
@@ -296,7 +297,16 @@ class BrokenStore:
         raise self.error
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("plugin bug")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "full"),
+        OSError(errno.EROFS, "read-only"),
+        OSError(errno.EACCES, "no"),
+        RuntimeError("bug"),
+    ],
+    ids=str,
+)
 def test_a_broken_cache_costs_warnings_but_never_the_call(desk, error):
     desk.store = BrokenStore(error)
     desk.anew()

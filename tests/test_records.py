@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from amorsize import records
 from amorsize.domain.planner import decide
 from amorsize.domain.situation import Situation, worker_cap
-from amorsize.domain.values import Constraints, Entry
+from amorsize.domain.values import FORMAT, Constraints, Entry
 from amorsize.errors import AmorsizeWarning
 
 WORDS = st.text(st.characters(codec="ascii", min_codepoint=32), max_size=40)
@@ -24,6 +24,7 @@ WORDS = st.text(st.characters(codec="ascii", min_codepoint=32), max_size=40)
 def entry(**changes):
     plan = decide(Situation(2000, SAMPLE, MACHINE, Constraints()), OVERHEADS).plan
     made = Entry(
+        format=FORMAT,
         locator="func:0123456789abcdef_item:int~16^3_size:large",
         variant="time:moderate_v:1@01234567",
         function="jobs.work",

@@ -14,7 +14,7 @@ from amorsize.domain.items import describe_change, item_kind
 from amorsize.domain.rules import judge
 from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
-from amorsize.domain.values import Entry, Limits, Plan
+from amorsize.domain.values import FORMAT, Entry, Limits, Plan
 from amorsize.errors import MeasurementError
 from amorsize.question import Answer, Question, check_arguments, sized, warnings_about
 from amorsize.result import OptimizationResult
@@ -255,6 +255,7 @@ class Optimizer:
         spent = max(0.0, self._monotonic() - began)
         now = float(floor(self._now()))
         entry = Entry(
+            format=FORMAT,
             locator=question.locator,
             variant=keys.variant(sample.seconds_per_item, question.machine_id),
             function=question.fingerprint.name,

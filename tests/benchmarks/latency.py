@@ -26,7 +26,7 @@ from amorsize.domain import keys
 from amorsize.domain.overheads import Overheads
 from amorsize.domain.planner import decide
 from amorsize.domain.situation import Situation
-from amorsize.domain.values import Constraints, Entry, Machine, Sample
+from amorsize.domain.values import FORMAT, Constraints, Entry, Machine, Sample
 
 ROUNDS = 15
 MACHINE = Machine(
@@ -232,6 +232,7 @@ def entry_of(locator, measured_at):
     """Return an ordinary entry under a locator."""
     situation = Situation(2000, SAMPLE, MACHINE, Constraints())
     return Entry(
+        format=FORMAT,
         locator=locator,
         variant=keys.variant(SAMPLE.seconds_per_item, "0123abcd"),
         function="bench.work",
@@ -303,6 +304,7 @@ def fill(store, cache, place, number):
 PRUNE = """
 import os, resource, sys, time
 from amorsize import config
+from amorsize.upkeep import Cache
 store = config.build("caches", sys.argv[1], config.load())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 began = time.perf_counter()

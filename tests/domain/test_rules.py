@@ -27,6 +27,7 @@ PLAN = Plan(
     speedup_high=1.0,
 )
 ENTRY = Entry(
+    format=FORMAT,
     locator="func:0_item:none_size:tiny",
     variant="time:fast_v:1@0",
     function="f",

@@ -26,6 +26,7 @@ PLAN = Plan(
     speedup_high=2.5,
 )
 ENTRY = Entry(
+    format=FORMAT,
     locator="a",
     variant="b",
     function="c",

@@ -195,6 +195,7 @@ class Entry:
     fresh, to the day.
     """
 
+    format: int = attrs.field(validator=whole(0))
     locator: str = attrs.field(validator=text(80))
     variant: str = attrs.field(validator=text(80))
     function: str = attrs.field(validator=text(120))
@@ -208,7 +209,6 @@ class Entry:
     machine: Machine = attrs.field(validator=attrs.validators.instance_of(Machine))
     obstacle: str | None = attrs.field(default=None, validator=text(200, optional=True))
     deciding_seconds: float = attrs.field(default=0.0, validator=SECONDS)
-    format: int = attrs.field(default=FORMAT, validator=whole(0))
 
 
 @attrs.frozen
