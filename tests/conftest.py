@@ -26,3 +26,10 @@ def own_place(tmp_path_factory, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AMORSIZE_CACHE_DIR", str(place / "cache"))
     return place
+
+
+@pytest.fixture
+def untraced(monkeypatch):
+    """Keep coverage out of the processes a test starts, for what it would load there."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE")]:
+        monkeypatch.delenv(name)

@@ -41,6 +41,7 @@ def test_every_public_name_can_be_had_and_an_unknown_one_is_said():
         amorsize.nothing  # noqa: B018
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_hit_loads_nothing_it_does_not_need(own_place):
     (own_place / "work" / "jobs.py").write_text("def work(x):\n    return sum(range(2500))\n")
     ask = f"import sys; sys.path.insert(0, {str(own_place / 'work')!r}); import amorsize, jobs; "

@@ -126,6 +126,7 @@ def test_the_main_module_is_never_among_those_to_import():
     assert len(names) <= 64
 
 
+@pytest.mark.usefixtures("untraced")
 def test_the_start_method_in_use_is_the_interpreters_own():
     code = "from amorsize.adapters.probes.place import start_method_in_use as f; import json, sys; a = f(); "
     code += "assert 'multiprocessing' not in sys.modules; import multiprocessing as m; "
