@@ -116,7 +116,7 @@ class TestCache:
 
     def test_what_was_measured_is_counted_listed_and_shown(self, run):
         run("optimize", "jobs:slow", "--range", "2000")
-        assert "1 entries" in run("cache", "stats")
+        assert "1 entry," in run("cache", "stats")
         listed = run("cache", "list")
         key, function, *_ = listed.split("\t")
         assert function == "jobs.slow"
@@ -139,7 +139,7 @@ class TestCache:
     def test_prune_and_clear_say_how_many_went(self, run):
         run("optimize", "jobs:slow", "--range", "2000")
         assert run("cache", "prune") == "0 entries removed\n"
-        assert run("cache", "clear") == "1 entries removed\n"
+        assert run("cache", "clear") == "1 entry removed\n"
         assert run("cache", "stats").startswith("0 entries")
 
     def test_prune_takes_hours(self, run):

@@ -39,7 +39,7 @@ def stats(context: click.Context) -> None:
     """Count entries and bytes, and entries by function."""
     counted = _opened(context).stats()
     console = Console(highlight=False)
-    console.print(f"{counted.entries} entries, {size(counted.bytes)} with overheads and outlines")
+    console.print(f"{_entries(counted.entries)}, {size(counted.bytes)} with overheads and outlines")
     if counted.oldest is not None and counted.newest is not None:
         console.print(f"measured between {_when(counted.oldest)} and {_when(counted.newest)}")
     table = Table("entries", "function", box=None)
@@ -106,14 +106,14 @@ def explain(  # noqa: PLR0913, PLR0917  one parameter an option
 def prune(context: click.Context, older_than: float | None) -> None:
     """Remove entries that are too old or unreadable."""
     ttl = api.settings(context.obj["config"]).limits.ttl_seconds if older_than is None else older_than * _HOUR_SECONDS
-    click.echo(f"{_opened(context).prune(ttl)} entries removed")
+    click.echo(f"{_entries(_opened(context).prune(ttl))} removed")
 
 
 @cache.command()
 @click.pass_context
 def clear(context: click.Context) -> None:
     """Remove everything."""
-    click.echo(f"{_opened(context).clear()} entries removed")
+    click.echo(f"{_entries(_opened(context).clear())} removed")
 
 
 @cache.command()
@@ -173,6 +173,10 @@ def warm(context: click.Context) -> None:
             click.echo(f"{function}: {outcome.cache}, {workers(outcome.plan)}")
     if failed:
         raise AmorsizeError(f"{failed} of {len(warmed)} functions could not be measured")
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
 
 
 def _when(at: float) -> str:

@@ -31,7 +31,7 @@ FILE: Final = "amorsize.sqlite"
 APPLICATION: Final = 0x616D7273
 FORMAT: Final = 1
 
-_BATCH: Final = 200
+_BATCH: Final = 100
 _MOST_PAUSE_SECONDS: Final = 0.05
 _TABLE: Final = (
     "CREATE TABLE records (locator TEXT NOT NULL, variant TEXT NOT NULL, text TEXT NOT NULL, "
@@ -102,7 +102,7 @@ class SqliteCache:
         self._write(lambda connection: connection.execute(_STORE, (locator, variant, text)).rowcount)
 
     def discard(self, addresses: Iterable[tuple[str, str]]) -> int:
-        """Remove pairs, 200 a transaction, leaving others as much time in between as one took; see the port."""
+        """Remove pairs, 100 a transaction, leaving others as much time in between as one took; see the port."""
         addresses = iter(addresses)
         removed = 0
         took = 0.0
