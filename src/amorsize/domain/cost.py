@@ -66,7 +66,7 @@ class CostModel:
     Args:
         items: number of items, 1 or more.
         sample: what running the function showed.
-        overheads: what workers cost here; None while they are not known, then only ``serial`` may be asked.
+        overheads: what workers cost here.
         machine: usable CPUs, interpreter lock and start method enter as they are.
         seconds_per_item: in place of the sample's mean, to draw an interval.
     """
@@ -75,7 +75,7 @@ class CostModel:
         self,
         items: int,
         sample: Sample,
-        overheads: Overheads | None,
+        overheads: Overheads,
         machine: Machine,
         seconds_per_item: float | None = None,
     ) -> None:
@@ -90,8 +90,6 @@ class CostModel:
         if machine.start_method != "fork":
             first = max(0.0, sample.first_call_seconds - sample.seconds_per_item)
             self.fresh_worker_seconds = first + sample.worker_import_seconds
-        if overheads is None:
-            return
         self.overheads = overheads
         self.parent_item_seconds = (
             sample.pickle_item_seconds
@@ -127,14 +125,8 @@ class CostModel:
         cpu_seconds = self.items * (
             self.mean * self.cpu_fraction * slowdown + self.worker_item_seconds + self.parent_item_seconds
         ) + chunks * (charge.chunk_parent_seconds + charge.chunk_worker_seconds)
-        return Parts(
-            start=charge.start_seconds + p * charge.start_worker_seconds + self.fresh_worker_seconds * crowding,
-            parent=parent,
-            workers=workers,
-            cores=cpu_seconds / self.cpus,
-            tail=tail,
-            end=charge.end_seconds,
-        )
+        start = charge.start_seconds + p * charge.start_worker_seconds + self.fresh_worker_seconds * crowding
+        return Parts(start, parent, workers, cpu_seconds / self.cpus, tail, charge.end_seconds)
 
     def thread(self, p: int, k: int) -> Parts:
         """Predict p threads: the lock-held share one at a time, the CPU share over the CPUs, waiting side by side."""
@@ -142,14 +134,9 @@ class CostModel:
         chunks = ceil(self.items / k)
         slowdown = self.slowdown(p)
         workers, tail = self._shares(p, k, chunks, self.mean, charge.thread_chunk_seconds)
-        return Parts(
-            start=p * charge.thread_start_seconds,
-            parent=self.items * self.mean * self.gil_fraction + chunks * charge.thread_chunk_seconds,
-            workers=workers,
-            cores=(self.items * self.mean * self.cpu_fraction * slowdown) / self.cpus,
-            tail=tail,
-            end=0.0,
-        )
+        held = self.items * self.mean * self.gil_fraction + chunks * charge.thread_chunk_seconds
+        cores = self.items * self.mean * self.cpu_fraction * slowdown / self.cpus
+        return Parts(p * charge.thread_start_seconds, held, workers, cores, tail, 0.0)
 
     def _shares(self, p: int, k: int, chunks: int, each: float, per_chunk: float) -> tuple[float, float]:
         """Return the busiest worker's seconds and the wait for the last chunk to end.
@@ -168,7 +155,7 @@ class CostModel:
         """Return chunk sizes worth weighing for p workers.
 
         They lie around the k that minimises ``h N/(p k) + E_p s sqrt(k) + m k (p-1)/(2p)``, rounded so that the chunks
-        fill whole rounds, and include one chunk a worker.
+        fill whole rounds.
         """
         share = ceil(self.items / p)
         if p == 1:
@@ -189,4 +176,4 @@ class CostModel:
                 break
             k = min(max(1.0, k - wrong / steep), float(share))
         rounds = max(1, int(share / k))
-        return {ceil(self.items / (p * r)) for r in (1, rounds, rounds + 1)}
+        return {ceil(self.items / (p * rounds)), ceil(self.items / (p * (rounds + 1)))}
