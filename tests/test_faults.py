@@ -66,7 +66,7 @@ def test_an_entry_of_a_newer_format_is_passed_over_without_a_word(own_place):
     for path in (own_place / "cache").rglob("*"):
         if path.is_file() and path.parent.name.startswith("func"):
             record = json.loads(path.read_text())["record"]
-            record["format"] += 1
+            record[0] += 1
             path.write_text(records.seal(json.dumps(record)))
     again = amorsize.optimize(work, range(2000), config={"cache": "json"})
     assert (first.cache, again.cache) == ("miss", "miss")

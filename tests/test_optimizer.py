@@ -331,7 +331,7 @@ def test_a_text_that_was_tampered_with_is_a_miss_and_a_warning(desk):
     desk.ask()
     (locator,) = {where for where, _ in desk.store.stored if where.startswith("func:")}
     ((variant, text),) = desk.store.inner.fetch(locator).items()
-    desk.store.store(locator, variant, text.replace('"n_jobs":4', '"n_jobs":9'))
+    desk.store.store(locator, variant, text.replace('"process",4,', '"process",9,'))
     desk.anew()
     with pytest.warns(AmorsizeWarning, match="unreadable"):
         assert desk.ask().cache == "miss"

@@ -25,6 +25,7 @@ number = 3
 @pytest.fixture
 def run(tmp_path):
     (tmp_path / "jobs.py").write_text(JOBS)
+    (tmp_path / "object.json").write_text('{"items": [1, 2]}')
 
     def run(*arguments, code=0):
         done = subprocess.run(
@@ -69,6 +70,7 @@ def test_a_profile_shows_what_was_measured(run):
         (["jobs:slow", "--lines", "missing.txt"], "must be a readable UTF-8 file"),
         (["jobs:slow", "--glob", "*.nothing"], "matches none"),
         (["jobs:slow", "--json", "jobs.py"], "must hold JSON"),
+        (["jobs:slow", "--json", "object.json"], "must hold a JSON list, got dict"),
         (["jobs", "--range", "3"], "must be module:function"),
         (["nothing:slow", "--range", "3"], "can be imported"),
         (["jobs:nothing", "--range", "3"], "got 'nothing'"),

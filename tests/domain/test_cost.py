@@ -149,6 +149,11 @@ def test_chunk_sizes_weighed_are_whole_and_within_the_items(items, p, mean, spre
         assert 1 <= k <= items
 
 
+def test_items_that_take_no_time_go_in_one_chunk_a_worker():
+    instant = attrs.evolve(SAMPLE, seconds_per_item=0.0)
+    assert model(100, instant).chunksizes(4, 1e-4) == {25, 13}
+
+
 @given(
     items=st.integers(2, 10_000),
     p=st.integers(2, 16),

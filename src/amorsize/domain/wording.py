@@ -9,23 +9,28 @@ if TYPE_CHECKING:
     from amorsize.domain.values import Plan
 
 _KIBI: Final = 1024
+_THOUSAND: Final = 999.5
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3g}" if value < _THOUSAND else f"{value:,.0f}"  # from there on the former has an exponent
 
 
 def seconds(value: float) -> str:
     """Say seconds in a unit that reads well."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value * 1e9:.3g} ns"
+            return f"{_figure(value / size)} {unit}"
+    return f"{_figure(value * 1e9)} ns"
 
 
 def size(value: float) -> str:
     """Say bytes in binary units."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < _KIBI:
-            return f"{value:.3g} {unit}"
+            return f"{_figure(value)} {unit}"
         value /= _KIBI
-    return f"{value:.3g} TiB"
+    return f"{_figure(value)} TiB"
 
 
 def workers(plan: Plan | Candidate) -> str:

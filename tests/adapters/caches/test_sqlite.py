@@ -7,6 +7,7 @@ import gc
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 
@@ -90,6 +91,31 @@ def test_a_write_ahead_log_that_a_newer_sqlite_left_is_turned_back_unless_in_use
         assert older.fetch("here") == {"v": "text", "w": "text"}
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+@pytest.mark.parametrize("version", [(3, 51, 3), (3, 51, 2)], ids=["wal", "truncate"])
+def test_stores_that_open_a_new_file_at_once_all_come_through(tmp_path, monkeypatch, version):
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+    faults = []
+
+    def begin(stores, together, number):
+        try:
+            with closing(stores[number]) as store:
+                together.wait()
+                store.store("here", f"v{number}", "text")
+                assert store.fetch("here")[f"v{number}"] == "text"
+        except (AssertionError, CacheError, KeyError) as error:
+            faults.append(error)
+
+    for turn in range(25):
+        options = SqliteOptions(directory=str(tmp_path / f"cache{turn}"), timeout_seconds=30)
+        stores, together = [SqliteCache(options) for _ in range(6)], threading.Barrier(6)
+        threads = [threading.Thread(target=begin, args=(stores, together, number)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert faults == []
 
 
 def test_a_look_up_finds_its_rows_by_the_index(rival):

@@ -33,6 +33,7 @@ FORMAT: Final = 1
 
 _BATCH: Final = 100
 _MOST_PAUSE_SECONDS: Final = 0.05
+_TURNS: Final = 10
 _TABLE: Final = (
     "CREATE TABLE records (locator TEXT NOT NULL, variant TEXT NOT NULL, text TEXT NOT NULL, "
     "PRIMARY KEY (locator, variant))"  # with rowids: texts in the nodes of the index would make it three times as deep
@@ -243,6 +244,10 @@ class _Opened:
         application, version = self._number("application_id"), self._number("user_version")
         if (application, version) == (APPLICATION, FORMAT):
             return True
+        if not self.connection.in_transaction:  # another may have been creating it between one look and the next
+            with self.connection:
+                self.connection.execute("BEGIN")
+                return self._check_schema()
         if (application, version) == (0, 0) and not self.connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             return False
         raise CacheError(
@@ -263,13 +268,27 @@ class _Opened:
 
         wanted = "WAL" if has_wal_reset_fix(sqlite3.sqlite_version_info) else "TRUNCATE"
         self._check_schema()  # nothing is changed in a file that is not ours
-        mode = self.connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
+        mode = self._changed_to(wanted)
         if mode == "wal" and wanted != "WAL":
             raise CacheError(
                 f"caches.sqlite: {self._path} must not be in write-ahead mode for SQLite {sqlite3.sqlite_version}, "
                 "got that mode held open by a newer one"
             )
         self.connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
+
+    def _changed_to(self, journal: str) -> str:
+        """Ask for a journal and return the one there is; SQLite refuses at once while others use the file."""
+        import sqlite3  # noqa: PLC0415  as above
+
+        for _ in range(_TURNS - 1):
+            try:
+                return str(self.connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0])
+            except sqlite3.OperationalError as error:
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                    raise
+            self.connection.execute("BEGIN IMMEDIATE")  # this waits until others are done, or for the timeout
+            self.connection.execute("ROLLBACK")
+        return str(self.connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0])
 
 
 def has_wal_reset_fix(version: tuple[int, ...]) -> bool:

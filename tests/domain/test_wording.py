@@ -1,0 +1,51 @@
+"""Seconds, bytes and workers in words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amorsize.domain import wording
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "0 ns"),
+        (2.34e-8, "23.4 ns"),
+        (1e-6, "1 us"),
+        (0.00015, "150 us"),
+        (0.9999, "1,000 ms"),
+        (1, "1 s"),
+        (90.06, "90.1 s"),
+        (5400, "5,400 s"),
+        (1234567, "1,234,567 s"),
+    ],
+)
+def test_seconds_come_in_the_unit_that_reads_well(value, said):
+    assert wording.seconds(value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "0 B"),
+        (1023, "1,023 B"),
+        (1536, "1.5 KiB"),
+        (10 << 20, "10 MiB"),
+        (3 << 30, "3 GiB"),
+        (5 << 40, "5 TiB"),
+        (1 << 60, "1,048,576 TiB"),
+    ],
+)
+def test_bytes_come_in_binary_units(value, said):
+    assert wording.size(value) == said
+
+
+@given(value=st.floats(1e-9, 1e15), count=st.floats(1, 1e18))
+def test_no_figure_is_written_with_an_exponent_or_without_a_unit(value, count):
+    for said in (wording.seconds(value), wording.size(count)):
+        figure, unit = said.split(" ")
+        assert "e" not in figure
+        assert unit
