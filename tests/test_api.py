@@ -15,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import FakeInspector, FakeProbe
 
 import amorsize
 from amorsize import api
+from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 from amorsize.errors import AmorsizeWarning, ConfigError, PluginError
 
 METHODS = multiprocessing.get_all_start_methods()
@@ -449,6 +451,26 @@ def test_a_folder_that_cannot_be_used_costs_one_warning_and_never_the_call(cache
             for _ in range(3):
                 assert amorsize.optimize(fresh("homeless", 100), range(2000), cache=cache).n_jobs >= 1
         assert [one.category for one in caught] == [AmorsizeWarning], (name, [str(one.message) for one in caught])
+
+
+def test_a_store_a_probe_and_an_inspector_can_be_given_as_they_are():
+    store, probe, inspector = MemoryCache(MemoryOptions()), FakeProbe(), FakeInspector()
+    func = fresh("given", 2700)
+    for said in ("miss", "hit"):
+        assert amorsize.optimize(func, range(2000), cache=store, probe=probe, inspector=inspector).cache == said
+    assert probe.asked["sample"] == 1
+    assert inspector.asked >= 1
+    assert any(locator.startswith("func:") for locator in store.locators())
+    assert amorsize.open_cache().stats().entries == 0
+
+
+def test_many_stores_given_in_turn_are_kept_apart_and_not_all_kept():
+    func = fresh("many", 2800)
+    for _ in range(2):
+        for _ in range(api._MOST_OPTIMIZERS + 3):
+            store = MemoryCache(MemoryOptions())
+            assert amorsize.optimize(func, range(2000), cache=store, probe=FakeProbe()).cache == "miss"
+            assert len(api._assembly._optimizers) <= api._MOST_OPTIMIZERS
 
 
 def test_without_a_home_the_call_answers(run):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
-import warnings
 
 import pytest
-from fakes import OVERHEADS, SAMPLE
-from test_records import entry
+from fakes import OVERHEADS
+from test_records import entry as made_entry
 
 from amorsize import records
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 from amorsize.domain.fingerprint import fingerprint
 from amorsize.entries import Entries
 from amorsize.errors import AmorsizeWarning, CacheError
+
+
+def entry():
+    """Return an entry as it reads: with the digits that are kept."""
+    return records.decode_entry(records.encode(made_entry()))
 
 
 class FailingStore(MemoryCache):
@@ -143,13 +147,3 @@ def test_a_passing_fault_does_not_stop_later_writes():
     store.methods = ()
     entries.keep(entry())
     assert len(entries.find(entry().locator, "")) == 1
-
-
-def test_what_is_too_long_to_be_kept_is_given_up():
-    entries = Entries(MemoryCache(MemoryOptions()))
-    with pytest.warns(AmorsizeWarning, match="record must be at most"):
-        entries.keep_outline("jobs.work", fingerprint(abs), ["int~16^1_small"] * 20_000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        entries.keep(entry(sample=SAMPLE))
-    assert entries.outline("jobs.work") is None

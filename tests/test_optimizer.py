@@ -9,6 +9,7 @@ import attrs
 import pytest
 from fakes import MACHINE, OVERHEADS, SAMPLE, Desk
 
+from amorsize import optimizer
 from amorsize.domain.values import Constraints
 from amorsize.errors import AmorsizeWarning
 
@@ -372,6 +373,25 @@ def test_lookup_says_what_would_happen_without_running_anything(desk):
     assert desk.optimizer.lookup(abs, range(2000), Constraints())[0] == "hit"
     assert desk.optimizer.lookup(abs, iter([]), Constraints())[0] == "bypassed"
     assert not desk.probe.asked
+
+
+def test_lookup_among_several_variants_says_that_an_item_would_be_timed():
+    desk, _, _ = both_paces()
+    ran = []
+    found = desk.optimizer.lookup(abs, range(2000), Constraints())
+    assert found == ("hit", "2 variants; one item would be timed to choose")
+    assert desk.optimizer.lookup(ran.append, [], Constraints())[0] == "bypassed"
+    assert ran == []
+
+
+def test_the_near_memory_does_not_grow_without_end(desk, monkeypatch):
+    monkeypatch.setattr(optimizer, "_NEAR_ENTRIES", 3)
+    for count in range(1000, 1010):
+        desk.ask(range(count))
+        assert len(desk.optimizer._near) <= 3
+    desk.store.fetched.clear()
+    assert desk.ask(range(1009)).cache == "hit"
+    assert desk.store.fetched == []
 
 
 def test_hits_misses_and_seconds_saved_are_counted(desk):

@@ -10,7 +10,7 @@ import pytest
 from fakes import Clock
 from test_records import entry
 
-from amorsize import config, records
+from amorsize import config, records, upkeep
 from amorsize.entries import Entries
 from amorsize.errors import CacheError
 from amorsize.upkeep import Cache, key_of
@@ -179,6 +179,26 @@ def test_a_hand_made_record_is_refused_and_the_others_are_taken(cache, record):
 def test_a_file_that_is_no_export_is_refused_whole(cache, text):
     with pytest.raises(CacheError, match="import: "):
         cache.import_(io.StringIO(text))
+
+
+def test_an_export_too_long_to_be_read_is_refused(cache, monkeypatch):
+    monkeypatch.setattr(upkeep, "_MOST_EXPORT_BYTES", 1000)
+    with pytest.raises(CacheError, match="import: the file must be at most 1000 characters, got more"):
+        cache.import_(io.StringIO(json.dumps({"amorsize_export": 1, "records": ["x" * 1000]})))
+
+
+def test_prune_takes_what_was_set_aside_with_it(cache):
+    cache.store.store("func:bad_item:x_size:tiny", "v", "nonsense")
+    assert cache.verify().set_aside == (("func:bad_item:x_size:tiny", "v"),)
+    assert cache.prune(50) == 1
+    assert list(cache.records()) == []
+
+
+def test_a_damaged_entry_is_not_shown(cache):
+    made = put(cache, 1)
+    text = records.encode(made)
+    cache.store.store(made.locator, made.variant, text[:-9])
+    assert cache.show(key_of(made)) == cache.show(made.locator) == []
 
 
 def test_the_entry_a_key_names_is_read_without_running_through_the_store(cache):

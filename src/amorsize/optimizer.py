@@ -367,8 +367,9 @@ class Optimizer:
             return
         if len(self._near) >= _NEAR_ENTRIES:
             self._near.clear()
-        reason = answer.cache_reason if answer.cache == "hit" else "fresh, answered a moment ago"
-        repeat = Answer(answer.plan, "hit", reason, answer.warnings)
+        repeat = answer
+        if answer.cache != "hit":
+            repeat = Answer(answer.plan, "hit", "fresh, answered a moment ago", answer.warnings)
         self._near[question.near] = (self._monotonic() + _NEAR_SECONDS, saves, repeat)
 
 

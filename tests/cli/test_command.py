@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import threading
 
+import attrs
 import pytest
+
+from amorsize.cli.demo import count_tokens, run_plan
+from amorsize.domain.values import Plan
+from amorsize.result import OptimizationResult
 
 JOBS = """
 def slow(x):
@@ -23,7 +30,9 @@ number = 3
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, monkeypatch):
+    # bytecode of a module rewritten within a second, as long as before, would pass for the new one's
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     (tmp_path / "jobs.py").write_text(JOBS)
     (tmp_path / "object.json").write_text('{"items": [1, 2]}')
 
@@ -93,6 +102,69 @@ def test_wrong_usage_exits_with_2(run):
 @pytest.mark.parametrize("arguments", [["--help"], ["optimize", "--help"], ["cache", "--help"], ["demo", "-h"]])
 def test_help_is_there(run, arguments):
     assert "Usage: amorsize" in run(*arguments)
+
+
+def test_a_warning_is_a_line_that_says_whose_it_is(run, monkeypatch):
+    (run.folder / "file").write_text("no folder")
+    monkeypatch.setenv("AMORSIZE_CACHE_DIR", str(run.folder / "file"))
+    command = [sys.executable, "-m", "amorsize", "optimize", "jobs:slow", "--range", "2000"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=run.folder)
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("amorsize: warning: ")
+    assert "predicted" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends a console's interrupt to everybody there")
+def test_an_interrupt_ends_it_with_a_line_and_130(run):
+    (run.folder / "endless.py").write_text(
+        "import time\ndef wait(x):\n    print('begun', flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "amorsize", "optimize", "endless:wait", "--range", "3"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=run.folder,
+    ) as process:
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said.strip()) == (130, "amorsize: interrupted")
+
+
+PLAN = Plan(
+    executor="serial",
+    n_jobs=1,
+    chunksize=5,
+    predicted_seconds=1.0,
+    seconds_low=1.0,
+    seconds_high=1.0,
+    serial_seconds=1.0,
+    speedup_low=1.0,
+    speedup_high=1.0,
+)
+
+
+@pytest.mark.parametrize(("executor", "n_jobs"), [("serial", 1), ("thread", 3)])
+def test_a_plan_is_run_as_it_says_and_in_order(executor, n_jobs):
+    result = OptimizationResult(attrs.evolve(PLAN, executor=executor, n_jobs=n_jobs), range(-20, 0), "miss", "")
+    names = set()
+
+    def func(item):
+        names.add(threading.current_thread() is threading.main_thread())
+        return abs(item)
+
+    assert run_plan(func, result) == list(range(20, 0, -1))
+    assert names == {executor == "serial"}
+
+
+def test_what_is_no_python_of_this_version_has_no_tokens(tmp_path):
+    for name, body in (("bytes.py", b"\xff\xfe"), ("open.py", b"(")):
+        (tmp_path / name).write_bytes(body)
+        assert count_tokens(str(tmp_path / name)) == 0
+    (tmp_path / "one.py").write_text("x = 1\n")
+    assert count_tokens(str(tmp_path / "one.py")) == 5
 
 
 def test_the_demo_runs_both_ways_and_asks_again(run):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -119,6 +121,63 @@ def test_a_write_that_fails_leaves_the_old_text_and_no_rest(store, place):
         store.store("here", "folder", "text")
     assert store.fetch("here") == {"v": "text"}
     assert list((place / ".new").iterdir()) == []
+
+
+def test_a_cache_directory_that_is_gone_has_no_locators_and_is_made_again(store, place):
+    shutil.rmtree(place)
+    assert list(store.locators()) == []
+    assert store.fetch("here") == {}
+    store.store("here", "v", "again")
+    assert store.fetch("here") == {"v": "again"}
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_a_medium_that_is_full_halfway_leaves_no_rest(store, place, monkeypatch, short):
+    write, written = os.write, []
+
+    def full(descriptor, body):
+        if short and not written:
+            written.append(write(descriptor, body[:2]))
+            return written[0]
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="no space left"):
+        store.store("here", "v", "longer text")
+    monkeypatch.undo()
+    assert store.fetch("here") == {"v": "text"}
+    assert list((place / ".new").iterdir()) == []
+
+
+def test_a_write_that_comes_through_in_pieces_is_whole(store, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, body: write(descriptor, body[:3]))
+    store.store("here", "v", "longer text")
+    assert store.fetch("here") == {"v": "longer text"}
+
+
+def test_a_folder_that_others_keep_removing_is_given_up_in_the_end(store, place, monkeypatch):
+    tries = []
+
+    def always_gone(*_):
+        tries.append(1)
+        raise FileNotFoundError("removed again")
+
+    monkeypatch.setattr(os, "replace", always_gone)
+    with pytest.raises(FileNotFoundError, match="removed again"):
+        store.store("here", "v", "text")
+    assert len(tries) > 1
+    assert list((place / ".new").iterdir()) == []
+
+
+@needs_links
+def test_a_file_that_may_not_be_read_is_an_error(store, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(PermissionError):
+        store.fetch("here")
 
 
 def test_permission_denied_is_tried_again_as_long_as_there_are_pauses():

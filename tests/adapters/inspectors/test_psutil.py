@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
 import timeit
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -149,6 +151,35 @@ def test_where_neither_knows_there_is_one_core_and_no_memory(tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, "psutil", None)  # so that importing it fails
     machine = inspector(tmp_path).inspect("fork")
     assert (machine.physical_cores, machine.available_memory_bytes, machine.total_memory_bytes) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin", "freebsd14"])
+def test_on_other_systems_psutil_answers_and_the_system_names_the_cpu(tmp_path, monkeypatch, platform):
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(module, "_sysctl", lambda name: f"what {name} says")
+    monkeypatch.setenv("PROCESSOR_IDENTIFIER", "a processor")
+    machine = inspector(tmp_path).inspect("spawn")
+    assert machine.total_memory_bytes == psutil.virtual_memory().total
+    assert machine.physical_cores == min(psutil.cpu_count(logical=False) or 1, os.cpu_count())
+    said = {"win32": "a processor", "darwin": "what machdep.cpu.brand_string says"}
+    assert machine.cpu_model == said.get(platform, "what hw.model says")
+
+
+def test_without_uname_the_environment_names_the_architecture(monkeypatch):
+    monkeypatch.delattr(os, "uname", raising=False)
+    monkeypatch.setenv("PROCESSOR_ARCHITECTURE", "AMD64")
+    assert inspector().inspect("spawn").architecture == "AMD64"
+
+
+def test_a_kernel_fact_is_read_as_text(monkeypatch):
+    def sysctlbyname(name, room, *_):
+        room.value = b"fact " + name
+        return 0
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(sysctlbyname=sysctlbyname))
+    assert module._sysctl("hw.model") == "fact hw.model"
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(sysctlbyname=lambda *_: -1))
+    assert module._sysctl("hw.model") == ""
 
 
 def test_without_an_affinity_every_cpu_may_be_used(monkeypatch):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -118,6 +119,45 @@ def test_the_home_of_an_instance_is_that_of_its_class():
 
     assert place.home_of(Callable()) == __name__
     assert place.home_of(Callable().__call__) == __name__
+
+
+def test_a_callable_that_answers_no_question_has_no_home():
+    class Hostile:
+        def __call__(self, item):
+            return item
+
+        def __getattr__(self, name):
+            raise RuntimeError(name)
+
+    assert place.home_of(Hostile()) == ""
+
+
+def test_a_main_module_whose_source_cannot_be_read_counts_as_guarded(tmp_path):
+    for number, body in enumerate([None, b"(", b"\0"]):
+        path = tmp_path / f"main{number}.py"
+        if body is not None:
+            path.write_bytes(body)
+        assert place._is_guarded(str(path), 1)
+
+
+@pytest.mark.parametrize(("platform", "method"), [("win32", "spawn"), ("darwin", "spawn")])
+def test_before_anything_was_chosen_the_platform_says(monkeypatch, platform, method):
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.delitem(sys.modules, "multiprocessing.context", raising=False)
+    assert place.start_method_in_use() == method
+
+
+@pytest.mark.parametrize("platform", ["emscripten", "wasi"])
+def test_a_platform_without_processes_is_an_obstacle(monkeypatch, platform):
+    monkeypatch.setattr(sys, "platform", platform)
+    assert place.obstacle(abs, "spawn") == "this platform has no processes"
+
+
+@pytest.mark.parametrize(("mark", "said"), [("daemon", "daemonic"), ("_inheriting", "still being started")])
+def test_what_multiprocessing_says_of_this_process_is_believed(monkeypatch, mark, said):
+    current = SimpleNamespace(**{"daemon": False, "_inheriting": False, mark: True})
+    monkeypatch.setitem(sys.modules, "multiprocessing.process", SimpleNamespace(current_process=lambda: current))
+    assert said in place.obstacle(abs, "spawn")
 
 
 def test_the_main_module_is_never_among_those_to_import():

@@ -150,6 +150,29 @@ def test_a_hostile_repr_does_not_hide_the_error():
     assert caught.value.__notes__[0].startswith("amorsize was sampling the item at position 0: <Hostile")
 
 
+def test_a_hostile_error_while_pickling_is_named_by_its_type():
+    class HostileError(Exception):
+        def __str__(self):
+            raise RuntimeError("no words either")
+
+    class Stubborn:
+        def __call__(self, item):
+            return item
+
+        def __reduce__(self):
+            raise HostileError
+
+    assert "(HostileError)" in sample(Stubborn(), range(3)).obstacle
+
+
+def test_the_lock_is_not_measured_when_no_items_are_left_for_it():
+    source = Source(iter(range(3)))
+    sampling_all = Sampling(lambda _: burn(0.002), source, Budget(min_seconds=1.0))
+    assert sampling_all.run().count == 3
+    assert sampling.lock_share(sampling_all, 1, 1.0) is None
+    assert sampling_all.count == 3
+
+
 @pytest.mark.parametrize(
     ("func", "data", "said"),
     [
