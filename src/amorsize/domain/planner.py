@@ -25,7 +25,7 @@ _Z90: Final = 1.645
 _MODEL_ERROR: Final = 0.1
 _LONE_ERROR: Final = 0.5
 _CLOSE: Final = 1.03
-_ALL_COUNTS: Final = 6
+_ALL_COUNTS: Final = 4
 _STEP: Final = 1.5
 _BUSY: Final = 0.9
 _MOSTLY_WAITING: Final = 0.5
@@ -181,7 +181,7 @@ def _search(
             weigh(p)
     top = min(best.values(), key=lambda one: one.seconds).n_jobs if best else 0
     step = top // 4
-    while top > _ALL_COUNTS and step >= max(1, top // 16):
+    while top > _ALL_COUNTS and step >= max(1, top // 10):
         near = [weigh(p) for p in (top - step, top, top + step) if 1 < p <= cap]
         top = min(near, key=lambda one: one.seconds).n_jobs
         step //= 2
