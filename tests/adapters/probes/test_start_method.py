@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
 import time
@@ -120,6 +121,14 @@ def test_imports_are_not_asked_for_where_they_cannot_matter(child, monkeypatch):
 def test_an_obstacle_is_cut_to_what_an_entry_holds(monkeypatch):
     monkeypatch.setattr(place, "obstacle", lambda *_: "x" * 1000)
     assert probe().obstacle(abs) == "x" * 200
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_no_kind_of_worker_is_ever_free(method):
+    measured = probe(method).overheads()
+    assert measured.start_worker_seconds > 0
+    assert measured.thread_start_seconds > 0
+    assert measured.slowdown >= 1
 
 
 def test_the_measuring_program_imports_what_it_is_asked_to_and_passes_over_what_fails(tmp_path):

@@ -24,6 +24,8 @@ SMALL, LARGE, MESSAGES = 16, 1 << 20, 3
 BURN_SECONDS = 0.004
 REPEATS = 3
 TRIALS = 5
+CROWD = 4
+LEAST_PART = 16
 
 
 def idle(item: Any) -> Any:
@@ -76,6 +78,19 @@ def pool_seconds(make: Any, p: int) -> tuple[float, float]:
     pool.terminate()
     pool.join()
     return ready - began, time.perf_counter() - ready
+
+
+def pool_costs(make: Any, many: int, repeats: int) -> tuple[float, float, float]:
+    """Return seconds to start a pool with one worker, for each further one (starting and ending it), and to end it.
+
+    The least of several trials each: whatever else runs here can only make one take longer. So that what is left of it
+    cannot hide what a worker costs, that is never less than a small part of what the first one took.
+    """
+    ones = [pool_seconds(make, 1) for _ in range(repeats)]
+    crowds = [pool_seconds(make, many) for _ in range(repeats)]
+    start, end = min(start for start, _ in ones), min(end for _, end in ones)
+    further = (min(map(sum, crowds)) - min(map(sum, ones))) / (many - 1)
+    return start, max(further, start / LEAST_PART), end
 
 
 def per_chunk(pool: Any) -> tuple[float, float]:
@@ -141,11 +156,9 @@ def overheads(start_method: str) -> dict[str, Any]:
     repeats = REPEATS if start_method == "fork" else 1
     p = max(2, cpus())
     first = pool_seconds(context.Pool, 1)  # a forkserver starts its server here, as it will for the caller
-    ones = [pool_seconds(context.Pool, 1) for _ in range(repeats)]
-    many = [pool_seconds(context.Pool, p) for _ in range(repeats)]
-    one_start = median(start for start, _ in ones)
-    worker = max((median(start for start, _ in many) - one_start) / (p - 1), 0.0)
-    start = first[0] if start_method == "forkserver" else one_start
+    start, worker, end = pool_costs(context.Pool, CROWD, repeats)
+    if start_method == "forkserver":
+        start = first[0]
     with context.Pool(1) as lone:
         parent, in_worker = per_chunk(lone)
         item, byte, memory = per_item(lone), per_byte(lone), lone.apply(resident, (0,))
@@ -159,7 +172,7 @@ def overheads(start_method: str) -> dict[str, Any]:
         "start_method": start_method,
         "start_seconds": max(start - worker, 0.0),
         "start_worker_seconds": worker,
-        "end_seconds": median(end for _, end in many),
+        "end_seconds": end,
         "chunk_parent_seconds": parent,
         "chunk_worker_seconds": in_worker,
         "item_seconds": item,
