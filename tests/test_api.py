@@ -12,7 +12,9 @@ import time
 import warnings
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from types import SimpleNamespace
 
+import attrs
 import numpy as np
 import pytest
 from fakes import FakeInspector, FakeProbe
@@ -21,6 +23,7 @@ import amorsize
 from amorsize import api
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 from amorsize.errors import AmorsizeWarning, ConfigError, PluginError
+from amorsize.plugins import Backends
 
 METHODS = multiprocessing.get_all_start_methods()
 JOBS = """
@@ -462,6 +465,26 @@ def test_a_store_a_probe_and_an_inspector_can_be_given_as_they_are():
     assert inspector.asked >= 1
     assert any(locator.startswith("func:") for locator in store.locators())
     assert amorsize.open_cache().stats().entries == 0
+
+
+def test_a_store_that_cannot_be_had_is_replaced_by_memory_with_a_warning(monkeypatch):
+    class FarPlugin:
+        @amorsize.hookimpl
+        def amorsize_caches(self):
+            def connect(_):
+                raise ConnectionRefusedError("nobody answers")
+
+            return [amorsize.Backend("far", attrs.make_class("FarOptions", {}), connect)]
+
+    dist = SimpleNamespace(name="amorsize-far", version="0.1")
+    known = Backends(lambda: [SimpleNamespace(name="far", dist=dist, load=FarPlugin)])
+    monkeypatch.setattr(api, "Backends", lambda: known)
+    monkeypatch.setattr(api._assembly, "_found", None)
+    func = fresh("far", 2900)
+    with pytest.warns(AmorsizeWarning, match="nobody answers.*; answers are kept in memory only") as warned:
+        said = [amorsize.optimize(func, range(2000), cache="far").cache for _ in range(3)]
+    assert said == ["miss", "hit", "hit"]
+    assert len(warned) == 1
 
 
 def test_many_stores_given_in_turn_are_kept_apart_and_not_all_kept():
