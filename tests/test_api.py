@@ -411,6 +411,23 @@ def test_threads_share_the_cache(cache):
     assert said.count("miss") <= 6 * 8
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_callers_process_is_never_forked(run, method):
+    """A fork beside threads may hang the child, and Python 3.12 and later warn of it."""
+    source = f"""
+    import sys, threading
+    events = []
+    sys.addaudithook(lambda event, _: events.append(event) if event in ("os.fork", "os.forkpty") else None)
+    import amorsize, jobs
+    def main():
+        found = amorsize.optimize(jobs.work, range(20_000), probe={method!r}, profile=True)
+        print(found.profile.overheads is not None, events, threading.active_count())
+    if __name__ == "__main__":
+        main()
+    """
+    assert run(source) == "True [] 1\n"
+
+
 @pytest.mark.parametrize("cache", ["json", "sqlite", "memory"])
 def test_use_at_interpreter_exit_is_harmless(run, cache):
     source = f"""
@@ -480,6 +497,7 @@ def test_a_store_that_cannot_be_had_is_replaced_by_memory_with_a_warning(monkeyp
     known = Backends(lambda: [SimpleNamespace(name="far", dist=dist, load=FarPlugin)])
     monkeypatch.setattr(api, "Backends", lambda: known)
     monkeypatch.setattr(api._assembly, "_found", None)
+    monkeypatch.setattr(api._assembly, "_optimizers", {})
     func = fresh("far", 2900)
     with pytest.warns(AmorsizeWarning, match="nobody answers.*; answers are kept in memory only") as warned:
         said = [amorsize.optimize(func, range(2000), cache="far").cache for _ in range(3)]

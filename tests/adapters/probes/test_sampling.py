@@ -84,7 +84,7 @@ def test_waiting_and_computing_are_told_apart():
 def test_computing_in_a_child_process_counts_as_computing():
     code = "import time\nwhile time.process_time() < 0.15: pass"
     found = sample(lambda _: subprocess.run([sys.executable, "-S", "-c", code], check=True), range(50))
-    assert found.cpu_fraction > 0.5
+    assert found.cpu_fraction * found.seconds_per_item > 0.1
 
 
 def test_a_function_that_holds_the_interpreter_lock_is_seen():
@@ -199,7 +199,7 @@ def test_pickling_costs_grow_with_the_items():
 def test_memory_that_the_items_took_is_noticed():
     found = sample(lambda _: bytes(300 << 20).count(1), range(3))
     assert found.peak_bytes >= 0
-    grown = sample(lambda _: bytearray(b"x") * (600 << 20), range(2))
+    grown = sample(lambda _: len(bytearray(b"x") * (600 << 20)), range(2))
     assert grown.peak_bytes > 100 << 20
 
 
