@@ -10,7 +10,7 @@ from test_records import entry as made_entry
 
 from amorsize import records
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
-from amorsize.domain.fingerprint import fingerprint
+from amorsize.domain.fingerprint import Fingerprint, fingerprint
 from amorsize.entries import Entries
 from amorsize.errors import AmorsizeWarning, CacheError
 
@@ -91,6 +91,12 @@ def test_the_outline_kept_last_is_the_one_found(entries):
     for seen in (["int~16^1_small"], ["int~16^1_small", "str~16_large"]):
         entries.keep_outline("jobs.work", fingerprint(abs), seen)
     assert entries.outline("jobs.work") == (fingerprint(abs).hex, list(fingerprint(abs).outline), seen)
+
+
+def test_the_outline_of_a_function_full_of_other_alphabets_can_be_read_again(entries):
+    made = Fingerprint("0123456789abcdef", "jobs.work", outline=tuple((f"constant {n}", "語" * 38) for n in range(20)))
+    entries.keep_outline("jobs.work", made, ["in.pandas.core.frame.DataFrame_size:xlarge"] * 4)
+    assert entries.outline("jobs.work")[1] == list(made.outline)
 
 
 @pytest.mark.parametrize(

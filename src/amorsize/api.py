@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from amorsize import config as configuration
+from amorsize.adapters.caches.locks import lock_held_over_forks
 from amorsize.adapters.distributions import version_of
 from amorsize.domain.fingerprint import Fingerprint, Fingerprints
 from amorsize.domain.fingerprint import fingerprint as fingerprint_of
@@ -43,6 +44,7 @@ class Assembly:
         self._looked_at = 0.0
         self._variables: tuple[str | None, str | None] = (None, None)
         self._optimizers: dict[tuple[Any, ...], Optimizer] = {}
+        self._lock = lock_held_over_forks()  # so that threads that call at once share one store
 
     def settings(self, config: Config | None) -> Settings:
         """Return the settings of a config, or those found from here, looked for again at most once in a second."""
@@ -50,12 +52,14 @@ class Assembly:
             return configuration.load(config)
         variables = (os.environ.get(configuration.CONFIG_VARIABLE), os.environ.get(configuration.CACHE_VARIABLE))
         now = time.monotonic()
-        if self._found is None or now - self._looked_at >= _LOOK_AGAIN_SECONDS or variables != self._variables:
+        if self._found is not None and now - self._looked_at < _LOOK_AGAIN_SECONDS and variables == self._variables:
+            return self._found
+        with self._lock:
             if self._found is None or not configuration.is_current(self._found):
                 self._found = configuration.load()
                 self.forget()
             self._looked_at, self._variables = now, variables
-        return self._found
+            return self._found
 
     def forget(self) -> None:
         """Drop every Optimizer with what it keeps in its near memory."""
@@ -80,11 +84,14 @@ class Assembly:
             inspector if inspector is None or isinstance(inspector, str) else id(inspector),
         )
         known = self._optimizers.get(key)
-        if known is None:
-            if len(self._optimizers) >= _MOST_OPTIMIZERS:
-                self._optimizers.clear()
-            known = self._optimizers[key] = _optimizer(settings, cache, probe, inspector)
-        return known
+        if known is not None:
+            return known
+        with self._lock:
+            if key not in self._optimizers:
+                if len(self._optimizers) >= _MOST_OPTIMIZERS:
+                    self._optimizers.clear()
+                self._optimizers[key] = _optimizer(settings, cache, probe, inspector)
+            return self._optimizers[key]
 
 
 def _probe_name(name: str) -> str:

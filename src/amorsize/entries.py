@@ -145,4 +145,4 @@ def _overheads_variant(start_method: str) -> str:
 
 
 def _compact(body: dict[str, object]) -> str:
-    return json.dumps(body, separators=(",", ":"))
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
