@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from amorsize.domain.situation import lock_share
+
 if TYPE_CHECKING:
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.values import Machine, Sample
@@ -84,8 +86,7 @@ class CostModel:
         self.spread = min(sample.spread_seconds, self.mean * sqrt(items))
         self.cpu_fraction = sample.cpu_fraction
         self.cpus = machine.usable_cpus
-        held = min(1.0, sample.cpu_fraction) if sample.gil_fraction is None else sample.gil_fraction
-        self.gil_fraction = held if machine.gil_enabled else 0.0
+        self.gil_fraction = lock_share(sample, machine)
         self.fresh_worker_seconds = 0.0
         if machine.start_method != "fork":
             first = max(0.0, sample.first_call_seconds - sample.seconds_per_item)

@@ -38,10 +38,7 @@ class Situation:
     @property
     def lock_share(self) -> float:
         """Share of the time in which only one thread can run."""
-        if not self.machine.gil_enabled:
-            return 0.0
-        sample = self.sample
-        return min(1.0, sample.cpu_fraction) if sample.gil_fraction is None else sample.gil_fraction
+        return lock_share(self.sample, self.machine)
 
     @property
     def blocked(self) -> str | None:
@@ -52,6 +49,13 @@ class Situation:
     def memory_bytes(self) -> int:
         """Bytes that all workers together may take."""
         return self.constraints.memory_limit or int(self.machine.available_memory_bytes * _MEMORY_SHARE)
+
+
+def lock_share(sample: Sample, machine: Machine) -> float:
+    """Return the share of the time in which only one thread can run; all of the computing while it is not measured."""
+    if not machine.gil_enabled:
+        return 0.0
+    return min(1.0, sample.cpu_fraction) if sample.gil_fraction is None else sample.gil_fraction
 
 
 def worker_cap(executor: str, situation: Situation, overheads: Overheads | None = None) -> int:
