@@ -70,6 +70,11 @@ def test_one_item_is_all_there_is_to_know():
     assert found.seconds_per_item == found.first_call_seconds >= 0.01
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the CPU clock of Windows is too coarse for so little")
+def test_one_item_that_waits_is_seen_to_wait():
+    assert sample(lambda _: time.sleep(0.02), [1]).cpu_fraction < 0.5
+
+
 def test_a_budget_of_one_item_runs_one_item():
     seen = []
     assert sample(seen.append, range(1000), most_items=1).count == len(seen) == 1

@@ -51,11 +51,10 @@ class Sampling:
         self.items: list[Any] = []
         self.results: list[Any] = []
         self.count = 0
-        self._positions = source.positions()
 
     def run(self) -> Sample:
         """Sample and return what it showed; ValueError when there is no item."""
-        peak_before = peak_memory_bytes()
+        peak_before, waits_at_first = peak_memory_bytes(), waits()
         first = self._block(1)
         if first is None:
             raise ValueError("sample: source must have an item, got none")
@@ -64,6 +63,7 @@ class Sampling:
         cpu, wall = cpu_seconds() - cpu_before - pickling, perf_counter() - wall_before - pickling
         if not seconds:  # one item only: the first call is all there is to know
             seconds, counts, cpu, wall = [first], [1], self._first_cpu, first
+            waits_before = waits_at_first
         mean, spread = mean_and_spread(seconds, counts)
         share = cpu_share(cpu, wall)
         if waits() == waits_before:
@@ -123,15 +123,11 @@ class Sampling:
 
     def _block(self, size: int) -> float | None:
         """Run the next size items and return their seconds; None when there is none left."""
-        places: list[int] = []
-        items: list[Any] = []
-        for position in self._positions:
-            places.append(position)
-            items.append(self.source.at(position))
-            if len(items) == size:
-                break
-        if not items:
+        taken = _take(self, size)
+        if not taken:
             return None
+        places = [position for position, _ in taken]
+        items = [item for _, item in taken]
         func = self.func
         results: list[Any] = []
         keep = results.append
