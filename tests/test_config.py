@@ -276,13 +276,26 @@ def no_home(*_, **__):
 
 @pytest.mark.parametrize("folder", [no_home, lambda *_, **__: "~/.cache/amorsize"])
 def test_a_user_without_a_home_has_no_cache_directory_and_no_config(monkeypatch, folder):
-    monkeypatch.delenv("AMORSIZE_CACHE_DIR")
+    for name in ("AMORSIZE_CACHE_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(platformdirs, "user_cache_dir", folder)
     monkeypatch.setattr(platformdirs, "user_config_dir", folder)
     settings = config.load()
     assert settings == Settings()
     with pytest.raises(CacheError, match="must lie in the user's home, got no home: set AMORSIZE_CACHE_DIR"):
         config.cache_directory(settings)
+
+
+@pytest.mark.parametrize("home", ["/home/someone", "/", "home", "", None])
+@pytest.mark.parametrize("xdg", ["/elsewhere", "/with space ", "relative", "", None])
+def test_the_users_folders_are_those_that_platformdirs_names(monkeypatch, xdg, home):
+    given = {"HOME": home, "XDG_CACHE_HOME": xdg, "XDG_CONFIG_HOME": xdg, "AMORSIZE_CACHE_DIR": None}
+    for name, value in given.items():
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    for which in ("user_cache_dir", "user_config_dir"):
+        assert config._user_folder(which) == getattr(platformdirs, which)("amorsize", appauthor=False)
 
 
 def directory(settings, backends):

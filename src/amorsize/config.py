@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 from warnings import warn
@@ -33,7 +34,8 @@ CONFIG_VARIABLE: Final = "AMORSIZE_CONFIG"
 CACHE_VARIABLE: Final = "AMORSIZE_CACHE_DIR"
 
 _WATCHED: Final = (CONFIG_VARIABLE, CACHE_VARIABLE, "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "HOME")
-_MENTIONS_US: Final = re.compile(rb"amorsize[\"']?\s*[\].=]")
+_XDG: Final = {"user_config_dir": ("XDG_CONFIG_HOME", ".config"), "user_cache_dir": ("XDG_CACHE_HOME", ".cache")}
+_MENTIONS_US: Final = rb"amorsize[\"']?\s*[\].=]"
 
 
 def load(
@@ -202,8 +204,17 @@ def _user_file() -> str | None:
 
 
 def _user_folder(which: Literal["user_config_dir", "user_cache_dir"]) -> str | None:
-    """Return the user's folder for amorsize, None for a user who has no home."""
-    import platformdirs  # noqa: PLC0415  not reached when the project has a config and the cache is placed
+    """Return the user's folder for amorsize, None for a user who has no home.
+
+    On Linux it is what the XDG Base Directory Specification says where that leaves no doubt, as importing platformdirs
+    takes longer than all the rest of a fresh process's look-up. For all else platformdirs is asked.
+    """
+    if sys.platform == "linux" and not hasattr(sys, "getandroidapilevel") and "ANDROID_DATA" not in os.environ:
+        variable, beside_home = _XDG[which]
+        for base in (os.environ.get(variable, ""), os.path.join(os.environ.get("HOME", ""), beside_home)):
+            if os.path.isabs(base):
+                return os.path.join(base, "amorsize")
+    import platformdirs  # noqa: PLC0415  see above
 
     try:
         folder = str(getattr(platformdirs, which)("amorsize", appauthor=False))
@@ -226,7 +237,7 @@ def _read(path: str, *, trusted: bool = False) -> Mapping[str, Any] | None:
         raise ConfigError(f"{_shown(path)} must be readable, got {error.strerror or error}") from error
     if not _is_project_file(path):
         return _parsed(content, path)
-    if not _MENTIONS_US.search(content):
+    if not re.search(_MENTIONS_US, content):
         return None
     tool = _parsed(content, path).get("tool", {})
     ours = tool.get("amorsize") if isinstance(tool, Mapping) else None

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import attrs
 import pluggy
 
+from amorsize.backend import API, Backend
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+
+__all__ = ["API", "Backend", "amorsize_caches", "amorsize_inspectors", "amorsize_probes", "hookimpl", "hookspec"]
 
 hookspec: Final = pluggy.HookspecMarker("amorsize")
 hookimpl: Final = pluggy.HookimplMarker("amorsize")
-
-API: Final = 1
-"""Version of the hooks and ports that this amorsize offers to plugins."""
-
-
-@attrs.frozen
-class Backend:
-    """An adapter under the name by which config files and arguments choose it.
-
-    ``options`` is an attrs class; amorsize fills it strictly from the backend's own TOML table and hands the instance
-    to ``build``, which returns the adapter. An option called ``directory`` that is left None is given the directory
-    amorsize keeps its cache in. ``api`` is the version of the hooks that the plugin was written for.
-    """
-
-    name: str
-    options: type
-    build: Callable[[Any], Any]
-    api: int = API
 
 
 @hookspec

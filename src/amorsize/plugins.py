@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from warnings import warn
 
 import attrs
-import pluggy
 
-from amorsize import hookspecs
 from amorsize.adapters import hooks
+from amorsize.backend import API, Backend
 from amorsize.errors import AmorsizeWarning, PluginError
-from amorsize.hookspecs import API, Backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from importlib.metadata import EntryPoint
+
+    from pluggy import PluginManager
 
 Kind = Literal["caches", "probes", "inspectors"]
 """What a backend is; also the name of the TOML table that holds its options."""
@@ -33,12 +34,11 @@ AUTO: Final = "auto"
 GROUP: Final = "amorsize"
 """The group of entry points that plugins register in."""
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_NAME: Final = r"[a-z][a-z0-9_-]{0,39}"
 _INSTALL: Final = "more come as plugins: pip install amorsize-<name>"
 
 
-@attrs.frozen
-class Row:
+class Row(NamedTuple):
     """One backend, or one plugin that gives none, as ``describe`` lists them.
 
     ``name`` is the backend's, or the entry point's when a plugin gives none. ``state`` is ``ready`` or says what is
@@ -50,7 +50,7 @@ class Row:
     distribution: str
     version: str
     state: str = "ready"
-    options: Mapping[str, object] = attrs.field(factory=dict)
+    options: Mapping[str, object] = MappingProxyType({})
 
     @property
     def owner(self) -> str:
@@ -67,9 +67,7 @@ class Backends:
 
     def __init__(self, entry_points: Callable[[], Iterable[EntryPoint]] | None = None) -> None:
         self._entry_points = entry_points or _installed
-        self._pluggy = pluggy.PluginManager(hookspecs.hookspec.project_name)
-        self._pluggy.add_hookspecs(hookspecs)
-        self._pluggy.register(hooks, GROUP)
+        self._registry: PluginManager | None = None
         self._owners: dict[str, Row] | None = None
         self._broken: list[Row] = []
         self._offers: dict[Kind, dict[str, tuple[Backend, Row]]] = {}
@@ -115,6 +113,20 @@ class Backends:
         """Yield lazily: each backend's module is imported only when the one before it was not the one wanted."""
         yield from getattr(hooks, f"amorsize_{kind}")()
 
+    @property
+    def _pluggy(self) -> PluginManager:
+        if self._registry is None:
+            import pluggy  # noqa: PLC0415  a fresh process that asks for built-in names has its answer sooner without
+
+            from amorsize import hookspecs  # noqa: PLC0415  likewise
+
+            self._registry = pluggy.PluginManager(hookspecs.hookspec.project_name)
+            self._registry.add_hookspecs(hookspecs)
+            for kind in KINDS:
+                hookspecs.hookimpl(getattr(hooks, f"amorsize_{kind}"))
+            self._registry.register(hooks, GROUP)
+        return self._registry
+
     def _loaded(self) -> dict[str, Row]:
         """Load all entry points once; return a row for each sound plugin under its pluggy name."""
         if self._owners is not None:
@@ -131,7 +143,7 @@ class Backends:
                 self._pluggy.register(plugin, key)
                 self._check_hooks(plugin)
             except Exception as error:  # noqa: BLE001  a plugin can raise anything while imported, and none may stop us
-                self._broken.append(attrs.evolve(owner, state=_words(error)))
+                self._broken.append(owner._replace(state=_words(error)))
             else:
                 self._owners[key] = owner
         return self._owners
@@ -157,14 +169,14 @@ class Backends:
             try:
                 given = _checked(impl.function())
             except Exception as error:  # noqa: BLE001  as above: a hook is the plugin's code
-                self._broken.append(attrs.evolve(owner, kind=kind, state=_words(error)))
+                self._broken.append(owner._replace(kind=kind, state=_words(error)))
                 continue
             for backend in given:
-                row = attrs.evolve(owner, name=backend.name, kind=kind, options=_defaults(backend.options))
+                row = owner._replace(name=backend.name, kind=kind, options=_defaults(backend.options))
                 if backend.name in reserved or backend.name in offers:
                     other = offers[backend.name][1].owner if backend.name in offers else "amorsize"
                     must = f"{kind}.{backend.name} must have one owner, got {other} and {row.owner}"
-                    clashes.append(attrs.evolve(row, state=f"{must}: uninstall the plugin that is not wanted"))
+                    clashes.append(row._replace(state=f"{must}: uninstall the plugin that is not wanted"))
                 else:
                     offers[backend.name] = (backend, row)
         self._clashes[kind] = clashes
@@ -199,7 +211,7 @@ def _checked(given: object) -> list[Backend]:
             raise PluginError(
                 f"api must be at most {API}, got {backend.api!r:.80}: it was written for a newer amorsize"
             )
-        if not isinstance(backend.name, str) or not _NAME.fullmatch(backend.name):
+        if not isinstance(backend.name, str) or not re.fullmatch(_NAME, backend.name):
             raise PluginError(f"name must be lower-case letters, digits, - and _, got {backend.name!r:.80}")
         if not isinstance(backend.options, type) or not attrs.has(backend.options):
             raise PluginError(f"options of {backend.name!r} must be an attrs class, got {backend.options!r:.80}")

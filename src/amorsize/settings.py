@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_orig
 import attrs
 
 from amorsize.domain.sampling import Budget
-from amorsize.domain.values import Constraints, Limits, text, whole
+from amorsize.domain.values import Constraints, Limits, Value, text, whole
 from amorsize.errors import ConfigError, PluginError
 from amorsize.plugins import AUTO, CHOICES, KINDS, nearest
 
@@ -41,8 +41,8 @@ def _importable(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
         raise ValueError(f"{attribute.name} must be 'module:function', got {value!r:.80}")
 
 
-@attrs.frozen
-class Warm:
+@attrs.frozen(eq=False, repr=False)
+class Warm(Value):
     """A function to measure ahead of time and the data to do it on: exactly one of the four is given.
 
     ``range`` is [start, stop); ``lines`` a text file whose lines are the items; ``glob`` a pattern of paths that are
@@ -62,8 +62,8 @@ class Warm:
             raise ValueError(f"data must be given as one of {known}, got {' and '.join(map(repr, given)) or 'none'}")
 
 
-@attrs.frozen
-class Settings:
+@attrs.frozen(eq=False, repr=False)
+class Settings(Value):
     """Everything that can be configured.
 
     ``cache_dir`` is what AMORSIZE_CACHE_DIR says. ``backends`` holds the checked, raw option tables by kind and name.

@@ -192,3 +192,19 @@ def test_defaults_are_those_that_are_written_down():
     assert Limits() == Limits(ttl_seconds=7 * 24 * 3600.0, memory_tolerance=0.2)
     assert ENTRY.format == FORMAT
     assert Verdict("fresh").reason == ""
+
+
+@pytest.mark.parametrize("value", [MACHINE, SAMPLE, PLAN, ENTRY, Limits()], ids=lambda value: type(value).__name__)
+def test_values_compare_and_show_as_attrs_would_have_them(value):
+    fields = {field.name: attrs.field(alias=field.alias) for field in attrs.fields(type(value))}
+    twin = attrs.make_class(type(value).__name__, fields, frozen=True)
+    assert repr(value) == repr(twin(*attrs.astuple(value, recurse=False)))
+    assert value == attrs.evolve(value)
+    assert hash(value) == hash(attrs.evolve(value))
+    name = attrs.fields(type(value))[-1].name
+    other = object.__new__(type(value))
+    for field in fields:
+        object.__setattr__(other, field, getattr(value, field) if field != name else "another")
+    assert value != other
+    assert value != attrs.astuple(value, recurse=False)
+    assert len({value, attrs.evolve(value), other}) == 2

@@ -1,19 +1,19 @@
 """Registers the backends that come with amorsize, by the same hooks as any plugin.
 
 Each hook yields, most used first, so that whoever stops at the name they want imports nothing that comes after it.
+They are marked as hooks where pluggy is needed, once a name is asked for that is not built in.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from amorsize.hookspecs import Backend, hookimpl
+from amorsize.backend import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@hookimpl
 def amorsize_caches() -> Iterator[Backend]:
     """Yield the cache stores."""
     from amorsize.adapters.caches.json import JsonCache, JsonOptions  # noqa: PLC0415  imported when asked for
@@ -27,7 +27,6 @@ def amorsize_caches() -> Iterator[Backend]:
     yield Backend("memory", MemoryOptions, MemoryCache)
 
 
-@hookimpl
 def amorsize_probes() -> Iterator[Backend]:
     """Yield the probes, one for each start method, on systems that lack the method too: they say so when used."""
     from amorsize.adapters.probes.fork import ForkOptions, ForkProbe  # noqa: PLC0415  as above
@@ -41,7 +40,6 @@ def amorsize_probes() -> Iterator[Backend]:
     yield Backend("forkserver", ForkserverOptions, ForkserverProbe)
 
 
-@hookimpl
 def amorsize_inspectors() -> Iterator[Backend]:
     """Yield the inspectors."""
     from amorsize.adapters.inspectors.psutil import PsutilInspector, PsutilOptions  # noqa: PLC0415  as above

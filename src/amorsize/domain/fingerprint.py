@@ -14,6 +14,7 @@ from amorsize.domain.encoding import text
 from amorsize.domain.objects import crop, digest, name_of
 from amorsize.domain.origins import Origins, own_package
 from amorsize.domain.reading import Reading
+from amorsize.domain.values import Value
 from amorsize.domain.watching import Watch
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ _MOST_CHANGES: Final = 4
 _PYTHON: Final = sys.implementation.cache_tag or sys.implementation.name
 
 
-@attrs.frozen
-class Fingerprint:
+@attrs.frozen(eq=False, repr=False)
+class Fingerprint(Value):
     """What identifies a function's behaviour.
 
     ``hex`` is 16 digits, the same in every process and wherever the file lies; the name is no part of it. ``name`` is

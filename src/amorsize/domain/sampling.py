@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from amorsize.domain.values import number, whole
+from amorsize.domain.values import Value, number, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@attrs.frozen
-class Budget:
+@attrs.frozen(eq=False, repr=False)
+class Budget(Value):
     """How much may be spent on looking before deciding.
 
     Sampling ends when ``fraction`` of the predicted serial seconds, and at least ``min_seconds``, is spent. It ends at

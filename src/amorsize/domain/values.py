@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
@@ -94,8 +94,34 @@ SECONDS: Final = number(0, _YEAR_SECONDS)
 BYTES: Final = number(0, _MAX_BYTES)
 
 
-@attrs.frozen
-class Machine:
+class Value:
+    """Equality, hash and text of the values that every fresh process needs before its first answer.
+
+    They mean what attrs would have them mean. attrs writes and compiles these methods for each class, which is half of
+    what a class costs to make, and few processes ever call them.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return _compared(self) == _compared(other)
+
+    def __hash__(self) -> int:
+        return hash(_compared(self))
+
+    def __repr__(self) -> str:
+        shown = (field.name for field in attrs.fields(type(self)) if field.repr)  # type: ignore[arg-type]  # each subclass is an attrs class
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+
+def _compared(value: Any) -> tuple[Any, ...]:
+    return tuple(getattr(value, field.name) for field in attrs.fields(type(value)) if field.eq)
+
+
+@attrs.frozen(eq=False, repr=False)
+class Machine(Value):
     """Facts about this machine now, as far as a plan depends on them.
 
     ``usable_cpus`` counts affinity and container quota and may be fractional; memory is in bytes and knows of the
@@ -116,8 +142,8 @@ class Machine:
     blas_threads: str = attrs.field(default="", validator=text(200))
 
 
-@attrs.frozen
-class Sample:
+@attrs.frozen(eq=False, repr=False)
+class Sample(Value):
     """What running a function on a few items showed.
 
     Seconds are wall-clock seconds per item unless the name says otherwise. ``cpu_fraction`` is CPU seconds of the whole
@@ -160,8 +186,8 @@ class Constraints:
     memory_limit: int | None = attrs.field(default=None, validator=whole(1, _MAX_BYTES, optional=True))
 
 
-@attrs.frozen
-class Plan:
+@attrs.frozen(eq=False, repr=False)
+class Plan(Value):
     """An answer: which workers, how many, in what chunks, and what that should take.
 
     ``seconds_low`` and ``seconds_high`` bound a 90 % interval around ``predicted_seconds``; the speedup's bounds are
@@ -185,8 +211,8 @@ class Plan:
         return self.serial_seconds / self.predicted_seconds if self.predicted_seconds else 1.0
 
 
-@attrs.frozen
-class Entry:
+@attrs.frozen(eq=False, repr=False)
+class Entry(Value):
     """What the cache keeps for one workload on one machine.
 
     Times are Unix seconds. ``items``, ``constraints`` and ``obstacle`` (why no process could be started there) are
@@ -211,16 +237,15 @@ class Entry:
     deciding_seconds: float = attrs.field(default=0.0, validator=SECONDS)
 
 
-@attrs.frozen
-class Limits:
+@attrs.frozen(eq=False, repr=False)
+class Limits(Value):
     """How long and under what changes an entry holds: seconds to live, and the share memory may move by."""
 
     ttl_seconds: float = attrs.field(default=7 * 86400.0, validator=number(0, 100 * _YEAR_SECONDS))
     memory_tolerance: float = attrs.field(default=0.2, validator=number(0, 1000))
 
 
-@attrs.frozen
-class Verdict:
+class Verdict(NamedTuple):
     """What the rules say of an entry now: ``fresh``, ``replan`` or ``stale``, with the reason in words."""
 
     kind: str

@@ -16,7 +16,7 @@ import attrs
 
 from amorsize.adapters.caches import directory
 from amorsize.adapters.caches.names import TEXT_BYTES, check_name, file_name, name_of, text_bytes
-from amorsize.domain.values import flag, text
+from amorsize.domain.values import Value, flag, text
 from amorsize.errors import CacheError
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ _PAUSES_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05) if sys.platform
 """Windows refuses to replace or remove a file while another process has it open, which takes microseconds."""
 
 
-@attrs.frozen
-class JsonOptions:
+@attrs.frozen(eq=False, repr=False)
+class JsonOptions(Value):
     """Options of the ``json`` cache.
 
     ``directory`` holds the files; left out, it is the directory amorsize keeps its cache in. ``allow_shared`` accepts a

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Final
 
@@ -14,7 +13,6 @@ TEXT_BYTES: Final = 1 << 16
 
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 _ESCAPES: Final = {code: chr(code) if chr(code) in _PLAIN else f"%{code:02x}" for code in range(128)}
-_ESCAPE: Final = re.compile("%([0-9a-f]{2})")
 _DEVICES: Final = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))]
 )
@@ -57,5 +55,9 @@ def file_name(name: str) -> str:
 @lru_cache(maxsize=1024)
 def name_of(file_name_: str) -> str | None:
     """Return the locator or variant that a file name stands for, None when it is not one that file_name gives."""
-    name = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), file_name_)
+    first, *escaped = file_name_.split("%")
+    try:
+        name = first + "".join(chr(int(part[:2], 16)) + part[2:] for part in escaped)
+    except ValueError:
+        return None
     return name if is_name(name) and file_name(name) == file_name_ else None

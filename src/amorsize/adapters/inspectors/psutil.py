@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import attrs
 
 from amorsize.adapters.inspectors.interpreter import python_facts
-from amorsize.domain.values import Machine
+from amorsize.domain.values import Machine, Value
 
 _MOST_CPUS: Final = 65536
 _FEWEST_CPUS: Final = 0.01
@@ -28,8 +28,8 @@ _BLAS_VARIABLES: Final = (
 )
 
 
-@attrs.frozen
-class PsutilOptions:
+@attrs.frozen(eq=False, repr=False)
+class PsutilOptions(Value):
     """Options of the psutil inspector: there are none yet."""
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from amorsize.adapters.probes import place
-from amorsize.domain.overheads import Overheads
-from amorsize.domain.values import number
+from amorsize.domain.values import Value, number
 from amorsize.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from amorsize.domain.overheads import Overheads
     from amorsize.domain.sampling import Budget
     from amorsize.domain.source import Source
     from amorsize.domain.values import Sample
@@ -27,8 +27,8 @@ _OBSTACLE_LENGTH: Final = 200
 _WORKER: Final = __file__.replace("start_method.py", "worker.py")
 
 
-@attrs.frozen
-class ProbeOptions:
+@attrs.frozen(eq=False, repr=False)
+class ProbeOptions(Value):
     """Options of every probe: ``timeout_seconds`` ends a measurement of overheads that hangs."""
 
     timeout_seconds: float = attrs.field(default=20.0, validator=number(0.1, 3600))
@@ -70,6 +70,8 @@ class StartMethodProbe:
 
     def overheads(self) -> Overheads:
         """Measure what pools cost here; see the port."""
+        from amorsize.domain.overheads import Overheads  # noqa: PLC0415  likewise
+
         answer = self._ask(["overheads", self._start_method], "")
         try:
             return Overheads(**answer)
