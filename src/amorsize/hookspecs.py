@@ -45,3 +45,8 @@ def amorsize_probes() -> Sequence[Backend]:  # type: ignore[empty-body]  # a spe
 @hookspec
 def amorsize_inspectors() -> Sequence[Backend]:  # type: ignore[empty-body]  # a specification has no body
     """Return inspector backends; ``build(options)`` returns a SystemInspector. Table: ``[inspectors.<name>]``."""
+
+
+@hookspec
+def amorsize_executors() -> Sequence[Backend]:  # type: ignore[empty-body]  # a specification has no body
+    """Return executor backends; ``build(options)`` returns an Executors. Configured under ``[executors.<name>]``."""
