@@ -20,7 +20,7 @@ import pytest
 from fakes import FakeInspector, FakeProbe
 
 import amorsize
-from amorsize import api
+from amorsize import api, assembly
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 from amorsize.errors import AmorsizeWarning, ConfigError, PluginError
 from amorsize.plugins import Backends
@@ -496,7 +496,7 @@ def test_a_store_that_cannot_be_had_is_replaced_by_memory_with_a_warning(monkeyp
 
     dist = SimpleNamespace(name="amorsize-far", version="0.1")
     known = Backends(lambda: [SimpleNamespace(name="far", dist=dist, load=FarPlugin)])
-    monkeypatch.setattr(api, "Backends", lambda: known)
+    monkeypatch.setattr(assembly, "Backends", lambda: known)
     monkeypatch.setattr(api._assembly, "_found", None)
     monkeypatch.setattr(api._assembly, "_optimizers", {})
     func = fresh("far", 2900)
@@ -509,10 +509,10 @@ def test_a_store_that_cannot_be_had_is_replaced_by_memory_with_a_warning(monkeyp
 def test_many_stores_given_in_turn_are_kept_apart_and_not_all_kept():
     func = fresh("many", 2800)
     for _ in range(2):
-        for _ in range(api._MOST_OPTIMIZERS + 3):
+        for _ in range(assembly._MOST_OPTIMIZERS + 3):
             store = MemoryCache(MemoryOptions())
             assert amorsize.optimize(func, range(2000), cache=store, probe=FakeProbe()).cache == "miss"
-            assert len(api._assembly._optimizers) <= api._MOST_OPTIMIZERS
+            assert len(api._assembly._optimizers) <= assembly._MOST_OPTIMIZERS
 
 
 def test_without_a_home_the_call_answers(run):

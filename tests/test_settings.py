@@ -133,8 +133,9 @@ def test_all_faults_of_a_file_are_told_at_once_with_file_and_key():
     install = "more come as plugins: pip install amorsize-<name>"
     assert [line.removeprefix("amorsize.toml: ") for line in told] == [
         (
-            f"cahce {unknown} (did you mean 'cache'?); the known keys are 'cache', 'probe', 'inspector', 'advice', "
-            "'rules', 'sampling', 'keeping', 'warm', 'caches', 'probes', 'inspectors'"
+            f"cahce {unknown} (did you mean 'cache'?); the known keys are 'cache', 'probe', 'inspector', "
+            "'executor', 'advice', 'rules', 'sampling', 'keeping', 'workers', 'warm', 'caches', 'probes', "
+            "'inspectors', 'executors'"
         ),
         "probe must be text, got 3",
         "advice.min_speedup must be a number, got True",

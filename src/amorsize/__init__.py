@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from amorsize.api import (
         clear_cache,
+        execute,
         fingerprint,
         get_cache_dir,
         lookup,
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
         AmorsizeWarning,
         CacheError,
         ConfigError,
+        ExecutionError,
+        ExecutionTimeout,
+        FailedItems,
         MeasurementError,
         PluginError,
+        WorkerError,
     )
     from amorsize.hookspecs import Backend, hookimpl
     from amorsize.result import OptimizationResult
@@ -39,11 +44,16 @@ __all__ = [
     "Cache",
     "CacheError",
     "ConfigError",
+    "ExecutionError",
+    "ExecutionTimeout",
+    "FailedItems",
     "Fingerprint",
     "MeasurementError",
     "OptimizationResult",
     "PluginError",
+    "WorkerError",
     "clear_cache",
+    "execute",
     "fingerprint",
     "get_cache_dir",
     "hookimpl",
@@ -61,6 +71,7 @@ _HOMES = {
     "OptimizationResult": "result",
     "hookimpl": "hookspecs",
     "clear_cache": "api",
+    "execute": "api",
     "fingerprint": "api",
     "get_cache_dir": "api",
     "lookup": "api",

@@ -1,140 +1,32 @@
-"""The public functions: they find the settings, put an Optimizer together and hand over."""
+"""The public functions: they find the settings, have an Optimizer put together and hand over."""
 
 from __future__ import annotations
 
-import os
 import time
-import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
 from amorsize import config as configuration
-from amorsize.adapters.caches.locks import lock_held_over_forks
 from amorsize.adapters.distributions import version_of
-from amorsize.domain.fingerprint import Fingerprint, Fingerprints
+from amorsize.assembly import Assembly
+from amorsize.domain.fingerprint import Fingerprint
 from amorsize.domain.fingerprint import fingerprint as fingerprint_of
-from amorsize.entries import Entries
-from amorsize.errors import AmorsizeWarning, CacheError
-from amorsize.optimizer import Optimizer
-from amorsize.plugins import Backends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor
     from pathlib import Path
 
+    from amorsize.assembly import Config
     from amorsize.config import Settings
     from amorsize.domain.values import Constraints
-    from amorsize.plugins import Kind
     from amorsize.ports import CacheStore, Probe, SystemInspector
     from amorsize.result import OptimizationResult
     from amorsize.upkeep import Cache
 
-    Config = str | os.PathLike[str] | Mapping[str, Any]
-
-_LOOK_AGAIN_SECONDS: Final = 1.0
-_MOST_OPTIMIZERS: Final = 32
-
-
-class Assembly:
-    """Optimizers put together from settings, kept for as long as the settings they came from stay as they are."""
-
-    def __init__(self) -> None:
-        self._found: Settings | None = None
-        self._looked_at = 0.0
-        self._variables: tuple[str | None, str | None] = (None, None)
-        self._optimizers: dict[tuple[Any, ...], Optimizer] = {}
-        self._lock = lock_held_over_forks()  # so that threads that call at once share one store
-
-    def settings(self, config: Config | None) -> Settings:
-        """Return the settings of a config, or those found from here, looked for again at most once in a second."""
-        if config is not None:
-            return configuration.load(config)
-        variables = (os.environ.get(configuration.CONFIG_VARIABLE), os.environ.get(configuration.CACHE_VARIABLE))
-        now = time.monotonic()
-        if self._found is not None and now - self._looked_at < _LOOK_AGAIN_SECONDS and variables == self._variables:
-            return self._found
-        with self._lock:
-            if self._found is None or not configuration.is_current(self._found):
-                self._found = configuration.load()
-                self.forget()
-            self._looked_at, self._variables = now, variables
-            return self._found
-
-    def forget(self) -> None:
-        """Drop every Optimizer with what it keeps in its near memory."""
-        self._optimizers.clear()
-
-    def optimizer(
-        self,
-        settings: Settings,
-        cache: str | CacheStore | None,
-        probe: str | Probe | None,
-        inspector: str | SystemInspector | None,
-    ) -> Optimizer:
-        """Return the Optimizer for settings with some backends named or given in their place."""
-        name = probe if isinstance(probe, str) else settings.probe
-        if probe is None or isinstance(probe, str):
-            probe = _probe_name(name)
-        if settings is not self._found:
-            return _optimizer(settings, cache, probe, inspector)
-        key = (
-            cache if cache is None or isinstance(cache, str) else id(cache),
-            probe if isinstance(probe, str) else id(probe),
-            inspector if inspector is None or isinstance(inspector, str) else id(inspector),
-        )
-        known = self._optimizers.get(key)
-        if known is not None:
-            return known
-        with self._lock:
-            if key not in self._optimizers:
-                if len(self._optimizers) >= _MOST_OPTIMIZERS:
-                    self._optimizers.clear()
-                self._optimizers[key] = _optimizer(settings, cache, probe, inspector)
-            return self._optimizers[key]
-
-
-def _probe_name(name: str) -> str:
-    if name != "auto":
-        return name
-    from amorsize.adapters.probes.place import start_method_in_use  # noqa: PLC0415  a named probe does not need it
-
-    return start_method_in_use()
-
-
-def _optimizer(
-    settings: Settings,
-    cache: str | CacheStore | None,
-    probe: str | Probe,
-    inspector: str | SystemInspector | None,
-) -> Optimizer:
-    backends = Backends()
-
-    def build(kind: Kind, name: str) -> Any:
-        return configuration.build(kind, name, settings, backends=backends)
-
-    def store() -> CacheStore:
-        """Return the store asked for; one that cannot be had here is replaced by memory, with a warning."""
-        if cache is not None and not isinstance(cache, str):
-            return cache
-        try:
-            return build("caches", cache or settings.cache)  # type: ignore[no-any-return]  # as the plugin says
-        except (OSError, CacheError) as error:
-            warnings.warn(f"amorsize cache: {error}; answers are kept in memory only", AmorsizeWarning, stacklevel=2)
-            return build("caches", "memory")  # type: ignore[no-any-return]  # likewise
-
-    reader = inspector or settings.inspector
-    return Optimizer(
-        probe=build("probes", probe) if isinstance(probe, str) else probe,
-        inspector=build("inspectors", reader) if isinstance(reader, str) else reader,
-        entries=Entries(store(), settings.max_entries, time.time),
-        fingerprints=Fingerprints(version_of),
-        now=time.time,
-        monotonic=time.monotonic,
-        limits=settings.limits,
-        budget=settings.budget,
-    )
-
+T = TypeVar("T")
+R = TypeVar("R")
 
 _assembly: Final = Assembly()
 """The one cached default; everything else is handed along."""
@@ -194,12 +86,75 @@ def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
     return result
 
 
-def _constrained(
+def execute(  # noqa: PLR0913  as optimize, and how to go about failures, time and progress
+    func: Callable[[T], R],
+    data: Iterable[T],
+    *,
+    progress: bool | Callable[[int, int | None], None] = False,
+    errors: str = "raise",
+    timeout: float | None = None,
+    item_timeout: float | None = None,
+    use_cache: bool = True,
+    max_workers: int | None = None,
+    executor: str | Executor = "auto",
+    min_speedup: float | None = None,
+    memory_limit: int | None = None,
+    config: Config | None = None,
+    cache: str | CacheStore | None = None,
+    probe: str | Probe | None = None,
+    inspector: str | SystemInspector | None = None,
+) -> Any:
+    """Return ``[func(x) for x in data]``, run serially, in threads or in processes, whichever takes the least time.
+
+    Each item is run exactly once, those that are run to find out how included. Workers are kept for the next call.
+
+    Args:
+        func: takes one item.
+        data: the items; any iterable.
+        progress: True shows a bar (tqdm, extra ``progress``); a callable is told the items done and their number.
+        errors: ``raise`` raises what the first failing item raised and gives up the rest; ``collect`` runs everything
+            and returns ``(results, failures)``: results with None in place of failed items, and a FailedItems (an
+            ExceptionGroup with ``positions``), or None when nothing failed.
+        timeout: most seconds for everything. Processes are ended; threads and this one stop after the item they are at.
+        item_timeout: most seconds for an item. In a process the item is interrupted, or ended with its worker; a thread
+            cannot be: the call raises and the thread goes on; where items run here, it is noticed afterwards.
+        use_cache: as for optimize, as are all below but ``executor``.
+        max_workers: most workers.
+        executor: ``auto``, ``serial``, ``thread`` or ``process`` as for optimize, the name of an executor backend, or
+            any live ``concurrent.futures.Executor``, which is measured, used when it pays, and left running.
+        min_speedup: least predicted gain worth leaving serial for.
+        memory_limit: bytes that all workers together may take.
+        config: a path or a mapping.
+        cache: name of a cache backend or a CacheStore.
+        probe: name of a probe backend or a Probe.
+        inspector: name of an inspector backend or a SystemInspector.
+
+    Raises:
+        ExecutionTimeout: a time was up; ``finished`` holds the results there were.
+        WorkerError: a worker was killed or ended itself; likewise.
+        Exception: whatever func raises, unchanged, with a note that names the item; and what optimize raises.
+    """
+    from amorsize.execution.job import manner_of  # noqa: PLC0415  optimize runs nothing
+    from amorsize.execution.progress import shown  # noqa: PLC0415  likewise
+    from amorsize.execution.runner import Execution  # noqa: PLC0415  likewise
+
+    settings = _assembly.settings(config)
+    means, kind, chosen = _assembly.workers(settings, executor)
+    constraints = _constrained(settings.constraints, max_workers, kind, min_speedup, memory_limit, "execute")
+    optimizer = _assembly.optimizer(settings, cache, probe, inspector)
+    with shown(progress, "execute") as told:
+        manner = manner_of("execute", errors, timeout, item_timeout, told, time.monotonic)
+        run = Execution(optimizer, means, func, data, constraints, manner, use_cache=use_cache, chosen=chosen)
+        return run.run()
+
+
+def _constrained(  # noqa: PLR0913, PLR0917  four limits, where from and whose
     constraints: Constraints,
     max_workers: int | None,
     executor: str,
     min_speedup: float | None,
     memory_limit: int | None,
+    where: str = "optimize",
 ) -> Constraints:
     """Return the constraints with the arguments given in place of the config's; ValueError names a wrong one."""
     given: dict[str, Any] = {"max_workers": max_workers, "min_speedup": min_speedup, "memory_limit": memory_limit}
@@ -209,7 +164,7 @@ def _constrained(
     try:
         return attrs.evolve(constraints, **changes)
     except ValueError as error:
-        raise ValueError(f"optimize: {error}") from None
+        raise ValueError(f"{where}: {error}") from None
 
 
 def settings(config: Config | None = None) -> Settings:

@@ -11,7 +11,7 @@ from amorsize.backend import API, Backend
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["API", "Backend", "amorsize_caches", "amorsize_inspectors", "amorsize_probes", "hookimpl", "hookspec"]
+__all__ = ["API", "Backend", "hookimpl", "hookspec"]
 
 hookspec: Final = pluggy.HookspecMarker("amorsize")
 hookimpl: Final = pluggy.HookimplMarker("amorsize")
@@ -30,3 +30,8 @@ def amorsize_probes() -> Sequence[Backend]:  # type: ignore[empty-body]  # a spe
 @hookspec
 def amorsize_inspectors() -> Sequence[Backend]:  # type: ignore[empty-body]  # a specification has no body
     """Return inspector backends; ``build(options)`` returns a SystemInspector. Table: ``[inspectors.<name>]``."""
+
+
+@hookspec
+def amorsize_executors() -> Sequence[Backend]:  # type: ignore[empty-body]  # a specification has no body
+    """Return executor backends; ``build(options)`` returns an Executors. Configured under ``[executors.<name>]``."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _NEAR_SECONDS: Final = 1.0
 _NEAR_ENTRIES: Final = 4096
+_MOST_FAILURES: Final = 8
 _SEEN_KINDS: Final = 4
 _EMPTY_PLAN: Final = Plan(
     executor="serial",
@@ -49,6 +50,9 @@ _EMPTY_PLAN: Final = Plan(
 _DAY_SECONDS: Final = 86400.0
 _WORTH_MEASURING_SECONDS: Final = 0.05
 """A job predicted shorter than this does not make anybody wait for this machine's overheads to be measured."""
+
+_SURELY_WORTH_MEASURING_SECONDS: Final = 0.5
+"""Nor does a job that runs already and has less than this ahead."""
 
 
 class Optimizer:
@@ -89,6 +93,7 @@ class Optimizer:
         self._monotonic = monotonic
         self._fingerprints = fingerprints or Fingerprints()
         self._near: dict[Near, tuple[float, float, Answer]] = {}
+        self.runner: Callable[..., Any] | None = None
         self._machine_read: tuple[float, Machine, str] | None = None
         self._overheads: dict[str, Overheads] = {}
 
@@ -107,25 +112,61 @@ class Optimizer:
             TypeError: func is no callable of one item, or data no iterable.
             Exception: whatever func raises while sampled, unchanged, with a note that names the item.
         """
+        answer, question = self.answer(func, data, constraints, use_cache=use_cache, profile=profile)
+        weighed = None
+        if question is not None:
+            data = question.source.data(data)
+            if profile:
+                from amorsize.domain.planner import Profile  # noqa: PLC0415  only who asks for one pays
+
+                weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates)
+        return OptimizationResult(
+            answer.plan, data, answer.cache, answer.cache_reason, answer.warnings, weighed, func, self.runner
+        )
+
+    def answer(  # noqa: PLR0913  what optimize takes, and the source
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        constraints: Constraints,
+        *,
+        use_cache: bool = True,
+        profile: bool = False,
+        source: Source | None = None,
+    ) -> tuple[Answer, Question | None]:
+        """Return the answer, and the question that was asked for it; None when it was answered a moment ago.
+
+        ``source`` is where items are taken from, for a caller who goes on with what sampling leaves; see optimize.
+        """
         if not callable(func):
             raise TypeError(f"optimize: func must be callable, got {type(func).__name__}")
         fingerprint = self._fingerprints.of(func)
         items = sized(data)
         if not items or not use_cache or profile:
             why = "use_cache=False" if not use_cache else "profile=True" if profile else "the data has no len()"
-            question = self._question(func, data, fingerprint, ("", "", items, constraints))
-            return self._afresh(question, data, why, keep=use_cache, profile=profile)
+            question = self._question(func, data, fingerprint, ("", "", items, constraints), source)
+            return self._afresh(question, why, keep=use_cache), question
         near = (fingerprint.hex, item_kind(data), items, constraints)
         known = self._near.get(near)
         if known is not None and self._monotonic() < known[0] and self.probe.obstacle(func) is None:
             self.hits += 1
             self.seconds_saved += known[1]
-            answer = known[2]
-        else:
-            question = self._question(func, data, fingerprint, near)
-            answer = self._from_cache(question)
-            data = question.source.data(data)
-        return OptimizationResult(answer.plan, data, answer.cache, answer.cache_reason, answer.warnings)
+            return known[2], None
+        question = self._question(func, data, fingerprint, near, source)
+        return self._from_cache(question), question
+
+    def fingerprint(self, func: Callable[[Any], Any]) -> Fingerprint:
+        """Return the fingerprint of a function, from memory when nothing has changed."""
+        return self._fingerprints.of(func)
+
+    def machine(self) -> tuple[Machine, str]:
+        """Return the facts about this machine, read at most once a second, and its name among kinds of machine."""
+        read = self._machine_read
+        at = self._monotonic()
+        if read is None or not read[0] <= at < read[0] + _NEAR_SECONDS:
+            machine = self.inspector.inspect(self.probe.start_method)
+            read = self._machine_read = (at, machine, keys.machine_id(machine))
+        return read[1], read[2]
 
     def lookup(self, func: Callable[[Any], Any], data: Iterable[Any], constraints: Constraints) -> tuple[str, str]:
         """Say what optimize would find, without running func or storing: (hit, replanned or miss; the reason)."""
@@ -143,41 +184,32 @@ class Optimizer:
         return ("replanned", verdict.reason) if verdict.kind == "replan" else ("hit", _age(entry, self._now()))
 
     def _question(
-        self, func: Callable[[Any], Any], data: Iterable[Any], fingerprint: Fingerprint, near: Near
+        self,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        fingerprint: Fingerprint,
+        near: Near,
+        source: Source | None = None,
     ) -> Question:
         check_arguments(func, data)
-        read = self._machine_read
-        at = self._monotonic()
-        if read is None or not read[0] <= at < read[0] + _NEAR_SECONDS:
-            machine = self.inspector.inspect(self.probe.start_method)
-            read = self._machine_read = (at, machine, keys.machine_id(machine))
+        machine, machine_id = self.machine()
         return Question(
             func,
-            Source(data),
+            source or Source(data),
             fingerprint,
             near,
             keys.locator(near[0], near[1], near[2]),
-            read[1],
-            read[2],
+            machine,
+            machine_id,
             self.probe.obstacle(func),
         )
 
-    def _afresh(
-        self, question: Question, data: Iterable[Any], why: str, *, keep: bool, profile: bool
-    ) -> OptimizationResult:
+    def _afresh(self, question: Question, why: str, *, keep: bool) -> Answer:
         """Answer without looking for an entry and without keeping one."""
         if question.source.is_empty():
-            answer = Answer(_EMPTY_PLAN, "bypassed", "there is nothing to run")
-        else:
-            sample = self._sample(question, keep=keep)
-            answer = attrs.evolve(self._solve(question, sample, keep=keep), cache="bypassed", cache_reason=why)
-        weighed = None
-        if profile:
-            from amorsize.domain.planner import Profile  # noqa: PLC0415  only who asks for one pays
-
-            weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates)
-        remaining = question.source.data(data)
-        return OptimizationResult(answer.plan, remaining, answer.cache, answer.cache_reason, answer.warnings, weighed)
+            return Answer(_EMPTY_PLAN, "bypassed", "there is nothing to run")
+        sample = self._sample(question, keep=keep)
+        return attrs.evolve(self._solve(question, sample, keep=keep), cache="bypassed", cache_reason=why)
 
     def _live(self, question: Question) -> tuple[list[tuple[Entry, Verdict]], str]:
         """Return the entries that still hold with their verdicts, the latest first, and why there is none."""
@@ -209,10 +241,10 @@ class Optimizer:
         self.seconds_saved += entry.deciding_seconds
         now = self._now()
         if self._plan_holds(entry, question):
-            answer = Answer(entry.plan, "hit", _age(entry, now), warnings_about(question, entry.sample))
+            answer = Answer(entry.plan, "hit", _age(entry, now), warnings_about(question, entry.sample), entry.sample)
         else:
             solved = self._solve(question, entry.sample)
-            answer = Answer(solved.plan, "hit", _age(entry, now), solved.warnings)
+            answer = Answer(solved.plan, "hit", _age(entry, now), solved.warnings, entry.sample)
         self._remember(question, answer, entry.deciding_seconds)
         if now - entry.confirmed_at > _DAY_SECONDS:
             confirmed = attrs.evolve(entry, confirmed_at=float(floor(now)), confirmations=entry.confirmations + 1)
@@ -239,8 +271,8 @@ class Optimizer:
         self, question: Question, live: list[tuple[Entry, Verdict]]
     ) -> tuple[tuple[Entry, Verdict] | None, str]:
         """Time one item to choose among variants of different speed."""
-        budget = attrs.evolve(self.budget, most_items=1)
-        bucket = time_bucket(self.probe.sample(question.func, question.source, budget).seconds_per_item)
+        sample = self._measured(question, attrs.evolve(self.budget, most_items=1))
+        bucket = time_bucket(sample.seconds_per_item)
         for one in live:
             if time_bucket(one[0].sample.seconds_per_item) == bucket:
                 return one, ""
@@ -289,11 +321,22 @@ class Optimizer:
         return entry.plan.n_jobs <= worker_cap(entry.plan.executor, situation)
 
     def _sample(self, question: Question, *, keep: bool = True) -> Sample:
-        known = self._known_overheads(question, keep=keep)
+        known = self._known_overheads(question.machine, question.machine_id, keep=keep)
         budget = self.budget
         if known is not None:
             budget = attrs.evolve(budget, worker_start_seconds=known.start_seconds + known.end_seconds)
-        return self.probe.sample(question.func, question.source, budget)
+        return self._measured(question, budget)
+
+    def _measured(self, question: Question, budget: Budget) -> Sample:
+        """Have the probe run items; a source that bears failures is sampled on after the first few of them."""
+        source = question.source
+        while True:
+            failures = len(source.failures)
+            try:
+                return self.probe.sample(question.func, source, budget)
+            except Exception:
+                if not source.tolerant or not failures < len(source.failures) <= _MOST_FAILURES:
+                    raise
 
     def _solve(self, question: Question, sample: Sample, *, keep: bool = True) -> Answer:
         """Return the best plan for the question, measuring this machine's overheads when they decide it."""
@@ -303,14 +346,14 @@ class Optimizer:
 
         situation = Situation(items, sample, question.machine, question.constraints, question.obstacle)
         plain = plainly_serial(situation, self.budget)
-        overheads = self._known_overheads(question, keep=keep)
+        overheads = self._known_overheads(question.machine, question.machine_id, keep=keep)
         failure = ""
         if plain is None and overheads is None:
             if situation.serial_seconds < _WORTH_MEASURING_SECONDS:
                 plain = "the whole job is too short to measure what this machine charges for workers"
             else:
                 try:
-                    overheads = self._measure_overheads(question, keep=keep)
+                    overheads = self._measure_overheads(question.machine, question.machine_id, keep=keep)
                 except MeasurementError as error:
                     plain = failure = f"what workers cost here could not be measured: {error}"
         if plain is not None or overheads is None:
@@ -321,18 +364,29 @@ class Optimizer:
         warned = warnings_about(question, sample)
         return Answer(decision.plan, "", "", warned, sample, decision.candidates, overheads)
 
-    def _known_overheads(self, question: Question, *, keep: bool = True) -> Overheads | None:
-        method = question.machine.start_method
+    def overheads(self, *, ahead_seconds: float = 0.0) -> Overheads | None:
+        """Return what this machine charges if that is known, or worth measuring for the seconds ahead; else None."""
+        machine, machine_id = self.machine()
+        known = self._known_overheads(machine, machine_id)
+        if known is None and ahead_seconds >= _SURELY_WORTH_MEASURING_SECONDS:
+            try:
+                return self._measure_overheads(machine, machine_id, keep=True)
+            except MeasurementError:
+                return None
+        return known
+
+    def _known_overheads(self, machine: Machine, machine_id: str, *, keep: bool = True) -> Overheads | None:
+        method = machine.start_method
         if method not in self._overheads and keep:
-            stored = self.entries.overheads(question.machine_id, method)
+            stored = self.entries.overheads(machine_id, method)
             if stored is not None and stored.start_method == method:
                 self._overheads[method] = stored
         return self._overheads.get(method)
 
-    def _measure_overheads(self, question: Question, *, keep: bool) -> Overheads:
-        overheads = self._overheads[question.machine.start_method] = self.probe.overheads()
+    def _measure_overheads(self, machine: Machine, machine_id: str, *, keep: bool) -> Overheads:
+        overheads = self._overheads[machine.start_method] = self.probe.overheads()
         if keep:
-            self.entries.keep_overheads(question.machine_id, overheads)
+            self.entries.keep_overheads(machine_id, overheads)
         return overheads
 
     def _why_missing(self, question: Question) -> str:
@@ -369,7 +423,7 @@ class Optimizer:
             self._near.clear()
         repeat = answer
         if answer.cache != "hit":
-            repeat = Answer(answer.plan, "hit", "fresh, answered a moment ago", answer.warnings)
+            repeat = Answer(answer.plan, "hit", "fresh, answered a moment ago", answer.warnings, answer.sample)
         self._near[question.near] = (self._monotonic() + _NEAR_SECONDS, saves, repeat)
 
 

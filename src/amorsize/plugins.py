@@ -20,16 +20,27 @@ if TYPE_CHECKING:
 
     from pluggy import PluginManager
 
-Kind = Literal["caches", "probes", "inspectors"]
+Kind = Literal["caches", "probes", "inspectors", "executors"]
 """What a backend is; also the name of the TOML table that holds its options."""
 
-KINDS: Final[tuple[Kind, ...]] = ("caches", "probes", "inspectors")
+KINDS: Final[tuple[Kind, ...]] = ("caches", "probes", "inspectors", "executors")
 
-CHOICES: Final[dict[Kind, str]] = {"caches": "cache", "probes": "probe", "inspectors": "inspector"}
+CHOICES: Final[dict[Kind, str]] = {
+    "caches": "cache",
+    "probes": "probe",
+    "inspectors": "inspector",
+    "executors": "executor",
+}
 """The setting that chooses a backend of each kind."""
 
 AUTO: Final = "auto"
-"""The choice of probe that stands for the interpreter's own start method, so no probe can be called that."""
+"""The choice that stands for none in particular: of probes the interpreter's own start method, of executors the plan's.
+
+No backend of these kinds can be called that.
+"""
+
+AUTOMATIC: Final = ("probes", "executors")
+"""The kinds of which ``auto`` may be chosen."""
 
 GROUP: Final = "amorsize"
 """The group of entry points that plugins register in."""
@@ -160,7 +171,7 @@ class Backends:
         if kind in self._offers:
             return self._offers[kind]
         owners = self._loaded()
-        reserved = {backend.name for backend in self._built_in(kind)} | ({AUTO} if kind == "probes" else set())
+        reserved = {backend.name for backend in self._built_in(kind)} | ({AUTO} if kind in AUTOMATIC else set())
         offers: dict[str, tuple[Backend, Row]] = {}
         clashes: list[Row] = []
         for impl in getattr(self._pluggy.hook, f"amorsize_{kind}").get_hookimpls():
@@ -184,7 +195,7 @@ class Backends:
         return offers
 
     def _unknown(self, kind: Kind, name: object, where: str) -> str:
-        auto = [AUTO] if kind == "probes" and where.endswith(CHOICES[kind]) else []
+        auto = [AUTO] if kind in AUTOMATIC and where.endswith(CHOICES[kind]) else []
         known = sorted([*self.names(kind), *auto])
         choices = ", ".join(map(repr, known))
         message = f"{where} must be one of {choices}, got {name!r:.80}{nearest(name, known)}; {_INSTALL}"

@@ -1,4 +1,4 @@
-"""The ports: what the core asks of a measurement probe, a system inspector and a cache store."""
+"""The ports: what the core asks of a measurement probe, a system inspector, a cache store and executors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from concurrent.futures import Executor
 
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.sampling import Budget
@@ -86,3 +87,31 @@ class CacheStore(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections; repeated calls do nothing, and a later call opens anew."""
+
+
+@runtime_checkable
+class Executors(Protocol):
+    """Starts ``concurrent.futures.Executor``s of one kind: the standard's own port."""
+
+    @property
+    def kind(self) -> str:
+        """What a worker is to the cost model: ``serial``, ``thread`` (shares objects) or ``process`` (gets pickles)."""
+
+    def start(self, workers: int, start_method: str) -> Executor:
+        """Return a new executor with so many workers; those who know no start method pass it over.
+
+        Repeated: another executor. Failing: OSError when there is no room for workers.
+        """
+
+    def room(self) -> tuple[int, int | None] | None:
+        """Return how many workers there are and the bytes of memory for all of them; None: as many as pay here.
+
+        Bytes of None: they are workers on this machine.
+        Repeated: asked once for a call. What has no fixed number returns what it has now.
+        """
+
+    def kill(self, executor: Executor) -> None:
+        """End the workers of an executor at once, whatever they do; leave alone what cannot be ended.
+
+        Repeated: does nothing. Never raises.
+        """

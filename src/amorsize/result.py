@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from amorsize.domain.planner import Profile
     from amorsize.domain.values import Plan
@@ -29,6 +29,8 @@ class OptimizationResult:
     cache_reason: str
     warnings: tuple[str, ...] = ()
     profile: Profile | None = None
+    _func: Callable[[Any], Any] | None = None
+    _runner: Callable[..., Any] | None = None
 
     @property
     def n_jobs(self) -> int:
@@ -74,6 +76,22 @@ class OptimizationResult:
     def cache_hit(self) -> bool:
         """True when a fresh entry answered and nothing was measured or replanned."""
         return self.cache == "hit"
+
+    def run(self, *, progress: bool | Callable[[int, int | None], None] = False) -> list[Any]:
+        """Run the function over all of ``data`` as planned and return the results in order; each item runs once.
+
+        What optimize has sampled is run again: ``execute`` keeps those results. An iterator can be run over once.
+
+        Args:
+            progress: as for execute.
+
+        Raises:
+            TypeError: the result was made by hand and knows no function.
+            Exception: as execute.
+        """
+        if self._runner is None or self._func is None:
+            raise TypeError("run: the result must come from optimize, got one made by hand")
+        return self._runner(self._func, self.data, self.plan, progress)  # type: ignore[no-any-return]  # as execute
 
     def explain(self, file: TextIO | None = None) -> None:
         """Print everything for a person: plan, reasons, cache, warnings, and the profile if there is one.

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_orig
 import attrs
 
 from amorsize.domain.sampling import Budget
-from amorsize.domain.values import Constraints, Limits, Value, text, whole
+from amorsize.domain.values import SECONDS, Constraints, Limits, Value, text, whole
 from amorsize.errors import ConfigError, PluginError
-from amorsize.plugins import AUTO, CHOICES, KINDS, nearest
+from amorsize.plugins import AUTO, AUTOMATIC, CHOICES, KINDS, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,10 +74,12 @@ class Settings(Value):
     cache: str = attrs.field(default="json", validator=_name)
     probe: str = attrs.field(default=AUTO, validator=_name)
     inspector: str = attrs.field(default="psutil", validator=_name)
+    executor: str = attrs.field(default=AUTO, validator=_name)
     constraints: Constraints = attrs.field(factory=Constraints)
     limits: Limits = attrs.field(factory=Limits)
     budget: Budget = attrs.field(factory=Budget)
     max_entries: int | None = attrs.field(default=None, validator=whole(1, optional=True))
+    keep_seconds: float = attrs.field(default=60.0, validator=SECONDS)
     warm: tuple[Warm, ...] = ()
     backends: dict[str, dict[str, dict[str, Any]]] = attrs.field(factory=dict)
     cache_dir: str | None = None
@@ -93,6 +95,7 @@ TABLES: Final[dict[str, tuple[str, type, tuple[str, ...]]]] = {
     "rules": ("limits", Limits, ("ttl_seconds", "memory_tolerance")),
     "sampling": ("budget", Budget, ("fraction", "min_seconds", "assumed_items")),
     "keeping": ("max_entries", Settings, ("max_entries",)),
+    "workers": ("keep_seconds", Settings, ("keep_seconds",)),
 }
 """The fixed tables of a config: the field of Settings each fills, the class that checks it, and its options."""
 
@@ -112,7 +115,7 @@ def read(document: Mapping[str, Any], where: str, backends: Backends) -> dict[st
     given |= {key: getattr(checked, key) for key in chosen} if checked else {}
     for name, (field, kind, options) in TABLES.items():
         if name in document and (made := structure(document[name], kind, where + name, faults, options)) is not None:
-            given[field] = made.max_entries if isinstance(made, Settings) else made
+            given[field] = getattr(made, field) if isinstance(made, Settings) else made
     if "warm" in document:
         given["warm"] = _warm(document["warm"], where, faults)
     given["backends"] = _backends(document, where, backends, faults)
@@ -141,7 +144,7 @@ def _backends(
             continue
         chosen = document.get(CHOICES[kind])
         asked = dict.fromkeys(given, f"{where}{kind}")
-        if isinstance(chosen, str) and not (kind == "probes" and chosen == AUTO):
+        if isinstance(chosen, str) and not (kind in AUTOMATIC and chosen == AUTO):
             asked.setdefault(chosen, f"{where}{CHOICES[kind]}")
         for name, place in asked.items():
             try:

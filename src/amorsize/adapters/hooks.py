@@ -48,3 +48,16 @@ def amorsize_inspectors() -> Iterator[Backend]:
     from amorsize.adapters.inspectors.fixed import FixedInspector, FixedOptions  # noqa: PLC0415  as above
 
     yield Backend("fixed", FixedOptions, FixedInspector)
+
+
+def amorsize_executors() -> Iterator[Backend]:
+    """Yield the executors, each under the name by which plans call its workers."""
+    from amorsize.adapters.executors.process import ProcessExecutors, ProcessOptions  # noqa: PLC0415  as above
+
+    yield Backend("process", ProcessOptions, ProcessExecutors)
+    from amorsize.adapters.executors.thread import ThreadExecutors, ThreadOptions  # noqa: PLC0415  as above
+
+    yield Backend("thread", ThreadOptions, ThreadExecutors)
+    from amorsize.adapters.executors.serial import SerialExecutors, SerialOptions  # noqa: PLC0415  as above
+
+    yield Backend("serial", SerialOptions, SerialExecutors)

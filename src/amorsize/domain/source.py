@@ -18,12 +18,28 @@ class Source:
 
     ``total`` is their number, None when only running through them would tell. Sequences and arrays are looked at where
     one likes; from other sized collections the first few are read; from an iterator the first few are taken, and
-    ``data`` then gives them back ahead of the rest.
+    ``data`` then gives them back ahead of the rest. With ``keep`` the results and failures of items that were looked at
+    are kept by position in ``results`` and ``failures``, for whoever goes on from there; ``tolerant`` says that a
+    failing item is to be passed over when more are there.
     """
 
-    __slots__ = ("_ended", "_head", "_indexed", "_iterator", "_positions", "hint", "total")
+    __slots__ = (
+        "_ended",
+        "_head",
+        "_indexed",
+        "_iterator",
+        "_positions",
+        "failures",
+        "hint",
+        "results",
+        "tolerant",
+        "total",
+    )
 
-    def __init__(self, data: Iterable[Any]) -> None:
+    def __init__(self, data: Iterable[Any], *, keep: bool = False, tolerant: bool = False) -> None:
+        self.results: dict[int, Any] | None = {} if keep else None
+        self.failures: dict[int, Exception] = {}
+        self.tolerant = tolerant
         self._head: list[Any] = []
         self._indexed: Any = None
         self._iterator: Iterator[Any] = iter(())
@@ -89,6 +105,25 @@ class Source:
     def known_items(self) -> int | None:
         """Return the number of items if it is known by now: given by len(), or because the iterator has ended."""
         return self.total if self.total is not None else self._ended
+
+    def keep(self, places: Iterable[int], results: Iterable[Any], error: BaseException | None = None) -> None:
+        """Take note of the results of items at places, and of what the one after the last of them raised."""
+        if self.results is None:
+            return
+        at = iter(places)
+        # The results first: zip asks them first, so that no place is lost when they end.
+        self.results.update((place, result) for result, place in zip(results, at, strict=False))
+        if isinstance(error, Exception):
+            self.failures[next(at)] = error
+
+    @property
+    def indexed(self) -> Any:
+        """The data itself if it can be read at any position, else None."""
+        return self._indexed
+
+    def rest(self) -> Iterator[Any]:
+        """Return one iterator over all items from the first on, those looked at included."""
+        return iter(self._indexed) if self._indexed is not None else chain(self._head, self._iterator)
 
     def data(self, given: Iterable[Any]) -> Iterable[Any]:
         """Return what to run over instead of the data given: itself, or an iterator that has lost nothing."""

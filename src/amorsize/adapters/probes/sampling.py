@@ -137,9 +137,11 @@ class Sampling:
             for item in items:
                 keep(func(item))
         except BaseException as error:
+            self.source.keep(places, results, error)
             note(error, places[len(results)], items[len(results)])
             raise
         seconds = perf_counter() - began
+        self.source.keep(places, results)
         if not self.count:
             self._first_cpu = cpu_seconds() - cpu
         self.count += len(items)
@@ -197,8 +199,9 @@ def lock_share(sampling: Sampling, each: int, share: float) -> float | None:
         began = thread_time()
         for position, item in block:
             try:
-                sampling.func(item)
+                sampling.source.keep((position,), (sampling.func(item),))
             except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
+                sampling.source.keep((position,), (), error)
                 note(error, position, item)
                 errors.append(error)
                 return

@@ -1,0 +1,1 @@
+"""Executors that come with amorsize: what starts and ends workers."""

@@ -1,0 +1,51 @@
+"""The executor that runs everything at once where it is submitted: no workers at all."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+R = TypeVar("R")
+
+
+@attrs.frozen
+class SerialOptions:
+    """No options."""
+
+
+class SerialExecutor(Executor):
+    """Runs what is submitted before submit returns; what it raises comes out of the future."""
+
+    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
+        """Run fn and return a future that is done."""
+        future: Future[R] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001  whatever it is belongs to the future
+            future.set_exception(error)
+        return future
+
+
+class SerialExecutors:
+    """Executors without workers."""
+
+    kind = "serial"
+
+    def __init__(self, options: SerialOptions) -> None:
+        self._options = options
+
+    def start(self, workers: int, start_method: str) -> Executor:  # noqa: ARG002  the port's
+        """Return an executor; see the port."""
+        return SerialExecutor()
+
+    def room(self) -> tuple[int, int | None] | None:
+        """Return None: as many as pay here; see the port."""
+        return None
+
+    def kill(self, executor: Executor) -> None:
+        """Do nothing: there is no worker; see the port."""

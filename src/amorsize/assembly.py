@@ -1,0 +1,208 @@
+"""Puts together what a call needs from settings, and keeps it for as long as they stay as they are."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from amorsize import config as configuration
+from amorsize.adapters.caches.locks import lock_held_over_forks
+from amorsize.adapters.distributions import version_of
+from amorsize.domain.fingerprint import Fingerprints
+from amorsize.domain.values import EXECUTORS
+from amorsize.entries import Entries
+from amorsize.errors import AmorsizeWarning, CacheError
+from amorsize.optimizer import Optimizer
+from amorsize.plugins import AUTO, Backends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Executor
+
+    from amorsize.config import Settings
+    from amorsize.domain.values import Plan
+    from amorsize.execution.crews import Crews
+    from amorsize.execution.runner import Means
+    from amorsize.plugins import Kind
+    from amorsize.ports import CacheStore, Executors, Probe, SystemInspector
+
+    Config = str | os.PathLike[str] | Mapping[str, Any]
+
+_LOOK_AGAIN_SECONDS: Final = 1.0
+_MOST_OPTIMIZERS: Final = 32
+
+
+class Assembly:
+    """Optimizers put together from settings, kept for as long as the settings they came from stay as they are."""
+
+    def __init__(self) -> None:
+        self._found: Settings | None = None
+        self._looked_at = 0.0
+        self._variables: tuple[str | None, str | None] = (None, None)
+        self._optimizers: dict[tuple[Any, ...], Optimizer] = {}
+        self._executors: dict[tuple[str, str], Executors] = {}
+        self._crews: Crews | None = None
+        self._lock = lock_held_over_forks()  # so that threads that call at once share one store
+
+    def settings(self, config: Config | None) -> Settings:
+        """Return the settings of a config, or those found from here, looked for again at most once in a second."""
+        if config is not None:
+            return configuration.load(config)
+        variables = (os.environ.get(configuration.CONFIG_VARIABLE), os.environ.get(configuration.CACHE_VARIABLE))
+        now = time.monotonic()
+        if self._found is not None and now - self._looked_at < _LOOK_AGAIN_SECONDS and variables == self._variables:
+            return self._found
+        with self._lock:
+            if self._found is None or not configuration.is_current(self._found):
+                self._found = configuration.load()
+                self.forget()
+            self._looked_at, self._variables = now, variables
+            return self._found
+
+    def forget(self) -> None:
+        """Drop every Optimizer with what it keeps in its near memory."""
+        self._optimizers.clear()
+
+    def means(self, settings: Settings) -> Means:
+        """Return what a run under settings may use; crews that are warm are this process's, whatever the settings."""
+        from amorsize.execution.crews import Crews  # noqa: PLC0415  optimize runs nothing
+        from amorsize.execution.runner import Means  # noqa: PLC0415  likewise
+
+        with self._lock:
+            if self._crews is None:
+                self._crews = Crews(time.monotonic)
+
+        def executors(name: str) -> Executors:
+            key = (name, repr(settings.backends.get("executors", {}).get(name)))
+            with self._lock:
+                if key not in self._executors:
+                    self._executors[key] = configuration.build("executors", name, settings)
+                return self._executors[key]
+
+        return Means(executors, self._crews, settings.keep_seconds, time.monotonic)
+
+    def end_workers(self) -> None:
+        """End all workers that are kept for the next run, and wait for them."""
+        if self._crews is not None:
+            self._crews.end()
+
+    def workers(self, settings: Settings, executor: str | Executor) -> tuple[Means, str, Executors | None]:
+        """Return what a run may use, the kind of worker that plans are restricted to, and whose executors it must take.
+
+        ``executor`` is a kind, the name of a backend, ``auto`` for the settings' choice, or a live executor.
+        """
+        means = self.means(settings)
+        if not isinstance(executor, str):
+            from amorsize.execution.live import LiveExecutors  # noqa: PLC0415  most calls bring no executor
+
+            given = LiveExecutors(executor)
+            return means, given.kind, given
+        name = settings.executor if executor == AUTO else executor
+        if name in (AUTO, *EXECUTORS):
+            return means, name, None
+        plugged = means.executors(name)
+        return means, plugged.kind, plugged
+
+    def optimizer(
+        self,
+        settings: Settings,
+        cache: str | CacheStore | None,
+        probe: str | Probe | None,
+        inspector: str | SystemInspector | None,
+    ) -> Optimizer:
+        """Return the Optimizer for settings with some backends named or given in their place."""
+        optimizer = self._optimizer(settings, cache, probe, inspector)
+        if optimizer.runner is None:
+            optimizer.runner = partial(self._run, settings, optimizer)
+        return optimizer
+
+    def _optimizer(
+        self,
+        settings: Settings,
+        cache: str | CacheStore | None,
+        probe: str | Probe | None,
+        inspector: str | SystemInspector | None,
+    ) -> Optimizer:
+        name = probe if isinstance(probe, str) else settings.probe
+        if probe is None or isinstance(probe, str):
+            probe = _probe_name(name)
+        if settings is not self._found:
+            return _optimizer(settings, cache, probe, inspector)
+        key = (
+            cache if cache is None or isinstance(cache, str) else id(cache),
+            probe if isinstance(probe, str) else id(probe),
+            inspector if inspector is None or isinstance(inspector, str) else id(inspector),
+        )
+        known = self._optimizers.get(key)
+        if known is not None:
+            return known
+        with self._lock:
+            if key not in self._optimizers:
+                if len(self._optimizers) >= _MOST_OPTIMIZERS:
+                    self._optimizers.clear()
+                self._optimizers[key] = _optimizer(settings, cache, probe, inspector)
+            return self._optimizers[key]
+
+    def _run(  # noqa: PLR0913, PLR0917  bound to two, called with four
+        self,
+        settings: Settings,
+        optimizer: Optimizer,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        plan: Plan,
+        progress: bool | Callable[[int, int | None], None],
+    ) -> Any:
+        """Run a plan that is there; what OptimizationResult.run does."""
+        from amorsize.execution.job import Manner  # noqa: PLC0415  optimize runs nothing
+        from amorsize.execution.progress import shown  # noqa: PLC0415  likewise
+        from amorsize.execution.runner import Execution  # noqa: PLC0415  likewise
+
+        with shown(progress, "run") as told:
+            manner = Manner(told=told)
+            means = self.means(settings)
+            return Execution(optimizer, means, func, data, settings.constraints, manner, plan=plan).run()
+
+
+def _probe_name(name: str) -> str:
+    if name != "auto":
+        return name
+    from amorsize.adapters.probes.place import start_method_in_use  # noqa: PLC0415  a named probe does not need it
+
+    return start_method_in_use()
+
+
+def _optimizer(
+    settings: Settings,
+    cache: str | CacheStore | None,
+    probe: str | Probe,
+    inspector: str | SystemInspector | None,
+) -> Optimizer:
+    backends = Backends()
+
+    def build(kind: Kind, name: str) -> Any:
+        return configuration.build(kind, name, settings, backends=backends)
+
+    def store() -> CacheStore:
+        """Return the store asked for; one that cannot be had here is replaced by memory, with a warning."""
+        if cache is not None and not isinstance(cache, str):
+            return cache
+        try:
+            return build("caches", cache or settings.cache)  # type: ignore[no-any-return]  # as the plugin says
+        except (OSError, CacheError) as error:
+            warnings.warn(f"amorsize cache: {error}; answers are kept in memory only", AmorsizeWarning, stacklevel=2)
+            return build("caches", "memory")  # type: ignore[no-any-return]  # likewise
+
+    reader = inspector or settings.inspector
+    return Optimizer(
+        probe=build("probes", probe) if isinstance(probe, str) else probe,
+        inspector=build("inspectors", reader) if isinstance(reader, str) else reader,
+        entries=Entries(store(), settings.max_entries, time.time),
+        fingerprints=Fingerprints(version_of),
+        now=time.time,
+        monotonic=time.monotonic,
+        limits=settings.limits,
+        budget=settings.budget,
+    )

@@ -1,0 +1,81 @@
+"""Executors that somebody else runs: what they are, and what they charge, found out by small tasks."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from amorsize.domain.overheads import Overheads
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+_TASKS: Final = 24
+_ROUNDS: Final = 3
+_LARGE: Final = 1 << 20
+_MOST_SECONDS: Final = 60.0
+
+
+class LiveExecutors:
+    """The one executor that a caller brings; it is used as it is and left running."""
+
+    def __init__(self, executor: Executor) -> None:
+        if not callable(getattr(executor, "submit", None)):
+            raise TypeError(f"execute: executor must be a name or a live Executor, got {type(executor).__name__}")
+        self._executor = executor
+
+    @property
+    def kind(self) -> str:
+        """``thread`` for the standard's pool of threads, else ``process``; see the port."""
+        return "thread" if isinstance(self._executor, ThreadPoolExecutor) else "process"
+
+    def start(self, workers: int, start_method: str) -> Executor:  # noqa: ARG002  the port's
+        """Return the caller's executor; see the port."""
+        return self._executor
+
+    def room(self) -> tuple[int, int | None] | None:
+        """Return how many workers it says it has; see the port."""
+        for name in ("_max_workers", "num_workers"):
+            workers = getattr(self._executor, name, None)
+            if type(workers) is int and workers > 0:
+                return workers, None
+        return None
+
+    def kill(self, executor: Executor) -> None:
+        """Do nothing: it is the caller's; see the port."""
+
+
+def charges(executor: Executor, start_method: str) -> Overheads:
+    """Measure what chunks and bytes cost through an executor that runs; raises what its tasks raise.
+
+    The least of a few rounds: whatever else runs can only make one take longer.
+    """
+    executor.submit(len, b"").result(_MOST_SECONDS)  # whatever starts with the first task has started
+    lone, many, large = [], [], []
+    for _ in range(_ROUNDS):
+        began = perf_counter()
+        executor.submit(len, b"").result(_MOST_SECONDS)
+        alone = perf_counter()
+        futures = [executor.submit(len, b"") for _ in range(_TASKS)]
+        for future in futures:
+            future.result(_MOST_SECONDS)
+        burst = perf_counter()
+        executor.submit(len, bytes(_LARGE)).result(_MOST_SECONDS)
+        large.append(perf_counter() - burst)
+        many.append((burst - alone) / _TASKS)
+        lone.append(alone - began)
+    parent = min(many)
+    return Overheads(
+        start_method=start_method,
+        start_seconds=0.0,
+        start_worker_seconds=0.0,
+        end_seconds=0.0,
+        chunk_parent_seconds=parent,
+        chunk_worker_seconds=max(0.0, min(lone) - parent),
+        item_seconds=0.0,
+        byte_seconds=min(1.0, max(0.0, min(large) - min(lone)) / _LARGE),
+        thread_start_seconds=0.0,
+        thread_chunk_seconds=parent,
+        worker_bytes=0.0,
+    )

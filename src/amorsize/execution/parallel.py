@@ -1,0 +1,361 @@
+"""Runs what is left of a job on workers: few chunks in flight, ever smaller ones, results put back in order."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from queue import Empty, SimpleQueue
+from time import sleep
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from amorsize.domain.schedule import chunk_limits, chunk_size
+from amorsize.errors import AmorsizeWarning, ExecutionTimeout, WorkerError
+from amorsize.execution.feed import feed_for
+from amorsize.execution.job import unpacked
+from amorsize.execution.parcel import head_of, pickled
+from amorsize.execution.work import DONE, STALE, run_chunk, run_items, unpack_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from amorsize.execution.crew import Crew
+    from amorsize.execution.job import Job
+
+    Chunk = tuple[Sequence[int], Any]
+
+_LOOK_SECONDS: Final = 0.25
+_GRACE_SECONDS: Final = 0.1
+_MOST_AHEAD: Final = 4
+_HELP_SECONDS: Final = 0.002
+_TRUSTED_ITEMS: Final = 8
+
+
+@attrs.frozen
+class Terms:
+    """What is expected: seconds an item takes in a worker and a chunk costs beside them; and threads for libraries."""
+
+    seconds_per_item: float
+    chunk_seconds: float
+    threads: int = 0
+
+
+class Dispatch:
+    """One job on one crew.
+
+    Args:
+        job: what is left of it.
+        crew: who runs it.
+        terms: what is expected.
+        fingerprint: what the function must be in workers that were started before this call; empty: whatever it is.
+        renew: ends a crew whose workers know an old version of the function, and returns a new one.
+    """
+
+    def __init__(
+        self, job: Job, crew: Crew, terms: Terms, fingerprint: str = "", renew: Callable[[Crew], Crew] | None = None
+    ) -> None:
+        self._job = job
+        self.crew = crew
+        self._terms = terms
+        self._fingerprint = fingerprint
+        self._renew = renew
+        self._done: SimpleQueue[Future[Any]] = SimpleQueue()
+        self._flying: dict[Future[Any], Chunk] = {}
+        self._again: list[Chunk] = []
+        self._stop: list[bool] = []
+        self._running: dict[int, tuple[int, float]] = {}
+        self._head = None if crew.shares_objects else head_of(job.func, job.manner, terms.threads)
+        self._limits = chunk_limits(terms.chunk_seconds, terms.seconds_per_item)
+        self._seen = 0
+        self._here: list[Chunk] = []
+
+    def run(self) -> None:
+        """Run everything; raises what items raise, WorkerError and ExecutionTimeout."""
+        crew = self.crew
+        try:
+            if self._head is not None:
+                self._expect(self._head[1])
+            self._feed = feed_for(self._job, crew.workers)
+            self._loop()
+        except BaseException:
+            self._abandon()
+            raise
+        if self._here:
+            self._finish_here()
+
+    def _loop(self) -> None:
+        more = True
+        while more or self._flying:
+            raised = None
+            most = self.crew.workers + min(self.crew.workers, _MOST_AHEAD)
+            while more and len(self._flying) < most:
+                try:
+                    chunk = self._next()
+                except BaseException as error:  # noqa: BLE001  the data's own; raised once what came before has run
+                    raised = error
+                    break
+                more = chunk is not None
+                if chunk is not None:
+                    self._submit(chunk)
+            if raised is not None:
+                while self._flying:
+                    self._settle()
+                raise raised
+            if self._flying:
+                self._help()
+                self._settle()
+                more = more or bool(self._again)
+
+    def _next(self) -> Chunk | None:
+        if self._again:
+            return self._again.pop()
+        left = self._feed.left
+        size = self._limits.least if left is None else chunk_size(max(1, left), self.crew.workers, self._limits)
+        if left is None and self._seen > self._limits.least * self.crew.workers:
+            size = self._limits.most
+        return self._feed.take(size)
+
+    def _submit(self, chunk: Chunk) -> None:
+        positions, items = chunk
+        executor, manner = self.crew.executor, self._job.manner
+        try:
+            if self._head is None:
+                watch = self._watch(positions) if manner.item_timeout is not None else None
+                future = executor.submit(run_items, self._job.func, items, manner.collect, self._stop, watch)
+            else:
+                try:
+                    blob = pickled(items)
+                except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
+                    self._keep_here(
+                        chunk, f"items at {_words(positions)} cannot be pickled ({_short(error)}): they are run here"
+                    )
+                    return
+                future = executor.submit(run_chunk, self._head, blob)
+        except RuntimeError as error:  # a broken pool, or one that is shut down
+            raise self._broken(error) from error
+        self._flying[future] = chunk
+        future.add_done_callback(self._done.put)
+
+    def _settle(self) -> None:
+        """Wait for a chunk to come back and take it in."""
+        future = self._next_done()
+        chunk = self._flying.pop(future, None)
+        if chunk is not None:
+            self._take_in(future, chunk)
+            self._job.check()
+
+    def _next_done(self) -> Future[Any]:
+        """Wait for a future; look at the clock meanwhile."""
+        manner = self._job.manner
+        while True:
+            wait = _LOOK_SECONDS
+            if manner.deadline is not None:
+                wait = min(wait, max(0.0, manner.deadline - self._job.monotonic()))
+            if manner.item_timeout is not None:
+                wait = min(wait, manner.item_timeout / 4)
+            try:
+                return self._done.get(timeout=wait)
+            except Empty:
+                self._job.check()
+                self._check_items()
+
+    def _take_in(self, future: Future[Any], chunk: Chunk) -> None:
+        error = future.exception()
+        if error is not None:
+            raise self._broken(error) from error
+        if self._head is None:
+            results, failures, seconds = future.result()
+            self._put(chunk, results, failures, seconds)
+            return
+        answer = future.result()
+        if answer[0] == STALE:
+            self._replace_crew(chunk)
+            return
+        self.crew.fresh = False
+        self.crew.known[self._head[0]] = self._fingerprint
+        told = [(index, unpack_error(packed)) for index, packed in answer[2]]
+        if answer[0] == DONE:
+            self._put(chunk, pickle.loads(answer[1]), told, answer[3])  # noqa: S301  from a worker of ours
+        else:
+            self._put_some(chunk, answer[1], told, answer[3], answer[4])
+
+    def _put(self, chunk: Chunk, results: list[Any], failures: list[tuple[int, BaseException]], seconds: float) -> None:
+        positions, items = chunk
+        job = self._job
+        job.put(positions, results)
+        job.ran += len(results)
+        job.busy_seconds += seconds
+        self._seen += len(results)
+        for index, error in failures:
+            job.fail(positions[index], error, items[index])
+        if self._seen >= _TRUSTED_ITEMS:
+            self._limits = chunk_limits(self._terms.chunk_seconds, job.busy_seconds / max(1, job.ran))
+
+    def _put_some(
+        self,
+        chunk: Chunk,
+        packed: list[bytes | None],
+        told: list[tuple[int, BaseException]],
+        seconds: float,
+        why: str,
+    ) -> None:
+        """Take in a chunk of which some results could not be pickled; those items must run again, here."""
+        positions, items = chunk
+        for index, result in unpacked(packed):
+            self._job.put((positions[index],), [result])
+        failed = {index for index, _ in told}
+        again = [index for index, one in enumerate(packed) if one is None and index not in failed]
+        self._job.busy_seconds += seconds
+        self._job.ran += len(packed)
+        for index, error in told:
+            self._job.fail(positions[index], error, items[index])
+        rest = [positions[index] for index in again], [items[index] for index in again]
+        self._keep_here(
+            rest, f"results of items at {_words(rest[0])} cannot be pickled ({why}): they are run again here"
+        )
+
+    def _keep_here(self, chunk: Chunk, why: str) -> None:
+        if not self._here:
+            warnings.warn(f"execute: {why}, in the caller's own process", AmorsizeWarning, stacklevel=2)
+        self._here.append(chunk)
+
+    def _finish_here(self) -> None:
+        """Run in this process what could not be sent to workers or back."""
+        job = self._job
+        for positions, items in self._here:
+            results, failures, seconds = run_items(job.func, items, job.manner.collect)
+            self._put((positions, items), results, failures, seconds)
+            job.check()
+
+    def _help(self) -> None:
+        """Run items here while fresh workers that are no forks get ready, a moment at a time."""
+        job = self._job
+        if not self.crew.fresh or self._head is None or self.crew.start_method == "fork":
+            return
+        if job.manner.item_timeout is not None:
+            return
+        size = 1
+        while self._done.empty():
+            left = self._feed.left
+            if left is not None and left <= self.crew.workers * size:
+                return
+            chunk = self._feed.take(size)
+            if chunk is None:
+                return
+            results, failures, seconds = run_items(job.func, chunk[1], job.manner.collect)
+            self._put(chunk, results, failures, seconds)
+            job.check()
+            if seconds < _HELP_SECONDS / 2:
+                size *= 2
+
+    def _expect(self, name: bytes) -> None:
+        """Have the workers' version of the function looked at, unless they are known to have this one."""
+        assert self._head is not None  # noqa: S101  only asked when there is one
+        crew, key = self.crew, self._head[0]
+        known = crew.known.get(key)
+        if self._fingerprint and not crew.fresh and known != self._fingerprint:
+            if known is not None and self._renew is not None:
+                self.crew = self._renew(crew)
+            else:
+                self._head = (key, name, self._fingerprint, *self._head[3:])
+
+    def _replace_crew(self, chunk: Chunk) -> None:
+        """Go on with new workers: these were started before the function became what it is now; nothing has run."""
+        self._again.append(chunk)
+        while self._flying:
+            future = self._next_done()
+            if (other := self._flying.pop(future, None)) is None:
+                continue
+            if future.exception() is None and future.result()[0] == STALE:
+                self._again.append(other)
+            else:
+                self._take_in(future, other)
+        assert self._head is not None  # noqa: S101  as above
+        self._head = (*self._head[:2], "", *self._head[3:])
+        if self._renew is not None and not self.crew.fresh:
+            self.crew = self._renew(self.crew)
+
+    def _watch(self, positions: Sequence[int]) -> Callable[[int | None], None]:
+        """Return what notes in which item a thread is since when."""
+        running, monotonic, key = self._running, self._job.monotonic, id(positions)
+
+        def watch(index: int | None) -> None:
+            if index is None:
+                running.pop(key, None)
+            else:
+                running[key] = (positions[index], monotonic())
+
+        return watch
+
+    def _check_items(self) -> None:
+        """Raise ExecutionTimeout for an item that a thread is at for too long: it cannot be interrupted."""
+        limit = self._job.manner.item_timeout
+        if limit is None:
+            return
+        for position, since in list(self._running.values()):
+            if self._job.monotonic() - since > limit:
+                raise ExecutionTimeout(
+                    f"execute: item_timeout: an item must take at most {limit:g} s, got no end; position {position}; "
+                    "its thread goes on until the item ends",
+                    self._job.finished(),
+                )
+
+    def _abandon(self) -> None:
+        """Leave nothing running: cancel what waits, give what runs a moment, then end the workers."""
+        self._stop.append(True)
+        running = [future for future in self._flying if not future.cancel()]
+        self._flying.clear()
+        if self.crew.owned and not self.crew.shares_objects:
+            until = self._job.monotonic() + _GRACE_SECONDS
+            while not all(future.done() for future in running) and self._job.monotonic() < until:
+                try:
+                    self._done.get(timeout=_GRACE_SECONDS / 10)
+                except Empty:
+                    continue
+            if not all(future.done() and not _is_broken(future) for future in running):
+                self.crew.kill()
+        else:
+            self.crew.end()
+
+    def _broken(self, error: BaseException) -> BaseException:
+        """Return what to raise when an executor, and no item, has failed."""
+        until = self._job.monotonic() + _GRACE_SECONDS
+        while self.crew.owned and not self.crew.dead() and self._job.monotonic() < until:
+            sleep(
+                _GRACE_SECONDS / 20
+            )  # the pool waits for its processes too, and only one of us is told how they ended
+        ends = sorted({f"{process.pid} {_end(process.exitcode)}" for process in self.crew.dead()})
+        who = f"worker process {' and '.join(ends)}" if ends else f"the executor failed ({_short(error)})"
+        left = self._job.done
+        return WorkerError(
+            f"execute: {who} while it ran items; {left} results were there by then, in this error's `finished`",
+            self._job.finished(),
+        )
+
+
+def _is_broken(future: Future[Any]) -> bool:
+    return not future.cancelled() and isinstance(future.exception(), RuntimeError)
+
+
+def _end(exitcode: int | None) -> str:
+    """Say how a process ended."""
+    if exitcode is None or exitcode >= 0:
+        return f"ended itself with code {exitcode}"
+    import signal  # noqa: PLC0415  only a failure needs it
+
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:
+        name = f"signal {-exitcode}"
+    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+
+
+def _short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:120]
+
+
+def _words(positions: Sequence[int]) -> str:
+    shown = ", ".join(map(str, positions[:3]))
+    return f"positions {shown} and {len(positions) - 3} more" if len(positions) > 3 else f"position {shown}"  # noqa: PLR2004  a few

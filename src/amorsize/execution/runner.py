@@ -1,0 +1,245 @@
+"""Execution of one call: decide, run serially or on a crew, change course, tell the cache."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from amorsize.domain.planner import decide
+from amorsize.domain.situation import Situation
+from amorsize.domain.source import Source
+from amorsize.execution.job import Job, Manner
+from amorsize.execution.parallel import Dispatch, Terms
+from amorsize.execution.parcel import pickled
+from amorsize.execution.serial import run_serially
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from amorsize.domain.values import Constraints, Machine, Plan, Sample
+    from amorsize.execution.crew import Crew
+    from amorsize.execution.crews import Crews
+    from amorsize.optimizer import Optimizer
+    from amorsize.ports import Executors
+
+_CHUNK_SECONDS: Final = {"process": 250e-6, "thread": 50e-6}
+"""What a chunk costs beside its items through the standard's executors, at least."""
+
+_UNKNOWN_SECONDS: Final = 1e-3
+_LEAST_SECONDS: Final = 1e-9
+_OFF: Final = 1.5
+_WORTH_MOVING_SECONDS: Final = 0.02
+_START_SECONDS: Final = 0.02
+_WARM_WORTH_SECONDS: Final = 0.004
+
+
+@attrs.frozen
+class Means:
+    """What a run may use: the executors by kind of worker, the crews kept warm, and for how long."""
+
+    executors: Callable[[str], Executors]
+    crews: Crews
+    keep_seconds: float
+    monotonic: Callable[[], float]
+
+
+class Execution:
+    """One call of execute.
+
+    Args:
+        optimizer: answers how to run, and keeps the cache.
+        means: who runs.
+        func: takes one item.
+        data: the items.
+        constraints: what the caller allows.
+        manner: how to go about failures, time and progress.
+        use_cache: False neither reads nor writes the cache.
+        plan: how to run, if that is settled already.
+        chosen: whose executors to take when workers pay; None: those of the plan's kind.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  one argument a concern
+        self,
+        optimizer: Optimizer,
+        means: Means,
+        func: Callable[[Any], Any],
+        data: Iterable[Any],
+        constraints: Constraints,
+        manner: Manner,
+        *,
+        use_cache: bool = True,
+        plan: Plan | None = None,
+        chosen: Executors | None = None,
+    ) -> None:
+        self._optimizer = optimizer
+        self._means = means
+        self._func = func
+        self._data = data
+        self._constraints = constraints
+        self._use_cache = use_cache
+        self._manner = manner
+        self._given = plan
+        self._chosen = chosen
+        self._sample: Sample | None = None
+        self._obstacle: str | None = None
+        self._crew: Crew | None = None
+
+    def run(self) -> Any:
+        """Run everything and return what execute returns."""
+        source = Source(self._data, keep=True, tolerant=self._manner.collect)
+        plan = self._given or self._plan(source)
+        job = Job(self._func, source, self._manner, self._means.monotonic)
+        job.check()
+        self.carry_out(job, plan)
+        return job.outcome()
+
+    def carry_out(self, job: Job, plan: Plan | None) -> None:
+        """Run a job as planned, or better."""
+        if self._chosen is None:
+            plan = self._warmer(self._unblocked(plan))
+        if plan is None or plan.n_jobs == 1:
+            course = Course(self, plan, job)
+            if run_serially(job, course.reconsider if self._sample is not None else None):
+                return
+            plan = course.better
+        if plan is not None:
+            self._on_workers(job, plan)
+
+    def _plan(self, source: Source) -> Plan | None:
+        """Ask how to run; None when so many items failed that nothing can be said."""
+        try:
+            answer, question = self._optimizer.answer(
+                self._func, self._data, self._constraints, use_cache=self._use_cache, source=source
+            )
+        except Exception:
+            if not source.tolerant or not source.failures:
+                raise
+            return None
+        self._sample = answer.sample
+        self._obstacle = None if question is None else question.obstacle
+        if self._chosen is None or answer.sample is None:
+            return answer.plan
+        return self._plan_on(self._chosen, answer.plan, answer.sample)
+
+    def _plan_on(self, chosen: Executors, plan: Plan, sample: Sample) -> Plan:
+        """Plan for executors that are no part of this machine's own, by what they charge."""
+        machine, _ = self._optimizer.machine()
+        room = chosen.room()
+        workers = ceil(machine.usable_cpus) if room is None else room[0]
+        if room is not None and room[1] is not None:  # elsewhere, each with a CPU of its own
+            machine = attrs.evolve(machine, usable_cpus=float(workers), available_memory_bytes=room[1])
+        items = max(1, round(plan.serial_seconds / sample.seconds_per_item)) if sample.seconds_per_item else 1
+        limits = attrs.evolve(
+            self._constraints,
+            executor=chosen.kind,
+            max_workers=min(workers, self._constraints.max_workers or workers),
+        )
+        crew = self._means.crews.hire(chosen, workers, machine.start_method)
+        charge = self._means.crews.charges(crew)
+        decided = decide(Situation(items, sample, machine, limits, None), charge).plan
+        if decided.n_jobs == 1:
+            self._means.crews.release(crew, self._means.keep_seconds)
+        else:
+            self._crew = crew
+        return decided
+
+    def _situation(self, items: int, sample: Sample) -> Situation:
+        machine, _ = self._optimizer.machine()
+        return Situation(items, sample, machine, self._constraints, self._obstacle)
+
+    def _unblocked(self, plan: Plan | None) -> Plan | None:
+        """Return a plan with processes where only the pickling of the function spoke against them, and it can be done.
+
+        What optimize advises is for pools that know plain pickle only; here cloudpickle helps out.
+        """
+        sample = self._sample
+        if plan is None or sample is None or plan.n_jobs > 1 or not (sample.obstacle or "").startswith("the function"):
+            return plan
+        try:
+            pickled(self._func)
+        except Exception:  # noqa: BLE001  __reduce__ of the user's may raise anything
+            return plan
+        self._sample = attrs.evolve(sample, obstacle=None)
+        items = max(1, round(plan.serial_seconds / max(sample.seconds_per_item, _LEAST_SECONDS)))
+        return self.better(items, sample.seconds_per_item) or plan
+
+    def _warmer(self, plan: Plan | None) -> Plan | None:
+        """Return a better plan when workers that are warm make one."""
+        sample = self._sample
+        if plan is None or sample is None or plan.executor == "process" or self._means.keep_seconds <= 0:
+            return plan
+        if plan.serial_seconds < _WARM_WORTH_SECONDS or not sample.seconds_per_item:
+            return plan
+        machine, _ = self._optimizer.machine()
+        workers = self._means.crews.most_warm(self._means.executors("process"), machine.start_method)
+        overheads = self._optimizer.overheads()
+        if not workers or overheads is None:
+            return plan
+        started = attrs.evolve(overheads, start_seconds=0.0, start_worker_seconds=0.0, end_seconds=0.0)
+        items = max(1, round(plan.serial_seconds / sample.seconds_per_item))
+        constraints = self._constraints
+        if constraints.max_workers is None or constraints.max_workers > workers:
+            constraints = attrs.evolve(constraints, max_workers=workers)
+        situation = attrs.evolve(self._situation(items, sample), constraints=constraints)
+        other = decide(situation, started).plan
+        return other if other.predicted_seconds < plan.predicted_seconds else plan
+
+    def better(self, items: int, seconds_per_item: float) -> Plan | None:
+        """Return a parallel plan for so many items that take so long, None when serial is best."""
+        sample = self._sample
+        overheads = self._optimizer.overheads(ahead_seconds=items * seconds_per_item)
+        if sample is None or overheads is None or self._chosen is not None:
+            return None
+        sample = attrs.evolve(sample, seconds_per_item=seconds_per_item)
+        plan = decide(self._situation(items, sample), overheads).plan
+        return plan if plan.n_jobs > 1 else None
+
+    def _on_workers(self, job: Job, plan: Plan) -> None:
+        means = self._means
+        machine, _ = self._optimizer.machine()
+        crew = self._crew
+        if crew is None:
+            most = self._constraints.max_workers
+            crew = means.crews.hire(means.executors(plan.executor), plan.n_jobs, machine.start_method, most)
+        fingerprint = ""
+        if crew.owned and not crew.shares_objects:
+            fingerprint = self._optimizer.fingerprint(self._func).hex
+        dispatch = Dispatch(job, crew, self._terms(plan, machine), fingerprint, means.crews.renew)
+        dispatch.run()
+        means.crews.release(dispatch.crew, means.keep_seconds)
+
+    def _terms(self, plan: Plan, machine: Machine) -> Terms:
+        each = self._sample.seconds_per_item if self._sample is not None else _UNKNOWN_SECONDS
+        chunk = _CHUNK_SECONDS[plan.executor]
+        threads = max(1, int(machine.usable_cpus / plan.n_jobs)) if plan.executor == "process" else 0
+        return Terms(each, chunk, threads)
+
+
+class Course:
+    """Whether running serially is still right: asked after each block, answered in next to no time but rarely.
+
+    A job that turns out longer than predicted is planned again, each time that twice as much is spent, and never before
+    what starting workers costs is spent: so at most twice that is lost.
+    """
+
+    def __init__(self, execution: Execution, plan: Plan | None, job: Job) -> None:
+        self._execution = execution
+        self._plan = plan
+        self._job = job
+        self._next = _START_SECONDS
+        self.better: Plan | None = None
+
+    def reconsider(self, spent: float, seconds_per_item: float) -> bool:
+        """Tell whether workers should go on; ``better`` is then how."""
+        if spent < self._next or self._plan is None:
+            return False
+        self._next = spent * 2
+        total = self._job.total
+        left = ceil(total - len(self._job.values)) if total is not None else self._job.ran
+        ahead = left * seconds_per_item
+        if ahead < _WORTH_MOVING_SECONDS or spent + ahead < _OFF * self._plan.serial_seconds:
+            return False
+        self.better = self._execution.better(left, seconds_per_item)
+        return self.better is not None

@@ -1,0 +1,115 @@
+"""Runs items here, one after another, as fast as a list comprehension, and notices when that turns out wrong."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from amorsize.execution.job import note, pull
+from amorsize.execution.work import ItemTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amorsize.execution.job import Job
+
+_BLOCK_SECONDS: Final = 0.01
+_FIRST_BLOCK: Final = 16
+_GROWTH: Final = 8
+_SHORT_SECONDS: Final = 0.25
+_PLAIN: Final = (list, tuple, range, str, bytes, bytearray)
+
+
+def run_serially(job: Job, reconsider: Callable[[float, float], bool] | None = None) -> bool:
+    """Run what is left of a job in blocks; return whether all is done.
+
+    Args:
+        job: takes results in ``values``, in order.
+        reconsider: asked after each block with the seconds spent and the seconds per item so far; True ends the run.
+    """
+    settled = iter(job.settled())
+    next_settled = next(settled, None)
+    size = _FIRST_BLOCK
+    began = job.monotonic()
+    spent = 0.0
+    while True:
+        position = len(job.values)
+        if position == next_settled:
+            next(job.items)
+            job.values.append(job.kept.get(position))
+            next_settled = next(settled, None)
+            continue
+        gap = None if next_settled is None else next_settled - position
+        before = len(job.values)
+        _block(job, size if gap is None else min(size, gap))
+        count = len(job.values) - before
+        now = job.monotonic()
+        took, spent = now - began - spent, now - began
+        job.ran += count
+        job.done += count
+        job.busy_seconds += took
+        job.check()
+        if count < size and (gap is None or count < gap):
+            return True
+        each = job.busy_seconds / job.ran
+        if reconsider is not None and reconsider(spent, each):
+            return False
+        if count == size:
+            size = _next_size(job, size, took)
+
+
+def _next_size(job: Job, size: int, took: float) -> int:
+    """Return the size of the next block: towards 10 ms of work, and all that is left when that is done in a moment."""
+    manner, total = job.manner, job.total
+    each = took / size
+    if manner.deadline is None and manner.told is None and total is not None and size > _FIRST_BLOCK:
+        left = total - len(job.values)
+        if left * each < _SHORT_SECONDS:
+            return left + 1
+    return max(1, min(size * _GROWTH, int(_BLOCK_SECONDS / max(each, 1e-9))))
+
+
+def _block(job: Job, size: int) -> None:
+    """Run the next size items, fewer when the data ends."""
+    if job.manner.collect or job.manner.item_timeout is not None:
+        _careful_block(job, size)
+        return
+    raised = None
+    if isinstance(job.source.indexed, _PLAIN):
+        total = job.total or 0
+        block: Any = job.items if size > total - len(job.values) else islice(job.items, size)
+    else:
+        block = []
+        raised = pull(islice(job.items, size), block)  # apart, so that it is known who has raised
+    func, item = job.func, None
+    append = job.values.append
+    try:
+        for item in block:
+            append(func(item))
+    except BaseException as error:
+        note(error, len(job.values), item)
+        raise
+    if raised is not None:
+        raise raised
+
+
+def _careful_block(job: Job, size: int) -> None:
+    """Run the next size items with an eye on each: its failure, its time."""
+    block: list[Any] = []
+    raised = pull(islice(job.items, size), block)
+    limit = job.manner.item_timeout
+    for item in block:
+        position = len(job.values)
+        began = job.monotonic()
+        result = None
+        try:
+            result = job.func(item)
+        except BaseException as error:  # noqa: BLE001  fail raises it unless it is to be kept
+            job.fail(position, error, item)
+        took = job.monotonic() - began
+        if limit is not None and took > limit and position not in job.failures:
+            result = None
+            job.fail(position, ItemTimeout(f"an item must take at most {limit:g} s, got {took:.3g} s"), item)
+        job.values.append(result)
+    if raised is not None:
+        raise raised

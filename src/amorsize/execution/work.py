@@ -1,0 +1,189 @@
+"""What a worker does with a chunk; fresh workers import this module, so it imports next to nothing itself."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from contextlib import suppress
+from time import perf_counter
+
+TYPE_CHECKING = False  # typing would cost a fresh worker more than all the rest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, Final
+
+    Failure = tuple[int, BaseException]
+    Outcome = tuple[list[Any], list[Failure], float]
+    Head = tuple[bytes, bytes, str, bool, float | None, int]
+
+DONE: Final = "done"
+STALE: Final = "stale"
+UNPICKLABLE: Final = "unpicklable"
+
+_GRACE_SECONDS: Final = 1.0
+_MOST_FUNCTIONS: Final = 64
+_functions: dict[bytes, tuple[Any, str]] = {}
+_owner: list[int] = []
+_limited: list[bool] = []
+_nowhere: list[Any] = []
+
+
+class ItemTimeout(TimeoutError):  # noqa: N818  as ExecutionTimeout
+    """An item took longer than it may; raised in its place, and turned into ExecutionTimeout for the caller."""
+
+
+def run_items(
+    func: Callable[[Any], Any],
+    items: Iterable[Any],
+    collect: bool,
+    stop: Sequence[Any] = (),
+    watch: Callable[[int | None], None] | None = None,
+) -> Outcome:
+    """Run func on items; return results, failures by index and seconds. None stands for the result of a failed item.
+
+    What is no Exception, and without collect the first failure of any kind, ends the chunk. ``stop`` ends it before the
+    next item once it holds anything. ``watch`` is told the index of each item before it runs, and None at the end.
+    """
+    results: list[Any] = []
+    failures: list[Failure] = []
+    began = perf_counter()
+    for item in items:
+        if stop:
+            break
+        try:
+            if watch is not None:
+                watch(len(results))
+            results.append(func(item))
+        except BaseException as error:  # noqa: BLE001  it is raised again where the caller is
+            failures.append((len(results), error))
+            if not collect or not isinstance(error, Exception):
+                break
+            results.append(None)
+    if watch is not None:
+        watch(None)
+    return results, failures, perf_counter() - began
+
+
+def run_chunk(head: Head, blob: bytes) -> tuple[Any, ...]:
+    """Run a pickled chunk in a worker process; return what became of it in a form that pickles for certain.
+
+    ``head`` is the same for all chunks of a call: a name for the function, the pickled function, the fingerprint that
+    it must have here (empty: whatever it is), whether failures are collected, seconds an item may take, and how many
+    threads its libraries may use (0: as they like).
+    """
+    name, pickled, expected, collect, item_timeout, threads = head
+    if _owner != [os.getpid()]:  # forked from a worker: what it had looked at may have changed
+        _owner[:] = [os.getpid()]
+        _functions.clear()
+    func, seen = _functions.get(name, (None, ""))
+    if func is None:
+        func = pickle.loads(pickled)  # noqa: S301  from the process that started this one
+    if expected and seen != expected:
+        if _fingerprint(func) != expected:
+            return (STALE,)
+        seen = expected
+    if len(_functions) >= _MOST_FUNCTIONS:
+        _functions.clear()
+    _functions[name] = (func, seen)
+    items = pickle.loads(blob)  # noqa: S301  likewise
+    if threads and not _limited:
+        limit_threads(threads)
+    alarm = _alarm(item_timeout) if item_timeout is not None else None
+    results, failures, seconds = run_items(func, items, collect, watch=alarm)
+    told = [(index, pack_error(error)) for index, error in failures]
+    try:
+        packed = pickle.dumps(results, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
+        return UNPICKLABLE, _sorted_out(results), told, seconds, f"{type(error).__name__}: {error}"
+    return DONE, packed, told, seconds
+
+
+def _fingerprint(func: Any) -> str:
+    from amorsize.adapters.distributions import version_of  # noqa: PLC0415  only a warm worker is asked
+    from amorsize.domain.fingerprint import fingerprint  # noqa: PLC0415  likewise
+
+    return fingerprint(func, version_of).hex
+
+
+def _sorted_out(results: list[Any]) -> list[bytes | None]:
+    """Pickle results one by one; None stands for those that cannot be."""
+    packed: list[bytes | None] = []
+    for result in results:
+        try:
+            packed.append(pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
+        except Exception:  # noqa: BLE001  as above
+            packed.append(None)
+    return packed
+
+
+def pack_error(error: BaseException) -> bytes | str:
+    """Return an exception pickled, with the worker's traceback as a note; its words when it does not survive that."""
+    import traceback  # noqa: PLC0415  only a failure needs it
+
+    where = "".join(traceback.format_exception(error))
+    with suppress(Exception):
+        error.add_note(f"in the worker:\n{where}")
+    try:
+        packed = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
+        if type(pickle.loads(packed)) is type(error):  # noqa: S301  dumped a line above
+            return packed
+    except Exception:  # noqa: BLE001, S110  exceptions of the user's may refuse in any way; words are left
+        pass
+    return where
+
+
+def unpack_error(packed: bytes | str) -> BaseException:
+    """Return the exception that pack_error was given, or an ExecutionError in its words."""
+    if isinstance(packed, bytes):
+        error = pickle.loads(packed)  # noqa: S301  from a worker of ours
+        if isinstance(error, BaseException):
+            return error
+    from amorsize.errors import ExecutionError  # noqa: PLC0415  only a failure needs it
+
+    return ExecutionError(f"the function raised what cannot be pickled; in the worker:\n{packed!s}")
+
+
+def limit_threads(threads: int) -> None:
+    """Let numerical libraries use so many threads, as far as they are loaded or read their variables when they are."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+        os.environ.setdefault(name, str(threads))
+    if "numpy" not in sys.modules:
+        return
+    _limited.append(True)
+    try:
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415  if it is installed
+    except ImportError:
+        return
+    threadpool_limits(limits=threads)
+
+
+def _alarm(seconds: float) -> Callable[[int | None], None]:
+    """Return what to tell of each item: one that takes longer is interrupted, and ends the worker if it goes on.
+
+    The interrupt is a signal (POSIX): ItemTimeout is raised in the item as soon as it runs Python code. What does not,
+    and every item on Windows, ends with its worker, by a watchdog that needs no interpreter.
+    """
+    import faulthandler  # noqa: PLC0415  only who sets a time needs it
+    import signal  # noqa: PLC0415  likewise
+
+    if not _nowhere:
+        _nowhere.append(open(os.devnull, "w"))  # noqa: PTH123, SIM115  it is written to when the worker ends
+    polite = hasattr(signal, "setitimer")
+
+    def late(*_: object) -> None:
+        raise ItemTimeout(f"an item must take at most {seconds:g} s, got no end")
+
+    if polite:
+        signal.signal(signal.SIGALRM, late)
+
+    def watch(index: int | None) -> None:
+        if polite:
+            signal.setitimer(signal.ITIMER_REAL, 0 if index is None else seconds)
+        faulthandler.cancel_dump_traceback_later()
+        if index is not None:
+            wait = seconds + _GRACE_SECONDS if polite else seconds
+            faulthandler.dump_traceback_later(wait, exit=True, file=_nowhere[0])
+
+    return watch

@@ -1,0 +1,275 @@
+"""execute() gives what a list comprehension gives, running each item once, however it is run."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import psutil
+import pytest
+from execution.jobs import Marked, nap, times_run, twice
+
+import amorsize
+from amorsize import AmorsizeWarning, ExecutionTimeout, FailedItems, WorkerError, execute
+
+KINDS = ["serial", "thread", "process"]
+
+
+class Refuses:
+    """Cannot be pickled."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __reduce__(self):
+        raise TypeError("not this one")
+
+
+def refusing(item):
+    nap(item)
+    return Refuses(item) if item == 151 else item
+
+
+def value_of(thing):
+    nap(0)
+    return getattr(thing, "value", thing)
+
+
+class OddError(Exception):
+    """An exception that pickles and does not come back."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+
+
+def odd(item):
+    nap(item)
+    if item == 151:
+        raise OddError(1, 2)
+    return item
+
+
+def ending(item):
+    nap(item)
+    if item == 151:
+        raise SystemExit(7)
+    return item
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_process_is_left():
+    yield
+    amorsize.api._assembly.end_workers()
+    assert not [child for child in psutil.Process().children() if "resource_tracker" not in " ".join(child.cmdline())]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "data",
+    [
+        list(range(300)),
+        tuple(range(300)),
+        range(5, 305),
+        set(range(300)),
+        dict.fromkeys(range(300)),
+        deque(range(300)),
+        array("i", range(300)),
+        bytes(range(200)),
+        memoryview(bytes(range(200))),
+        np.arange(300),
+        [],
+        [3],
+    ],
+    ids=lambda data: f"{type(data).__name__}-{len(data)}",
+)
+def test_any_data_gives_what_a_list_comprehension_gives(kind, data):
+    assert execute(nap, data, executor=kind) == [2 * x for x in data]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_iterator_is_run_over_in_order(kind):
+    assert execute(nap, (x for x in range(300)), executor=kind) == [2 * x for x in range(300)]
+    assert execute(nap, iter([]), executor=kind) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_an_array_are_items(kind):
+    rows = np.arange(2000).reshape(400, 5)
+    assert np.array_equal(execute(nap, rows, executor=kind), rows * 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("make", [list, iter], ids=["list", "iterator"])
+def test_each_item_is_run_exactly_once(kind, make, tmp_path):
+    for again in range(2):
+        path = str(tmp_path / f"{again}")
+        job = Marked(path, os.getpid(), seconds=0.001)
+        assert execute(job, make(range(400)), executor=kind) == [2 * x for x in range(400)]
+        assert times_run(path) == dict.fromkeys(range(400), 1)
+
+
+def test_a_result_of_optimize_runs_its_plan(tmp_path):
+    result = amorsize.optimize(nap, range(200))
+    assert result.run() == [2 * x for x in range(200)]
+    assert amorsize.optimize(nap, iter(range(50))).run() == [2 * x for x in range(50)]
+    made = amorsize.OptimizationResult(result.plan, [1], "miss", "")
+    with pytest.raises(TypeError, match="run: the result must come from optimize"):
+        made.run()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_item_raises_comes_out_as_itself_with_a_note(kind, tmp_path):
+    job = Marked(str(tmp_path / "runs"), os.getpid(), raising=frozenset([151]), seconds=0.001)
+    with pytest.raises(LookupError) as caught:
+        execute(job, range(100, 400), executor=kind)
+    assert caught.value.args == (151,)
+    assert any("at position 51: 151" in note for note in caught.value.__notes__)
+    assert set(times_run(job.path).values()) == {1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_failing_sampled_item_raises_too(kind, tmp_path):
+    job = Marked(str(tmp_path / "runs"), os.getpid(), raising=frozenset([150]))
+    with pytest.raises(LookupError):
+        execute(job, range(300), executor=kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("make", [list, iter], ids=["list", "iterator"])
+def test_failures_are_collected_with_their_positions(kind, make, tmp_path):
+    bad = {0, 1, 150, 151, 299}
+    job = Marked(str(tmp_path / "runs"), os.getpid(), raising=frozenset(bad), seconds=0.001)
+    results, failures = execute(job, make(range(300)), executor=kind, errors="collect")
+    assert results == [None if x in bad else 2 * x for x in range(300)]
+    assert isinstance(failures, FailedItems)
+    assert failures.positions == tuple(sorted(bad))
+    assert [error.args[0] for error in failures.exceptions] == sorted(bad)
+    assert times_run(job.path) == dict.fromkeys(range(300), 1)
+
+
+def test_when_all_fail_all_are_collected(tmp_path):
+    job = Marked(str(tmp_path / "runs"), os.getpid(), raising=frozenset(range(50)))
+    results, failures = execute(job, range(50), errors="collect")
+    assert results == [None] * 50
+    assert failures.positions == tuple(range(50))
+    assert execute(twice, [4], errors="collect") == ([8], None)
+
+
+def test_an_exception_that_does_not_survive_pickling_comes_in_words():
+    with pytest.raises(amorsize.ExecutionError, match="OddError: 1 and 2"):
+        execute(odd, range(300), executor="process")
+
+
+def test_an_item_that_ends_python_ends_the_caller():
+    with pytest.raises(SystemExit) as caught:
+        execute(ending, range(300), executor="process")
+    assert caught.value.code == 7
+
+
+def test_a_killed_worker_is_named_and_finished_results_are_kept(tmp_path):
+    job = Marked(str(tmp_path / "runs"), os.getpid(), killing=frozenset([1999]), seconds=0.001)
+    with pytest.raises(WorkerError, match="worker process \\d+ was killed by SIGKILL") as caught:
+        execute(job, range(2000), executor="process")
+    assert all(value == 2 * position for position, value in caught.value.finished.items())
+    assert 1999 not in caught.value.finished
+    assert set(times_run(job.path).values()) == {1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_takes_too_long_is_ended_with_what_there_is(kind):
+    with pytest.raises(ExecutionTimeout, match="timeout must be long enough") as caught:
+        execute(nap, range(100_000), executor=kind, timeout=0.2)
+    assert caught.value.finished
+    assert all(value == 2 * position for position, value in caught.value.finished.items())
+    assert isinstance(caught.value, TimeoutError)
+
+
+def test_an_item_that_hangs_in_a_process_is_interrupted(tmp_path):
+    job = Marked(str(tmp_path / "runs"), os.getpid(), hanging=frozenset([151]), seconds=0.001)
+    with pytest.raises(ExecutionTimeout, match="position 151"):
+        execute(job, range(300), executor="process", item_timeout=0.3)
+    results, failures = execute(job, range(300), executor="process", item_timeout=0.3, errors="collect")
+    assert failures.positions == (151,)
+    assert results == [None if x == 151 else 2 * x for x in range(300)]
+
+
+@pytest.mark.parametrize("kind", ["serial", "thread"])
+def test_an_item_that_takes_too_long_here_is_noticed(kind):
+    def slow(item):
+        nap(item)
+        if item == 151:
+            import time
+
+            time.sleep(0.5)
+        return item
+
+    with pytest.raises(ExecutionTimeout, match="position 151"):
+        execute(slow, range(300), executor=kind, item_timeout=0.1)
+
+
+def test_results_that_cannot_be_pickled_are_run_again_here_with_a_warning():
+    with pytest.warns(AmorsizeWarning, match="position 151 cannot be pickled .*run again here"):
+        results = execute(refusing, range(300), executor="process")
+    assert [value_of(one) for one in results] == list(range(300))
+
+
+def test_items_that_cannot_be_pickled_are_run_here_with_a_warning():
+    data = [Refuses(x) if x == 151 else x for x in range(300)]
+    with pytest.warns(AmorsizeWarning, match="cannot be pickled .*run here"):
+        assert execute(value_of, data, executor="process") == list(range(300))
+
+
+def test_lambdas_and_closures_are_run_in_processes_too():
+    here, offset = os.getpid(), 5
+
+    def where(item):
+        nap(item)
+        return item + offset, os.getpid()
+
+    pairs = execute(where, range(300), executor="process")
+    assert [value for value, _ in pairs] == [x + 5 for x in range(300)]
+    assert {pid for _, pid in pairs} != {here}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_progress_is_told_to_a_callable(kind):
+    told = []
+    execute(nap, range(300), executor=kind, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (300, 300)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_progress_shows_a_bar(capsys):
+    assert len(execute(nap, range(300), progress=True)) == 300
+    assert "300/300" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_a_live_executor_is_used_and_left_running(pool):
+    with pool(3) as executor:
+        assert execute(nap, range(300), executor=executor) == [2 * x for x in range(300)]
+        with pytest.raises(LookupError):
+            execute(
+                Marked(os.devnull, os.getpid(), raising=frozenset([77]), seconds=0.002), range(300), executor=executor
+            )
+        assert executor.submit(twice, 4).result() == 8
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"errors": "no"}, "execute: errors must be 'raise' or 'collect', got 'no'"),
+        ({"timeout": 0}, "execute: timeout must be a number above 0, got 0"),
+        ({"item_timeout": "1"}, "execute: item_timeout must be a number above 0, got '1'"),
+        ({"max_workers": 0}, "execute: max_workers must be"),
+        ({"executor": "nothing"}, "executor must be one of|executors"),
+        ({"executor": 5}, "execute: executor must be a name or a live Executor, got int"),
+        ({"progress": "yes"}, "execute: progress must be true, false or callable, got str"),
+    ],
+)
+def test_a_wrong_argument_is_said(wrong, message):
+    with pytest.raises((ValueError, TypeError, amorsize.PluginError), match=message):
+        execute(twice, [1, 2], **wrong)
