@@ -292,7 +292,7 @@ class Optimizer:
         known = self._known_overheads(question, keep=keep)
         budget = self.budget
         if known is not None:
-            budget = attrs.evolve(budget, worker_start_seconds=known.start_seconds + known.end_seconds)
+            budget = attrs.evolve(budget, worker_start_seconds=known.least_seconds)
         return self.probe.sample(question.func, question.source, budget)
 
     def _solve(self, question: Question, sample: Sample, *, keep: bool = True) -> Answer:

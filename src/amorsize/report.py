@@ -86,7 +86,8 @@ def _machine(machine: Machine) -> Iterator[str]:
 def _overheads(overheads: Overheads) -> Iterator[str]:
     yield (
         f"overheads: a pool of p processes starts in {seconds(overheads.start_seconds)} + p x "
-        f"{seconds(overheads.start_worker_seconds)} and ends in {seconds(overheads.end_seconds)}"
+        f"{seconds(overheads.start_worker_seconds)}, is ready {seconds(overheads.boot_seconds)} later and ends in "
+        f"{seconds(overheads.end_seconds)}"
     )
     yield (
         f"  a chunk costs {seconds(overheads.chunk_parent_seconds)} here and {seconds(overheads.chunk_worker_seconds)} "
