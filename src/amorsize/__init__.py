@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ConfigError,
         MeasurementError,
         PluginError,
+        WorkerError,
     )
     from amorsize.hookspecs import Backend, hookimpl
     from amorsize.result import OptimizationResult
@@ -43,6 +44,7 @@ __all__ = [
     "MeasurementError",
     "OptimizationResult",
     "PluginError",
+    "WorkerError",
     "clear_cache",
     "fingerprint",
     "get_cache_dir",

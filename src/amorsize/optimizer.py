@@ -14,9 +14,9 @@ from amorsize.domain.items import describe_change, item_kind
 from amorsize.domain.rules import judge
 from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
-from amorsize.domain.values import FORMAT, Entry, Limits, Plan
-from amorsize.errors import MeasurementError
-from amorsize.question import Answer, Question, check_arguments, sized, warnings_about
+from amorsize.domain.values import FORMAT, Entry, Limits
+from amorsize.errors import MeasurementError, WorkerError
+from amorsize.question import EMPTY_PLAN, Answer, Question, check_arguments, sized, unmeasured, warnings_about
 from amorsize.result import OptimizationResult
 
 if TYPE_CHECKING:
@@ -32,20 +32,6 @@ if TYPE_CHECKING:
 _NEAR_SECONDS: Final = 1.0
 _NEAR_ENTRIES: Final = 4096
 _SEEN_KINDS: Final = 4
-_EMPTY_PLAN: Final = Plan(
-    executor="serial",
-    n_jobs=1,
-    chunksize=1,
-    predicted_seconds=0.0,
-    seconds_low=0.0,
-    seconds_high=0.0,
-    serial_seconds=0.0,
-    speedup_low=1.0,
-    speedup_high=1.0,
-    reason="there is nothing to run",
-)
-
-
 _DAY_SECONDS: Final = 86400.0
 _WORTH_MEASURING_SECONDS: Final = 0.05
 """A job predicted shorter than this does not make anybody wait for this machine's overheads to be measured."""
@@ -123,7 +109,10 @@ class Optimizer:
             answer = known[2]
         else:
             question = self._question(func, data, fingerprint, near)
-            answer = self._from_cache(question)
+            try:
+                answer = self._from_cache(question)
+            except WorkerError as error:
+                answer = unmeasured(question, error, "miss", "nothing could be measured, so nothing is kept")
             data = question.source.data(data)
         return OptimizationResult(answer.plan, data, answer.cache, answer.cache_reason, answer.warnings)
 
@@ -167,10 +156,13 @@ class Optimizer:
     ) -> OptimizationResult:
         """Answer without looking for an entry and without keeping one."""
         if question.source.is_empty():
-            answer = Answer(_EMPTY_PLAN, "bypassed", "there is nothing to run")
+            answer = Answer(EMPTY_PLAN, "bypassed", "there is nothing to run")
         else:
-            sample = self._sample(question, keep=keep)
-            answer = attrs.evolve(self._solve(question, sample, keep=keep), cache="bypassed", cache_reason=why)
+            try:
+                sample = self._sample(question, keep=keep)
+                answer = attrs.evolve(self._solve(question, sample, keep=keep), cache="bypassed", cache_reason=why)
+            except WorkerError as error:
+                answer = unmeasured(question, error, "bypassed", why)
         weighed = None
         if profile:
             from amorsize.domain.planner import Profile  # noqa: PLC0415  only who asks for one pays

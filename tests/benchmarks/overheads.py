@@ -12,8 +12,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from math import ceil
+from pathlib import Path
 from statistics import median, quantiles
 
 import attrs
@@ -27,42 +29,52 @@ TARGETS = {"fork": 0.3, "spawn": 1.5, "forkserver": 1.5}
 NAP, CHUNKS, LARGE, MESSAGES, TIMES = 0.03, 400, 1 << 20, 6, 3
 
 
+REAL = """
+import json, multiprocessing, sys, time
+
 def idle(item):
     return item
-
 
 def zeros(count):
     return bytes(count)
 
-
 def pool_seconds(context, p, func, items):
-    """Return the seconds of a real pool with a map, start and end included."""
     began = time.perf_counter()
     with context.Pool(p) as pool:
         pool.map(func, items, 1)
     return time.perf_counter() - began
 
-
-def real(method):
-    """Print as JSON what real pools take beyond the work itself: several times each by turns, medians."""
+if __name__ == "__main__":
+    method, nap, chunks, large, messages, times = sys.argv[1], *map(float, sys.argv[2:])
     context = multiprocessing.get_context(method)
     cases = {
-        "1 worker": (1, time.sleep, [NAP], NAP),
-        "2 workers": (2, time.sleep, [NAP] * 2, NAP),
-        "4 workers": (4, time.sleep, [NAP] * 4, NAP),
-        "2 workers, 400 chunks": (2, idle, range(CHUNKS), 0.0),
-        "2 workers, 6 results of 1 MiB": (2, zeros, [LARGE] * MESSAGES, 0.0),
+        "1 worker": (1, time.sleep, [nap], nap),
+        "2 workers": (2, time.sleep, [nap] * 2, nap),
+        "4 workers": (4, time.sleep, [nap] * 4, nap),
+        "2 workers, 400 chunks": (2, idle, range(int(chunks)), 0.0),
+        "2 workers, 6 results of 1 MiB": (2, zeros, [int(large)] * int(messages), 0.0),
     }
     if method == "forkserver":
-        from multiprocessing import forkserver  # noqa: PLC0415  Windows has none
+        from multiprocessing import forkserver
     pool_seconds(context, 1, idle, [0])
     seconds = {name: [] for name in cases}
-    for _ in range(TIMES):
+    for _ in range(int(times)):
         for name, (p, func, items, work) in cases.items():
             if method == "forkserver":
                 forkserver._forkserver._stop()
             seconds[name].append(pool_seconds(context, p, func, items) - work)
-    print(json.dumps({name: median(each) for name, each in seconds.items()}))
+    print(json.dumps({name: sorted(each)[len(each) // 2] for name, each in seconds.items()}))
+"""
+"""A small program of its own, as its workers under spawn and forkserver import it again."""
+
+
+def real(method, folder):
+    """Return what real pools take beyond the work itself: several times each by turns, medians."""
+    script = Path(folder) / "real.py"
+    script.write_text(REAL)
+    figures = map(str, (NAP, CHUNKS, LARGE, MESSAGES, TIMES))
+    command = [sys.executable, str(script), method, *figures]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def foretold(charge):
@@ -106,7 +118,7 @@ def spread(values):
     return (tenths[-1] - tenths[0]) / median(values) if median(values) else 0.0
 
 
-def show(method, rounds):
+def show(method, rounds, folder):
     """Measure one start method many times and print what came."""
     probe = StartMethodProbe(ProbeOptions(), method)
     measured, walls, burns, said, took = [], [], [], [], []
@@ -116,8 +128,7 @@ def show(method, rounds):
         walls.append(time.perf_counter() - began)
         burns.append(burn())
         said.append(foretold(measured[-1]))
-        done = subprocess.run([sys.executable, __file__, "--real", method], capture_output=True, text=True, check=True)
-        took.append(json.loads(done.stdout))
+        took.append(real(method, folder))
     print(f"\n{method}, {rounds} measurements: {median(walls):.3f} s each, longest {max(walls):.3f} s", end=" ")
     print(f"(target {TARGETS[method]:g} s)")
     print(f"  {'figure':<32}{'median':>12}{'p10..p90':>10}{'over burn':>10}   target 20 %")
@@ -155,13 +166,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("methods", nargs="*", default=multiprocessing.get_all_start_methods())
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--real", metavar="METHOD", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.real:
-        real(arguments.real)
-        return
     for method in arguments.methods:
-        show(method, arguments.rounds)
+        with tempfile.TemporaryDirectory() as folder:
+            show(method, arguments.rounds, folder)
     trivial(arguments.rounds)
 
 

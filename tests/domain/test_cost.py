@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import attrs
 import pytest
 from hypothesis import given
@@ -125,7 +127,7 @@ def test_more_workers_never_speed_one_up(cpus, half, further):
     charged = attrs.evolve(FREE, slowdown_half=half, slowdown=half + further)
     costs = model(overheads=charged, machine=attrs.evolve(MACHINE, usable_cpus=cpus))
     found = [costs.slowdown(p) for p in range(1, 80)]
-    assert all(before <= after + 1e-9 for before, after in zip(found, found[1:], strict=False))
+    assert all(before <= after + 1e-9 for before, after in pairwise(found))
     assert found[-1] == pytest.approx(half + further)
 
 

@@ -39,13 +39,20 @@ class Sampling:
     """One sampling: runs items until the budget says that enough is known.
 
     Every item runs at most once, at the positions the source gives. What the function raises comes out as it is, with a
-    note that names the item.
+    note that names the item. ``begun`` is told the positions of each block before it runs.
     """
 
-    def __init__(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> None:
+    def __init__(
+        self,
+        func: Callable[[Any], Any],
+        source: Source,
+        budget: Budget,
+        begun: Callable[[list[int]], None] | None = None,
+    ) -> None:
         self.func = func
         self.source = source
         self.budget = budget
+        self.begun = begun
         self.total = source.total or source.hint or budget.assumed_items
         self.places: list[int] = []
         self.items: list[Any] = []
@@ -131,6 +138,8 @@ class Sampling:
         func = self.func
         results: list[Any] = []
         keep = results.append
+        if self.begun:
+            self.begun(places)
         cpu = cpu_seconds() if not self.count else 0.0
         began = perf_counter()
         try:
@@ -190,6 +199,8 @@ def lock_share(sampling: Sampling, each: int, share: float) -> float | None:
     blocks = [_take(sampling, each), _take(sampling, each)]
     if not all(blocks):
         return None
+    if sampling.begun:
+        sampling.begun([position for block in blocks for position, _ in block])
     ready = threading.Barrier(3)
 
     def run(block: list[tuple[int, Any]]) -> None:
@@ -297,13 +308,17 @@ else:
 
 def note(error: BaseException, position: int, item: object) -> None:
     """Add to an exception which item amorsize was running."""
+    error.add_note(f"amorsize was sampling the item at position {position}: {shortly(item)}")
+
+
+def shortly(item: object) -> str:
+    """Return an item in a few characters."""
     from reprlib import repr as short  # noqa: PLC0415  only a failure needs it
 
     try:
-        words = short(item)
+        return short(item)
     except Exception:  # noqa: BLE001  a hostile __repr__ must not hide the error
-        words = f"<{type(item).__name__}>"
-    error.add_note(f"amorsize was sampling the item at position {position}: {words}")
+        return f"<{type(item).__name__}>"
 
 
 def name_of(func: object) -> str:

@@ -18,12 +18,12 @@ import time
 from itertools import islice
 from typing import Any
 
-CHUNKS, ITEMS = 100, 5000
+CHUNKS, ITEMS = 150, 5000
 LARGE, MESSAGES = 1 << 19, 2
-WINDOW_SECONDS, LEAD_SECONDS = 0.003, 0.0005
-REPEATS = 5
-CROWD, THREADS = 3, 8
-POOLS = {"fork": 3, "spawn": 3, "forkserver": 5}
+WINDOW_SECONDS, LEAD_SECONDS = 0.002, 0.0005
+REPEATS, CHUNK_REPEATS = 5, 3
+CROWD, THREADS = 3, 5
+POOLS = {"fork": 5, "spawn": 3, "forkserver": 5}
 SERVERS = 3
 MOST_BUSY = 64
 LEAST_PART = 16
@@ -117,7 +117,7 @@ def server_seconds(context: Any) -> float:
     """Return seconds that the first pool of a process takes longer than the next, to start the server it forks from."""
     from multiprocessing import forkserver  # noqa: PLC0415  Windows has none
 
-    stop = getattr(forkserver._forkserver, "_stop", None)  # type: ignore[attr-defined]  # noqa: SLF001  no public way
+    stop = getattr(forkserver._forkserver, "_stop", None)  # noqa: SLF001  no public way
     seconds = []
     for turn in range(SERVERS if stop else 1):
         if turn and stop:
@@ -130,8 +130,10 @@ def server_seconds(context: Any) -> float:
 def pool_costs(context: Any, start_method: str) -> dict[str, float]:
     """Return what pools cost to start and to end: once, for each worker in the parent, and in a worker to get ready.
 
-    Small and larger pools by turns, so that a change of the machine's speed meets both. So that what is left of it
-    cannot hide what a worker costs, that is never less than a small part of what making a pool of one takes.
+    A forked worker is ready as soon as the parent has made it, so that what the last one takes is in what each takes.
+    Small and larger pools by turns, so that a change of the machine's speed meets both. Whole pools are compared, whose
+    medians are steadier than those of their parts. So that what is left of noise cannot hide what a worker costs, that
+    is never less than a small part of what making a pool of one takes.
     """
     server = server_seconds(context) if start_method == "forkserver" else 0.0
     pool_seconds(context, 1)  # what only the first pool of a process imports
@@ -142,9 +144,13 @@ def pool_costs(context: Any, start_method: str) -> dict[str, float]:
     making, ready, ending = (middle(list(seconds)) for seconds in zip(*ones, strict=True))
     making_more, _, ending_more = (middle(list(seconds)) for seconds in zip(*crowds, strict=True))
     further = (making_more + ending_more - making - ending) / (CROWD - 1)
+    whole = middle([sum(seconds) for seconds in ones])
+    if start_method == "fork":
+        further = (middle([sum(seconds) for seconds in crowds]) - whole) / (CROWD - 1)
+        making, ready = making + ready, 0.0
     worker = min(max(further, making / LEAST_PART), making)
     return {
-        "start_seconds": server + making - worker,
+        "start_seconds": server + max(whole - ending - ready - worker, 0.0),
         "start_worker_seconds": worker,
         "boot_seconds": ready,
         "end_seconds": ending,
@@ -157,7 +163,7 @@ def per_chunk(pool: Any) -> tuple[float, float]:
     The first is wall time with workers that do nothing else: how often the parent can serve its workers in practice.
     """
     walls, busy = [], []
-    for _ in range(REPEATS):
+    for _ in range(CHUNK_REPEATS):
         began = time.perf_counter()
         told = pool.map(spent, range(CHUNKS), 1)
         walls.append((time.perf_counter() - began) / CHUNKS)
@@ -229,7 +235,8 @@ def slowdown(pool: Any, busy: int) -> float:
 
 def thread_costs() -> dict[str, float]:
     """Return what a pool of threads costs: once, for each thread, and for each chunk."""
-    few, many = [], []
+    few: list[float] = []
+    many: list[float] = []
     for _ in range(REPEATS):
         for seconds, p in ((few, 1), (many, THREADS)):
             began = time.perf_counter()
