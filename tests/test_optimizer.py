@@ -421,3 +421,17 @@ def test_a_function_that_ends_its_worker_is_planned_serially_with_a_warning_and_
         assert not [locator for locator, _ in desk.store.stored if locator.startswith("func:")]
         desk.probe.fate = None
         assert desk.ask().cache == "miss"
+
+
+def test_a_function_with_threads_of_its_own_gets_fewer_workers_and_hears_which_variable_to_set():
+    threaded = attrs.evolve(SAMPLE, cpu_fraction=2.0, gil_fraction=1.0, threads_variable="OPENBLAS_NUM_THREADS")
+    desk = Desk(sample=threaded)
+    result = desk.ask()
+    assert result.n_jobs <= 2
+    (warning,) = result.warnings
+    assert "keeps 2.0 CPUs busy" in warning
+    assert "set OPENBLAS_NUM_THREADS=1 to let" in warning
+    desk.anew()
+    assert desk.ask().warnings == (warning,)
+    (other,) = Desk(sample=attrs.evolve(threaded, threads_variable=None)).ask().warnings
+    assert "set OMP_NUM_THREADS=1 (or its library's variable) to let" in other

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from amorsize.hookspecs import Backend, hookimpl
     from amorsize.result import OptimizationResult
     from amorsize.upkeep import Cache
+    from amorsize.verification import Verification, verify
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "MeasurementError",
     "OptimizationResult",
     "PluginError",
+    "Verification",
     "WorkerError",
     "clear_cache",
     "fingerprint",
@@ -53,6 +55,7 @@ __all__ = [
     "open_cache",
     "optimize",
     "prune_expired_cache",
+    "verify",
     "warm_cache",
 ]
 
@@ -61,7 +64,9 @@ _HOMES = {
     "Cache": "upkeep",
     "Fingerprint": "domain.fingerprint",
     "OptimizationResult": "result",
+    "Verification": "verification",
     "hookimpl": "hookspecs",
+    "verify": "verification",
     "clear_cache": "api",
     "fingerprint": "api",
     "get_cache_dir": "api",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from amorsize.domain.fingerprint import Fingerprint
     from amorsize.domain.overheads import Overheads
+    from amorsize.domain.situation import Situation
     from amorsize.domain.values import Constraints, Machine, Sample, Verdict
     from amorsize.entries import Entries
     from amorsize.ports import Probe, SystemInspector
@@ -167,7 +168,8 @@ class Optimizer:
         if profile:
             from amorsize.domain.planner import Profile  # noqa: PLC0415  only who asks for one pays
 
-            weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates)
+            situation = None if answer.sample is None else self._situation(question, answer.sample)
+            weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates, situation)
         remaining = question.source.data(data)
         return OptimizationResult(answer.plan, remaining, answer.cache, answer.cache_reason, answer.warnings, weighed)
 
@@ -289,11 +291,9 @@ class Optimizer:
 
     def _solve(self, question: Question, sample: Sample, *, keep: bool = True) -> Answer:
         """Return the best plan for the question, measuring this machine's overheads when they decide it."""
-        items = question.source.known_items() or question.source.hint or self.budget.assumed_items
         from amorsize.domain.planner import decide, plainly_serial, serial_plan  # noqa: PLC0415  a hit solves nothing
-        from amorsize.domain.situation import Situation  # noqa: PLC0415
 
-        situation = Situation(items, sample, question.machine, question.constraints, question.obstacle)
+        situation = self._situation(question, sample)
         plain = plainly_serial(situation, self.budget)
         overheads = self._known_overheads(question, keep=keep)
         failure = ""
@@ -312,6 +312,12 @@ class Optimizer:
         decision = decide(situation, overheads)
         warned = warnings_about(question, sample)
         return Answer(decision.plan, "", "", warned, sample, decision.candidates, overheads)
+
+    def _situation(self, question: Question, sample: Sample) -> Situation:
+        from amorsize.domain.situation import Situation  # noqa: PLC0415  likewise
+
+        items = question.source.known_items() or question.source.hint or self.budget.assumed_items
+        return Situation(items, sample, question.machine, question.constraints, question.obstacle)
 
     def _known_overheads(self, question: Question, *, keep: bool = True) -> Overheads | None:
         method = question.machine.start_method

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from amorsize.domain.values import Plan
+from amorsize.domain.values import OWN_THREADS, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Near = tuple[str, str, int, Constraints]
 
 _COROUTINE_FLAGS: Final = 0x80 | 0x200  # CO_COROUTINE and CO_ASYNC_GENERATOR of the inspect module
-_OWN_THREADS: Final = 1.25
 _REASON_LENGTH: Final = 300
 
 EMPTY_PLAN: Final = Plan(
@@ -112,10 +111,12 @@ def warnings_about(question: Question, sample: Sample, failure: str = "") -> tup
     if question.source.known_items() is None:
         assumed = "guessed by its length hint" if question.source.hint else "assumed for planning"
         said.append(f"the number of items is unknown and was {assumed}")
-    if sample.cpu_fraction > _OWN_THREADS and not question.machine.blas_threads:
+    if sample.cpu_fraction > OWN_THREADS and not question.machine.blas_threads:
+        variable = f"{sample.threads_variable or 'OMP_NUM_THREADS'}=1"
+        which = variable if sample.threads_variable else f"{variable} (or its library's variable)"
         said.append(
-            f"the function keeps {sample.cpu_fraction:.1f} CPUs busy by itself; set OMP_NUM_THREADS=1 "
-            "(or its library's variable) to let workers share them"
+            f"the function keeps {sample.cpu_fraction:.1f} CPUs busy by itself, so fewer workers fit; set {which} "
+            "to let workers share them"
         )
     return tuple(said)
 
