@@ -64,9 +64,12 @@ class FakeProbe:
         self.hindrance = obstacle
         self.start_method = start_method
         self.asked = Counter()
+        self.fate = None
 
     def sample(self, func, source, budget):
         self.asked["sample"] += 1
+        if self.fate is not None:
+            raise self.fate
         places = list(islice(source.positions(), budget.most_items or 2))
         if not places:
             raise ValueError("sample: source must have an item, got none")

@@ -11,7 +11,7 @@ from fakes import MACHINE, OVERHEADS, SAMPLE, Desk
 
 from amorsize import optimizer
 from amorsize.domain.values import Constraints
-from amorsize.errors import AmorsizeWarning
+from amorsize.errors import AmorsizeWarning, SamplingError
 
 DAY = 86400.0
 
@@ -400,3 +400,38 @@ def test_hits_misses_and_seconds_saved_are_counted(desk):
     desk.ask()
     assert (desk.optimizer.hits, desk.optimizer.misses) == (2, 1)
     assert desk.optimizer.seconds_saved >= 0
+
+
+def test_a_function_that_ends_its_worker_is_planned_serially_with_a_warning_and_nothing_is_kept():
+    for seconds, told in (
+        (0.0, "was ended by SIGSEGV"),
+        (60.0, "took longer than 60 s; all of it takes at least 60 s"),
+    ):
+        desk = Desk()
+        desk.probe.fate = SamplingError("the item at position 3 (3)", told.partition(";")[0], seconds)
+        for data in (range(2000), iter(range(2000))):
+            result = desk.ask(data)
+            assert (result.executor, result.n_jobs) == ("serial", 1)
+            assert result.cache == ("miss" if data == range(2000) else "bypassed")
+            assert f"the item at position 3 (3) {told}" in result.reason
+            assert result.predicted_seconds == seconds
+            assert list(result.data) == list(range(2000))
+            (warning,) = [one for one in result.warnings if "nothing was kept" in one]
+            assert "the item at position 3 (3)" in warning
+        assert not [locator for locator, _ in desk.store.stored if locator.startswith("func:")]
+        desk.probe.fate = None
+        assert desk.ask().cache == "miss"
+
+
+def test_a_function_with_threads_of_its_own_gets_fewer_workers_and_hears_which_variable_to_set():
+    threaded = attrs.evolve(SAMPLE, cpu_fraction=2.0, gil_fraction=1.0, threads_variable="OPENBLAS_NUM_THREADS")
+    desk = Desk(sample=threaded)
+    result = desk.ask()
+    assert result.n_jobs <= 2
+    (warning,) = result.warnings
+    assert "keeps 2.0 CPUs busy" in warning
+    assert "set OPENBLAS_NUM_THREADS=1 to let" in warning
+    desk.anew()
+    assert desk.ask().warnings == (warning,)
+    (other,) = Desk(sample=attrs.evolve(threaded, threads_variable=None)).ask().warnings
+    assert "set OMP_NUM_THREADS=1 (or its library's variable) to let" in other

@@ -143,7 +143,10 @@ def test_all_faults_of_a_file_are_told_at_once_with_file_and_key():
         "advice.executor must be one of 'auto', 'serial', 'thread', 'process', got 'threads'",
         f"rules.ttl {unknown} (did you mean 'ttl_seconds'?); the known keys are 'ttl_seconds', 'memory_tolerance'",
         "rules.memory_tolerance must be a number, got '0.2'",
-        f"sampling.worker_start_seconds {unknown}; the known keys are 'fraction', 'min_seconds', 'assumed_items'",
+        (
+            f"sampling.worker_start_seconds {unknown}; the known keys are 'fraction', 'min_seconds', 'assumed_items', "
+            "'where', 'item_seconds'"
+        ),
         "sampling.fraction must be a number from 0 to 1, got nan",
         "keeping.max_entries must be a whole number, got 1.5",
         "warm must be a list of tables, got 1",

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
         FailedItems,
         MeasurementError,
         PluginError,
+        SamplingError,
         WorkerError,
     )
     from amorsize.hookspecs import Backend, hookimpl
     from amorsize.result import OptimizationResult
     from amorsize.upkeep import Cache
+    from amorsize.verification import Verification, verify
 
 __version__ = "0.1.0"
 
@@ -51,6 +53,8 @@ __all__ = [
     "MeasurementError",
     "OptimizationResult",
     "PluginError",
+    "SamplingError",
+    "Verification",
     "WorkerError",
     "clear_cache",
     "execute",
@@ -61,6 +65,7 @@ __all__ = [
     "open_cache",
     "optimize",
     "prune_expired_cache",
+    "verify",
     "warm_cache",
 ]
 
@@ -69,7 +74,9 @@ _HOMES = {
     "Cache": "upkeep",
     "Fingerprint": "domain.fingerprint",
     "OptimizationResult": "result",
+    "Verification": "verification",
     "hookimpl": "hookspecs",
+    "verify": "verification",
     "clear_cache": "api",
     "execute": "api",
     "fingerprint": "api",

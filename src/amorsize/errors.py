@@ -29,6 +29,22 @@ class MeasurementError(AmorsizeError):
     """This machine's charges for workers could not be measured."""
 
 
+class SamplingError(MeasurementError):
+    """A sampled item ended the child process it ran in, or ran there for longer than allowed.
+
+    ``place`` names the item, ``what`` says how it ended, ``seconds`` is the least an item takes by that (0: not known).
+    """
+
+    def __init__(self, place: str, what: str, seconds: float) -> None:
+        super().__init__(place, what, seconds)
+        self.place = place
+        self.what = what
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.what}"
+
+
 class AmorsizeWarning(UserWarning):
     """Something was worked around: the call was answered, but not as asked."""
 

@@ -14,9 +14,9 @@ from amorsize.domain.items import describe_change, item_kind
 from amorsize.domain.rules import judge
 from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
-from amorsize.domain.values import FORMAT, Entry, Limits, Plan
-from amorsize.errors import MeasurementError
-from amorsize.question import Answer, Question, check_arguments, sized, warnings_about
+from amorsize.domain.values import FORMAT, Entry, Limits
+from amorsize.errors import MeasurementError, SamplingError
+from amorsize.question import EMPTY_PLAN, Answer, Question, check_arguments, sized, unmeasured, warnings_about
 from amorsize.result import OptimizationResult
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from amorsize.domain.fingerprint import Fingerprint
     from amorsize.domain.overheads import Overheads
+    from amorsize.domain.situation import Situation
     from amorsize.domain.values import Constraints, Machine, Sample, Verdict
     from amorsize.entries import Entries
     from amorsize.ports import Probe, SystemInspector
@@ -33,20 +34,6 @@ _NEAR_SECONDS: Final = 1.0
 _NEAR_ENTRIES: Final = 4096
 _MOST_FAILURES: Final = 8
 _SEEN_KINDS: Final = 4
-_EMPTY_PLAN: Final = Plan(
-    executor="serial",
-    n_jobs=1,
-    chunksize=1,
-    predicted_seconds=0.0,
-    seconds_low=0.0,
-    seconds_high=0.0,
-    serial_seconds=0.0,
-    speedup_low=1.0,
-    speedup_high=1.0,
-    reason="there is nothing to run",
-)
-
-
 _DAY_SECONDS: Final = 86400.0
 _WORTH_MEASURING_SECONDS: Final = 0.05
 """A job predicted shorter than this does not make anybody wait for this machine's overheads to be measured."""
@@ -119,7 +106,8 @@ class Optimizer:
             if profile:
                 from amorsize.domain.planner import Profile  # noqa: PLC0415  only who asks for one pays
 
-                weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates)
+                situation = None if answer.sample is None else self._situation(question, answer.sample)
+                weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates, situation)
         return OptimizationResult(
             answer.plan, data, answer.cache, answer.cache_reason, answer.warnings, weighed, func, self.runner
         )
@@ -153,7 +141,10 @@ class Optimizer:
             self.seconds_saved += known[1]
             return known[2], None
         question = self._question(func, data, fingerprint, near, source)
-        return self._from_cache(question), question
+        try:
+            return self._from_cache(question), question
+        except SamplingError as error:
+            return unmeasured(question, error, "miss", "nothing could be measured, so nothing is kept"), question
 
     def fingerprint(self, func: Callable[[Any], Any]) -> Fingerprint:
         """Return the fingerprint of a function, from memory when nothing has changed."""
@@ -207,9 +198,12 @@ class Optimizer:
     def _afresh(self, question: Question, why: str, *, keep: bool) -> Answer:
         """Answer without looking for an entry and without keeping one."""
         if question.source.is_empty():
-            return Answer(_EMPTY_PLAN, "bypassed", "there is nothing to run")
-        sample = self._sample(question, keep=keep)
-        return attrs.evolve(self._solve(question, sample, keep=keep), cache="bypassed", cache_reason=why)
+            return Answer(EMPTY_PLAN, "bypassed", "there is nothing to run")
+        try:
+            sample = self._sample(question, keep=keep)
+            return attrs.evolve(self._solve(question, sample, keep=keep), cache="bypassed", cache_reason=why)
+        except SamplingError as error:
+            return unmeasured(question, error, "bypassed", why)
 
     def _live(self, question: Question) -> tuple[list[tuple[Entry, Verdict]], str]:
         """Return the entries that still hold with their verdicts, the latest first, and why there is none."""
@@ -324,7 +318,7 @@ class Optimizer:
         known = self._known_overheads(question.machine, question.machine_id, keep=keep)
         budget = self.budget
         if known is not None:
-            budget = attrs.evolve(budget, worker_start_seconds=known.start_seconds + known.end_seconds)
+            budget = attrs.evolve(budget, worker_start_seconds=known.least_seconds)
         return self._measured(question, budget)
 
     def _measured(self, question: Question, budget: Budget) -> Sample:
@@ -340,11 +334,9 @@ class Optimizer:
 
     def _solve(self, question: Question, sample: Sample, *, keep: bool = True) -> Answer:
         """Return the best plan for the question, measuring this machine's overheads when they decide it."""
-        items = question.source.known_items() or question.source.hint or self.budget.assumed_items
         from amorsize.domain.planner import decide, plainly_serial, serial_plan  # noqa: PLC0415  a hit solves nothing
-        from amorsize.domain.situation import Situation  # noqa: PLC0415
 
-        situation = Situation(items, sample, question.machine, question.constraints, question.obstacle)
+        situation = self._situation(question, sample)
         plain = plainly_serial(situation, self.budget)
         overheads = self._known_overheads(question.machine, question.machine_id, keep=keep)
         failure = ""
@@ -374,6 +366,12 @@ class Optimizer:
             except MeasurementError:
                 return None
         return known
+
+    def _situation(self, question: Question, sample: Sample) -> Situation:
+        from amorsize.domain.situation import Situation  # noqa: PLC0415  likewise
+
+        items = question.source.known_items() or question.source.hint or self.budget.assumed_items
+        return Situation(items, sample, question.machine, question.constraints, question.obstacle)
 
     def _known_overheads(self, machine: Machine, machine_id: str, *, keep: bool = True) -> Overheads | None:
         method = machine.start_method

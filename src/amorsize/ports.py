@@ -26,7 +26,8 @@ class Probe(Protocol):
         """Run func on a few items of source, each at most once, and say what that showed.
 
         Absent: an empty source raises ValueError. Repeated: runs further calls each time. Failing: what func raises
-        comes out unchanged, with a note that names the item's position; nothing else is raised.
+        comes out unchanged, with a note that names the item's position; nothing else is raised, but for a SamplingError
+        when the budget asks for a worker and an item ends it, or runs in it for too long.
         """
 
     def overheads(self) -> Overheads:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from amorsize.domain.values import OWN_THREADS, Plan
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -13,12 +15,26 @@ if TYPE_CHECKING:
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.planner import Candidate
     from amorsize.domain.source import Source
-    from amorsize.domain.values import Constraints, Machine, Plan, Sample
+    from amorsize.domain.values import Constraints, Machine, Sample
+    from amorsize.errors import SamplingError
 
     Near = tuple[str, str, int, Constraints]
 
 _COROUTINE_FLAGS: Final = 0x80 | 0x200  # CO_COROUTINE and CO_ASYNC_GENERATOR of the inspect module
-_OWN_THREADS: Final = 1.25
+_REASON_LENGTH: Final = 300
+
+EMPTY_PLAN: Final = Plan(
+    executor="serial",
+    n_jobs=1,
+    chunksize=1,
+    predicted_seconds=0.0,
+    seconds_low=0.0,
+    seconds_high=0.0,
+    serial_seconds=0.0,
+    speedup_low=1.0,
+    speedup_high=1.0,
+    reason="there is nothing to run",
+)
 
 
 @attrs.frozen(eq=False, repr=False)  # never compared or shown: a hit waits for what attrs would write
@@ -95,9 +111,34 @@ def warnings_about(question: Question, sample: Sample, failure: str = "") -> tup
     if question.source.known_items() is None:
         assumed = "guessed by its length hint" if question.source.hint else "assumed for planning"
         said.append(f"the number of items is unknown and was {assumed}")
-    if sample.cpu_fraction > _OWN_THREADS and not question.machine.blas_threads:
+    if sample.cpu_fraction > OWN_THREADS and not question.machine.blas_threads:
+        variable = f"{sample.threads_variable or 'OMP_NUM_THREADS'}=1"
+        which = variable if sample.threads_variable else f"{variable} (or its library's variable)"
         said.append(
-            f"the function keeps {sample.cpu_fraction:.1f} CPUs busy by itself; set OMP_NUM_THREADS=1 "
-            "(or its library's variable) to let workers share them"
+            f"the function keeps {sample.cpu_fraction:.1f} CPUs busy by itself, so fewer workers fit; set {which} "
+            "to let workers share them"
         )
     return tuple(said)
+
+
+def unmeasured(question: Question, error: SamplingError, cache: str, cache_reason: str) -> Answer:
+    """Return the answer when a sampled item ended its worker: serial, predicting no more than is known.
+
+    That is nothing, or that one item takes longer than it was allowed to: a lower bound.
+    """
+    from amorsize.domain.wording import seconds as in_words  # noqa: PLC0415  an answer that was found needs no words
+
+    items = question.source.known_items() or question.source.hint or 1
+    reason = f"the function could not be measured: {error}"
+    if error.seconds:
+        reason += f"; all of it takes at least {in_words(error.seconds)}"
+    plan = attrs.evolve(
+        EMPTY_PLAN,
+        chunksize=items,
+        predicted_seconds=error.seconds,
+        seconds_low=error.seconds,
+        seconds_high=error.seconds * items,
+        serial_seconds=error.seconds,
+        reason=reason[:_REASON_LENGTH],
+    )
+    return Answer(plan, cache, cache_reason, (f"{error} while it was sampled; nothing was kept",))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from amorsize.domain.planner import Profile
     from amorsize.domain.values import Machine, Sample
     from amorsize.result import OptimizationResult
+    from amorsize.verification import Verification
 
 _SHOWN_CANDIDATES: Final = 8
 
@@ -36,6 +37,21 @@ def explanation(result: OptimizationResult) -> Iterator[str]:
         yield f"warning: {warning}"
     if result.profile is not None:
         yield from _profile(result.profile)
+
+
+def comparison(verification: Verification) -> Iterator[str]:
+    """Yield a table of what was predicted and measured for each way, and how the plan did against the best."""
+    yield f"{'':2}{'way':<34}{'predicted':>12}{'measured':>12}{'predicted/measured':>20}"
+    for trial in verification.trials:
+        way = trial.way
+        mark = "* " if trial is verification.chosen else ""
+        predicted, ratio = "unknown", ""
+        if way.predicted_seconds is not None:
+            predicted, ratio = seconds(way.predicted_seconds), f"{way.predicted_seconds / trial.seconds:.2f}"
+        yield f"{mark:2}{workers(way):<34}{predicted:>12}{seconds(trial.seconds):>12}{ratio:>20}"
+    best = verification.best
+    verdict = "it is the best of these" if best is verification.chosen else f"the best of these is {workers(best.way)}"
+    yield f"the plan (*) took {verification.regret:.2f} times the least; {verdict}"
 
 
 def _profile(profile: Profile) -> Iterator[str]:
@@ -86,7 +102,8 @@ def _machine(machine: Machine) -> Iterator[str]:
 def _overheads(overheads: Overheads) -> Iterator[str]:
     yield (
         f"overheads: a pool of p processes starts in {seconds(overheads.start_seconds)} + p x "
-        f"{seconds(overheads.start_worker_seconds)} and ends in {seconds(overheads.end_seconds)}"
+        f"{seconds(overheads.start_worker_seconds)}, is ready {seconds(overheads.boot_seconds)} later and ends in "
+        f"{seconds(overheads.end_seconds)}"
     )
     yield (
         f"  a chunk costs {seconds(overheads.chunk_parent_seconds)} here and {seconds(overheads.chunk_worker_seconds)} "

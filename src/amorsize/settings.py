@@ -93,7 +93,7 @@ CHOSEN: Final = tuple(CHOICES.values())
 TABLES: Final[dict[str, tuple[str, type, tuple[str, ...]]]] = {
     "advice": ("constraints", Constraints, ("max_workers", "executor", "min_speedup", "memory_limit")),
     "rules": ("limits", Limits, ("ttl_seconds", "memory_tolerance")),
-    "sampling": ("budget", Budget, ("fraction", "min_seconds", "assumed_items")),
+    "sampling": ("budget", Budget, ("fraction", "min_seconds", "assumed_items", "where", "item_seconds")),
     "keeping": ("max_entries", Settings, ("max_entries",)),
     "workers": ("keep_seconds", Settings, ("keep_seconds",)),
 }

@@ -63,6 +63,15 @@ def test_each_way_to_name_data_is_understood(run):
         assert "serial" in run("optimize", "jobs:slow", *way)
 
 
+def test_verify_runs_the_plan_and_those_around_it(run):
+    said = run("verify", "jobs:slow", "--range", "600", "--rounds", "1")
+    assert "predicted/measured" in said
+    assert "* " in said
+    assert "the plan (*) took" in said
+    assert "\n  serial" in said or "\n* serial" in said
+    assert "LookupError: no such thing" in run("verify", "jobs:broken", "--range", "3", code=1)
+
+
 def test_a_profile_shows_what_was_measured(run):
     said = run("optimize", "jobs:slow", "--range", "3000", "--profile")
     assert "sampled" in said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import attrs
 import pytest
 from hypothesis import given
@@ -105,6 +107,45 @@ def test_busy_neighbours_slow_computing_down_as_measured():
     assert model(overheads=slower).slowdown(1) == 1.0
     assert model(overheads=slower).slowdown(4) == pytest.approx(2.0)
     assert model(overheads=slower).process(4, 25).seconds == pytest.approx(0.5)
+
+
+def test_slowing_down_is_linear_between_one_half_and_all_of_the_cpus():
+    eight = attrs.evolve(MACHINE, usable_cpus=8.0)
+    costs = model(overheads=attrs.evolve(FREE, slowdown_half=1.1, slowdown=1.9), machine=eight)
+    found = [costs.slowdown(p) for p in (1, 2, 4, 6, 8, 64)]
+    assert found == pytest.approx([1.0, 1.0 + 0.1 / 3, 1.1, 1.5, 1.9, 1.9])
+
+
+def test_two_cpus_slow_down_at_once_and_one_never():
+    slower = attrs.evolve(FREE, slowdown=1.5)
+    assert model(overheads=slower, machine=attrs.evolve(MACHINE, usable_cpus=2.0)).slowdown(2) == pytest.approx(1.5)
+    assert model(overheads=slower, machine=attrs.evolve(MACHINE, usable_cpus=1.0)).slowdown(2) == 1.0
+
+
+@given(cpus=st.floats(1.1, 64), half=st.floats(1, 3), further=st.floats(0, 3))
+def test_more_workers_never_speed_one_up(cpus, half, further):
+    charged = attrs.evolve(FREE, slowdown_half=half, slowdown=half + further)
+    costs = model(overheads=charged, machine=attrs.evolve(MACHINE, usable_cpus=cpus))
+    found = [costs.slowdown(p) for p in range(1, 80)]
+    assert all(before <= after + 1e-9 for before, after in pairwise(found))
+    assert found[-1] == pytest.approx(half + further)
+
+
+def test_workers_get_ready_side_by_side_as_far_as_there_are_cpus():
+    charged = attrs.evolve(FREE, boot_seconds=0.05)
+    assert model(overheads=charged).process(4, 25).start == pytest.approx(0.05)
+    assert model(overheads=charged).process(8, 25).start == pytest.approx(0.10)
+
+
+def test_a_pool_of_threads_has_its_own_price():
+    charged = attrs.evolve(FREE, thread_pool_seconds=0.002, thread_start_seconds=0.001)
+    parts = model(overheads=charged).thread(4, 25)
+    assert (parts.start, parts.end) == pytest.approx((0.004, 0.002))
+
+
+def test_the_least_that_a_process_costs_is_a_pool_of_one():
+    charged = attrs.evolve(FREE, start_seconds=0.1, start_worker_seconds=0.02, boot_seconds=0.003, end_seconds=0.0004)
+    assert charged.least_seconds == pytest.approx(0.1234)
 
 
 def test_threads_run_the_locked_share_one_at_a_time():

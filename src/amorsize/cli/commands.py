@@ -1,4 +1,4 @@
-"""The commands: demo, optimize, cache, plugins and config."""
+"""The commands: demo, optimize, verify, cache, plugins and config."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from amorsize.cli import cache
 from amorsize.cli.options import data_options
 from amorsize.errors import AmorsizeError
 from amorsize.inputs import data_named, function_named
+from amorsize.report import comparison, summary
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,6 +80,38 @@ def optimize(  # noqa: PLR0913  one parameter an option
         inspector=inspector,
     )
     result.explain()
+
+
+@amorsize_command.command()
+@click.argument("function", metavar="MODULE:FUNCTION")
+@data_options
+@click.option("--max-workers", type=click.IntRange(min=1), help="Most workers.")
+@click.option("--executor", type=click.Choice(["auto", "serial", "thread", "process"]), default="auto")
+@click.option("--probe", help="Name of a probe backend.")
+@click.option("--config", type=click.Path(), help="A config file.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each way.")
+def verify(  # noqa: PLR0913  one parameter an option
+    *,
+    function: str,
+    numbers: str | None,
+    lines: str | None,
+    pattern: str | None,
+    document: str | None,
+    max_workers: int | None,
+    executor: str,
+    probe: str | None,
+    config: str | None,
+    rounds: int,
+) -> None:
+    """Run the plan for MODULE:FUNCTION and those around it over all the data, and compare with what was predicted."""
+    func = function_named(function)
+    data = data_named(numbers=numbers, lines=lines, pattern=pattern, document=document)
+    result = amorsize.optimize(
+        func, data, profile=True, max_workers=max_workers, executor=executor, config=config, probe=probe
+    )
+    click.echo("\n".join(summary(result)))
+    verification = amorsize.verify(func, data, result, rounds=rounds)
+    click.echo("\n".join(comparison(verification)))
 
 
 amorsize_command.add_command(cache.cache)

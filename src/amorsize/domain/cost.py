@@ -106,12 +106,18 @@ class CostModel:
     def slowdown(self, p: int) -> float:
         """Return how much longer computing takes with p workers busy, between 1 and the measured slowdown.
 
-        Linear in the contention term of Gunther's Universal Scalability Law, fixed by the measurement with every usable
-        CPU busy.
+        Linear between what was measured with one, half and all of the usable CPUs busy: CPUs that are threads of one
+        core are shared only from about half on.
         """
+        busy, half = min(p, self.cpus), self.cpus / 2
+        at_half, at_all = self.overheads.slowdown_half, self.overheads.slowdown
         if p <= 1 or self.cpus <= 1:
             return 1.0
-        return 1.0 + (self.overheads.slowdown - 1.0) * min(1.0, (p - 1) / (self.cpus - 1))
+        if half <= 1:
+            return 1.0 + (at_all - 1.0) * (busy - 1) / (self.cpus - 1)
+        if busy <= half:
+            return 1.0 + (at_half - 1.0) * (busy - 1) / (half - 1)
+        return at_half + (at_all - at_half) * (busy - half) / half
 
     def process(self, p: int, k: int) -> Parts:
         """Predict p processes taking chunks of k items from one parent."""
@@ -126,7 +132,8 @@ class CostModel:
         cpu_seconds = self.items * (
             self.mean * self.cpu_fraction * slowdown + self.worker_item_seconds + self.parent_item_seconds
         ) + chunks * (charge.chunk_parent_seconds + charge.chunk_worker_seconds)
-        start = charge.start_seconds + p * charge.start_worker_seconds + self.fresh_worker_seconds * crowding
+        ready = (charge.boot_seconds + self.fresh_worker_seconds) * crowding
+        start = charge.start_seconds + p * charge.start_worker_seconds + ready
         return Parts(start, parent, workers, cpu_seconds / self.cpus, tail, charge.end_seconds)
 
     def thread(self, p: int, k: int) -> Parts:
@@ -137,7 +144,7 @@ class CostModel:
         workers, tail = self._shares(p, k, chunks, self.mean, charge.thread_chunk_seconds)
         held = self.items * self.mean * self.gil_fraction + chunks * charge.thread_chunk_seconds
         cores = self.items * self.mean * self.cpu_fraction * slowdown / self.cpus
-        return Parts(p * charge.thread_start_seconds, held, workers, cores, tail, 0.0)
+        return Parts(p * charge.thread_start_seconds, held, workers, cores, tail, charge.thread_pool_seconds)
 
     def _shares(self, p: int, k: int, chunks: int, each: float, per_chunk: float) -> tuple[float, float]:
         """Return the busiest worker's seconds and the wait for the last chunk to end.

@@ -11,8 +11,11 @@ from amorsize.domain.values import BYTES, SECONDS, number, one_of
 class Overheads:
     """What this machine charges for workers of one start method, in seconds (per worker, chunk, byte) and bytes.
 
-    Starting a pool of p processes takes ``start_seconds + p * start_worker_seconds``. ``slowdown`` is how much longer a
-    computation takes when every usable CPU is busy with one (1.0: no longer).
+    Starting a pool of p processes takes ``start_seconds + p * start_worker_seconds`` of the parent, which ends each
+    worker too, and then ``boot_seconds`` of each worker to get ready, side by side as far as there are CPUs.
+    ``byte_seconds`` is for large messages, beyond what a pipe holds; what small ones cost is in the chunk.
+    ``thread_pool_seconds`` starts and ends a pool of threads, its workers apart. ``slowdown`` is how much longer a
+    computation takes when every usable CPU is busy with one, ``slowdown_half`` when half of them are (1.0: no longer).
     """
 
     start_method: str = attrs.field(validator=one_of("fork", "spawn", "forkserver"))
@@ -27,3 +30,11 @@ class Overheads:
     thread_chunk_seconds: float = attrs.field(validator=SECONDS)
     worker_bytes: float = attrs.field(validator=BYTES)
     slowdown: float = attrs.field(default=1.0, validator=number(1, 1000))
+    slowdown_half: float = attrs.field(default=1.0, validator=number(1, 1000))
+    boot_seconds: float = attrs.field(default=0.0, validator=SECONDS)
+    thread_pool_seconds: float = attrs.field(default=0.0, validator=SECONDS)
+
+    @property
+    def least_seconds(self) -> float:
+        """The least that using a process costs: to start and to end a pool of one."""
+        return self.start_seconds + self.start_worker_seconds + self.boot_seconds + self.end_seconds

@@ -57,12 +57,17 @@ class Decision:
 
 @attrs.frozen
 class Profile:
-    """What a decision was made from: the sample, the machine, its overheads (None: not needed) and all candidates."""
+    """What a decision was made from: the sample, the machine, its overheads (None: not needed) and all candidates.
+
+    ``situation`` holds the first two with the number of items, the limits and what stood in the way; None when the
+    function could not be measured.
+    """
 
     sample: Sample | None
     machine: Machine
     overheads: Overheads | None
     candidates: tuple[Candidate, ...]
+    situation: Situation | None = None
 
 
 def relative_error(sample: Sample, items: int) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from amorsize.domain.values import Value, number, whole
+from amorsize.domain.values import Value, number, one_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,8 @@ class Budget(Value):
     Sampling ends when ``fraction`` of the predicted serial seconds, and at least ``min_seconds``, is spent. It ends at
     once when the whole job is dearly estimated cheaper than ``worker_start_seconds``, the least that starting a worker
     costs, or after ``most_items`` when that is given. ``assumed_items`` stands in for a number of items that nobody
-    knows.
+    knows. ``where`` is ``here``, in the caller's own process, or ``worker``, in a child that is ended when an item
+    takes longer than ``item_seconds``.
     """
 
     fraction: float = attrs.field(default=0.01, validator=number(0, 1))
@@ -27,6 +28,8 @@ class Budget(Value):
     assumed_items: int = attrs.field(default=1000, validator=whole(1))
     worker_start_seconds: float = attrs.field(default=0.001, validator=number(0, 3600))
     most_items: int | None = attrs.field(default=None, validator=whole(1, optional=True))
+    where: str = attrs.field(default="here", validator=one_of("here", "worker"))
+    item_seconds: float = attrs.field(default=60.0, validator=number(0.001, 86400))
 
     def seconds(self, serial_seconds: float) -> float:
         """Return the seconds that may be spent on a job predicted to take serial_seconds in one worker."""

@@ -98,6 +98,11 @@ class Source:
         """Return the item at a position that ``positions`` has yielded."""
         return self._head[position] if self._indexed is None else self._indexed[position]
 
+    @property
+    def is_indexed(self) -> bool:
+        """Tell whether items are read where one likes, without taking them from the caller's data."""
+        return self._indexed is not None
+
     def is_empty(self) -> bool:
         """Tell whether there is no item at all, taking the first one from an iterator to know."""
         return self.total == 0 if self.total is not None else not self._pull(0)

@@ -16,6 +16,9 @@ FORMAT: Final = 1
 EXECUTORS: Final = ("serial", "thread", "process")
 """The kinds of worker a plan can name."""
 
+OWN_THREADS: Final = 1.25
+"""CPUs that a function keeps busy from which on it is believed to run threads of its own."""
+
 _YEAR_SECONDS: Final = 366 * 86400.0
 _MAX_BYTES: Final = 2**63
 _MAX_COUNT: Final = 2**53
@@ -151,7 +154,8 @@ class Sample(Value):
     ``gil_fraction`` is the share of wall time during which the interpreter lock is held; None: not measured.
     ``peak_bytes`` is what the process's memory grew by while the items ran. ``worker_import_seconds`` is what a fresh
     (not forked) worker pays to import the function's surroundings. ``obstacle`` says why no other process can take the
-    function, its items or its results, None when one can.
+    function, its items or its results, None when one can. ``threads_variable`` is the environment variable that sets
+    how many threads the function's own library runs, None when it runs none or nobody knows which.
     """
 
     count: int = attrs.field(validator=whole(1))
@@ -170,6 +174,7 @@ class Sample(Value):
     worker_import_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     obstacle: str | None = attrs.field(default=None, validator=text(200, optional=True))
     positions: tuple[int, ...] = attrs.field(default=(), converter=tuple, validator=places)
+    threads_variable: str | None = attrs.field(default=None, validator=text(40, optional=True))
 
 
 @attrs.frozen

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from amorsize.domain.neighbours import Neighbour
     from amorsize.domain.planner import Candidate
     from amorsize.domain.values import Plan
 
@@ -33,7 +34,7 @@ def size(value: float) -> str:
     return f"{_figure(value)} TiB"
 
 
-def workers(plan: Plan | Candidate) -> str:
+def workers(plan: Plan | Candidate | Neighbour) -> str:
     """Say who runs the items and in what chunks."""
     if plan.n_jobs == 1:
         return "serial"

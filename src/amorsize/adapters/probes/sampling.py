@@ -9,8 +9,9 @@ from math import ceil
 from time import perf_counter, process_time, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.adapters.probes.inner_threads import threads_variable
 from amorsize.domain.sampling import Budget, mean_and_spread
-from amorsize.domain.values import Sample
+from amorsize.domain.values import OWN_THREADS, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ _LOCK_TEST_SHARE: Final = 0.02
 _COMPUTES: Final = 0.3
 _COARSE_CLOCK_SECONDS: Final = 0.05
 _SHORT_SECONDS: Final = 2e-4
+_OWN_SECONDS: Final = 2e-3
 _PICKLED_ITEMS: Final = 32
 _MOST_REPEATS_SECONDS: Final = 1e-4
 
@@ -39,13 +41,20 @@ class Sampling:
     """One sampling: runs items until the budget says that enough is known.
 
     Every item runs at most once, at the positions the source gives. What the function raises comes out as it is, with a
-    note that names the item.
+    note that names the item. ``begun`` is told the positions of each block before it runs.
     """
 
-    def __init__(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> None:
+    def __init__(
+        self,
+        func: Callable[[Any], Any],
+        source: Source,
+        budget: Budget,
+        begun: Callable[[list[int]], None] | None = None,
+    ) -> None:
         self.func = func
         self.source = source
         self.budget = budget
+        self.begun = begun
         self.total = source.total or source.hint or budget.assumed_items
         self.places: list[int] = []
         self.items: list[Any] = []
@@ -58,18 +67,22 @@ class Sampling:
         first = self._block(1)
         if first is None:
             raise ValueError("sample: source must have an item, got none")
-        waits_before, cpu_before, wall_before = waits(), cpu_seconds(), perf_counter()
+        waits_before, cpu_before, own_before, wall_before = waits(), cpu_seconds(), thread_time(), perf_counter()
         seconds, counts, pickling = self._steady(first)
-        cpu, wall = cpu_seconds() - cpu_before - pickling, perf_counter() - wall_before - pickling
+        wall, own = perf_counter() - wall_before - pickling, thread_time() - own_before - pickling
+        cpu = cpu_seconds() - cpu_before - pickling
         if not seconds:  # one item only: the first call is all there is to know
-            seconds, counts, cpu, wall = [first], [1], self._first_cpu, first
+            seconds, counts, cpu, own, wall = [first], [1], self._first_cpu, 0.0, first
             waits_before = waits_at_first
         mean, spread = mean_and_spread(seconds, counts)
         share = cpu_share(cpu, wall)
         if waits() == waits_before:
-            share = max(1.0, share)  # it never waited: what is missing was taken by other processes
+            # It never waited, so what is missing was taken by other processes; and what all its threads took, over
+            # what its own took, is how many of them there were.
+            share = max(1.0, share, cpu_share(cpu, own) if own > _OWN_SECONDS else 0.0)
         costs, obstacle = self._pickles()
         held = self._lock_share(mean, share)
+        threaded = share > OWN_THREADS
         return Sample(
             count=self.count,
             seconds_per_item=mean,
@@ -80,6 +93,7 @@ class Sampling:
             peak_bytes=max(0.0, peak_memory_bytes() - peak_before),
             obstacle=obstacle,
             positions=tuple(self.places),  # type: ignore[arg-type]  # attrs takes the converter's own type
+            threads_variable=threads_variable() if threaded else None,
             **costs,
         )
 
@@ -131,6 +145,8 @@ class Sampling:
         func = self.func
         results: list[Any] = []
         keep = results.append
+        if self.begun:
+            self.begun(places)
         cpu = cpu_seconds() if not self.count else 0.0
         began = perf_counter()
         try:
@@ -192,6 +208,8 @@ def lock_share(sampling: Sampling, each: int, share: float) -> float | None:
     blocks = [_take(sampling, each), _take(sampling, each)]
     if not all(blocks):
         return None
+    if sampling.begun:
+        sampling.begun([position for block in blocks for position, _ in block])
     ready = threading.Barrier(3)
 
     def run(block: list[tuple[int, Any]]) -> None:
@@ -282,11 +300,12 @@ if sys.platform == "win32":
 else:
     import resource
 
+    _WAITER = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
     _KIB = 1 if sys.platform == "darwin" else 1024
 
     def waits() -> float:
-        """Return how often this process has given up its CPU to wait for something."""
-        return float(resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw)
+        """Return how often this thread (where only that is known: this process) has given up its CPU to wait."""
+        return float(resource.getrusage(_WAITER).ru_nvcsw)
 
     def cpu_seconds() -> float:
         """Return the CPU seconds of this process and of its children that have ended."""
@@ -300,13 +319,17 @@ else:
 
 def note(error: BaseException, position: int, item: object) -> None:
     """Add to an exception which item amorsize was running."""
+    error.add_note(f"amorsize was sampling the item at position {position}: {shortly(item)}")
+
+
+def shortly(item: object) -> str:
+    """Return an item in a few characters."""
     from reprlib import repr as short  # noqa: PLC0415  only a failure needs it
 
     try:
-        words = short(item)
+        return short(item)
     except Exception:  # noqa: BLE001  a hostile __repr__ must not hide the error
-        words = f"<{type(item).__name__}>"
-    error.add_note(f"amorsize was sampling the item at position {position}: {words}")
+        return f"<{type(item).__name__}>"
 
 
 def name_of(func: object) -> str:

@@ -59,14 +59,35 @@ class StartMethodProbe:
         least = _LEAST_START_SECONDS[self._start_method]
         if budget.worker_start_seconds < least:
             budget = attrs.evolve(budget, worker_start_seconds=least)
-        sampling = Sampling(func, source, budget)
-        sample = sampling.run()
-        serial = sampling.total * sample.seconds_per_item
+        if budget.where == "worker":
+            sample = self._sample_there(func, source, budget)
+        else:
+            sample = Sampling(func, source, budget).run()
+        serial = (source.total or source.hint or budget.assumed_items) * sample.seconds_per_item
         if self._start_method == "fork" or budget.most_items is not None or serial <= budget.worker_start_seconds:
             return sample
         if self.obstacle(func) or sample.obstacle:
             return sample
         return attrs.evolve(sample, worker_import_seconds=self._imports(func))
+
+    def _sample_there(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
+        """Sample in a child process, or here, with a warning, when that cannot be."""
+        from amorsize.adapters.probes.child import CannotSendError, sample_in_child  # noqa: PLC0415  only when asked
+        from amorsize.adapters.probes.sampling import Sampling  # noqa: PLC0415  likewise
+
+        rest, obstacle = source, self.obstacle(func)
+        if obstacle is None:
+            try:
+                return sample_in_child(func, source, budget, self._start_method, self._options.timeout_seconds)
+            except CannotSendError as error:
+                rest, obstacle = error.rest, str(error)
+        import warnings  # noqa: PLC0415  likewise
+
+        from amorsize.errors import AmorsizeWarning  # noqa: PLC0415  likewise
+
+        words = f"sampled here and not in a worker of {self._start_method}: {obstacle}"
+        warnings.warn(words, AmorsizeWarning, stacklevel=2)
+        return Sampling(func, rest, budget).run()
 
     def overheads(self) -> Overheads:
         """Measure what pools cost here; see the port."""
@@ -107,10 +128,11 @@ class StartMethodProbe:
         name = Path(python or "").name.lower()
         if getattr(sys, "frozen", False) or not name.startswith(("python", "pypy")):
             raise MeasurementError(f"a Python interpreter must be there to run, got {python!r}")
-        flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+        window = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+        flags = ["-I", "-S"] if arguments[-1] == "fork" else ["-I"]  # forked workers do not pass through site again
         try:
             done = subprocess.run(  # noqa: S603  this very interpreter, this very package
-                [python, "-I", _WORKER, *arguments],
+                [python, *flags, _WORKER, *arguments],
                 input=text,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -118,7 +140,7 @@ class StartMethodProbe:
                 encoding="utf-8",
                 timeout=self._options.timeout_seconds,
                 check=True,
-                creationflags=flags,
+                creationflags=window,
             )
             answer = json.loads(done.stdout)
         except (OSError, ValueError, subprocess.SubprocessError) as error:

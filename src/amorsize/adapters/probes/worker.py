@@ -15,16 +15,17 @@ import os
 import pickle
 import sys
 import time
-from statistics import median
+from itertools import islice
 from typing import Any
 
-CHUNKS = 200
-ITEMS = 5000
-SMALL, LARGE, MESSAGES = 16, 1 << 20, 3
-BURN_SECONDS = 0.004
-REPEATS = 3
-TRIALS = 5
-CROWD = 4
+CHUNKS, ITEMS = 150, 5000
+LARGE, MESSAGES = 1 << 19, 2
+WINDOW_SECONDS, LEAD_SECONDS = 0.002, 0.0005
+REPEATS, CHUNK_REPEATS = 5, 3
+CROWD, THREADS = 3, 5
+POOLS = {"fork": 5, "spawn": 3, "forkserver": 5}
+SERVERS = 3
+MOST_BUSY = 64
 LEAST_PART = 16
 
 
@@ -38,13 +39,31 @@ def size_of(item: bytes) -> int:
     return len(item)
 
 
-def burn(turns: int) -> float:
-    """Compute for some turns and return the wall seconds that took."""
-    began = time.perf_counter()
-    value = 1
-    for _ in range(turns):
-        value = (value * 1103515245 + 12345) & 0x7FFFFFFF
-    return time.perf_counter() - began
+def zeros(count: int) -> bytes:
+    """Return so many bytes, so that only the way back carries them."""
+    return bytes(count)
+
+
+def spent(_: Any) -> tuple[int, float]:
+    """Return who this worker is and the CPU seconds it has taken so far."""
+    return os.getpid(), time.process_time()
+
+
+def burn(window: tuple[float, float]) -> tuple[int, float]:
+    """Compute from one moment to another; return the turns made and the CPU seconds they took.
+
+    CPU seconds leave out what other programs took meanwhile; where their clock is coarse (Windows) it is wall seconds.
+    """
+    clock = time.perf_counter if sys.platform == "win32" else time.process_time
+    begin, end = window
+    while time.perf_counter() < begin:
+        pass
+    turns, value, began = 0, 1, clock()
+    while time.perf_counter() < end:
+        for _ in range(100):
+            value = (value * 1103515245 + 12345) & 0x7FFFFFFF
+        turns += 1
+    return turns, clock() - began
 
 
 def resident(_: Any) -> int:
@@ -64,125 +83,194 @@ def resident(_: Any) -> int:
 
 
 def cpus() -> int:
-    """Return how many CPUs this process may use, at most 4 (a burn on each is started at once)."""
+    """Return how many CPUs this process may use, at most 64: a burn on each is started at once."""
     affinity = getattr(os, "sched_getaffinity", None)
-    return min(4, len(affinity(0)) if affinity else os.cpu_count() or 1)
+    return min(MOST_BUSY, len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
-def pool_seconds(make: Any, p: int) -> tuple[float, float]:
-    """Return seconds from asking for a pool of p to an answer of its workers, and seconds to end it."""
+def middle(values: list[float]) -> float:
+    """Return the median, the lower one of two."""
+    return sorted(values)[(len(values) - 1) // 2]
+
+
+def announce(ready: Any) -> None:
+    """Say that this worker is there."""
+    ready.release()
+
+
+def pool_seconds(context: Any, p: int) -> tuple[float, float, float]:
+    """Return seconds to make a pool of p, until all its workers are there and one has answered, and to end it."""
+    ready = context.Semaphore(0)
     began = time.perf_counter()
-    pool = make(p)
-    pool.map(idle, range(p), 1)
-    ready = time.perf_counter()
+    pool = context.Pool(p, announce, (ready,))
+    made = time.perf_counter()
+    for _ in range(p):
+        ready.acquire()
+    pool.apply(idle, (0,))
+    there = time.perf_counter()
     pool.terminate()
     pool.join()
-    return ready - began, time.perf_counter() - ready
+    return made - began, there - made, time.perf_counter() - there
 
 
-def pool_costs(make: Any, many: int, repeats: int) -> tuple[float, float, float]:
-    """Return seconds to start a pool with one worker, for each further one (starting and ending it), and to end it.
+def server_seconds(context: Any) -> float:
+    """Return seconds that the first pool of a process takes longer than the next, to start the server it forks from."""
+    from multiprocessing import forkserver  # noqa: PLC0415  Windows has none
 
-    The least of several trials each: whatever else runs here can only make one take longer. So that what is left of it
-    cannot hide what a worker costs, that is never less than a small part of what the first one took.
+    stop = getattr(forkserver._forkserver, "_stop", None)  # noqa: SLF001  no public way
+    seconds = []
+    for turn in range(SERVERS if stop else 1):
+        if turn and stop:
+            stop()
+        first, again = pool_seconds(context, 1), pool_seconds(context, 1)
+        seconds.append(sum(first[:2]) - sum(again[:2]))
+    return max(middle(seconds), 0.0)
+
+
+def pool_costs(context: Any, start_method: str) -> dict[str, float]:
+    """Return what pools cost to start and to end: once, for each worker in the parent, and in a worker to get ready.
+
+    A forked worker is ready as soon as the parent has made it, so that what the last one takes is in what each takes.
+    Small and larger pools by turns, so that a change of the machine's speed meets both. Whole pools are compared, whose
+    medians are steadier than those of their parts. So that what is left of noise cannot hide what a worker costs, that
+    is never less than a small part of what making a pool of one takes.
     """
-    ones = [pool_seconds(make, 1) for _ in range(repeats)]
-    crowds = [pool_seconds(make, many) for _ in range(repeats)]
-    start, end = min(start for start, _ in ones), min(end for _, end in ones)
-    further = (min(map(sum, crowds)) - min(map(sum, ones))) / (many - 1)
-    return start, max(further, start / LEAST_PART), end
+    server = server_seconds(context) if start_method == "forkserver" else 0.0
+    pool_seconds(context, 1)  # what only the first pool of a process imports
+    ones, crowds = [], []
+    for _ in range(POOLS[start_method]):
+        ones.append(pool_seconds(context, 1))
+        crowds.append(pool_seconds(context, CROWD))
+    making, ready, ending = (middle(list(seconds)) for seconds in zip(*ones, strict=True))
+    making_more, _, ending_more = (middle(list(seconds)) for seconds in zip(*crowds, strict=True))
+    further = (making_more + ending_more - making - ending) / (CROWD - 1)
+    whole = middle([sum(seconds) for seconds in ones])
+    if start_method == "fork":
+        further = (middle([sum(seconds) for seconds in crowds]) - whole) / (CROWD - 1)
+        making, ready = making + ready, 0.0
+    worker = min(max(further, making / LEAST_PART), making)
+    return {
+        "start_seconds": server + max(whole - ending - ready - worker, 0.0),
+        "start_worker_seconds": worker,
+        "boot_seconds": ready,
+        "end_seconds": ending,
+    }
 
 
 def per_chunk(pool: Any) -> tuple[float, float]:
-    """Return seconds a chunk keeps the parent and a worker busy."""
-    cpu, wall = [], []
-    for _ in range(REPEATS):
-        began, busy = time.perf_counter(), time.process_time()
-        pool.map(idle, range(CHUNKS), 1)
-        cpu.append((time.process_time() - busy) / CHUNKS)
-        wall.append((time.perf_counter() - began) / CHUNKS)
-    parent = min(median(cpu), median(wall))
-    return parent, max(median(wall) - parent, 0.0)
+    """Return seconds a chunk takes to be handed out and taken back, and CPU seconds it takes a worker.
 
-
-def timed(pool: Any, func: Any, items: Any, chunksize: int) -> float:
-    """Return the median seconds of a map."""
-    seconds = []
-    for _ in range(REPEATS):
+    The first is wall time with workers that do nothing else: how often the parent can serve its workers in practice.
+    """
+    walls, busy = [], []
+    for _ in range(CHUNK_REPEATS):
         began = time.perf_counter()
-        pool.map(func, items, chunksize)
-        seconds.append(time.perf_counter() - began)
-    return median(seconds)
+        told = pool.map(spent, range(CHUNKS), 1)
+        walls.append((time.perf_counter() - began) / CHUNKS)
+        clocks: dict[int, list[float]] = {}
+        for worker, seconds in told:
+            clocks.setdefault(worker, []).append(seconds)
+        cpu = sum(max(seconds) - min(seconds) for seconds in clocks.values())
+        busy.append(cpu / max(1, CHUNKS - len(clocks)))
+    return middle(walls), middle(busy) or middle(walls)  # a coarse clock shows nothing
 
 
-def per_item(pool: Any) -> float:
-    """Return seconds an item costs within a chunk, pickling apart."""
-    items = list(range(ITEMS))
+def seconds_of(action: Any) -> float:
+    """Return the seconds of an action."""
     began = time.perf_counter()
-    for _ in range(2):
-        pickle.loads(pickle.dumps(items, pickle.HIGHEST_PROTOCOL))  # noqa: S301  dumped right here
-    pickling = time.perf_counter() - began
-    return max(timed(pool, idle, items, ITEMS) - pickling, 0.0) / ITEMS
+    action()
+    return time.perf_counter() - began
+
+
+def per_item() -> float:
+    """Return seconds an item costs within a chunk, its call and its pickling apart: cutting, mapping, putting back."""
+    items, done = range(ITEMS), [None] * ITEMS
+
+    def as_chunk() -> None:
+        done[:] = list(map(idle, tuple(islice(iter(items), ITEMS))))
+
+    def bare() -> None:
+        for item in items:
+            idle(item)
+
+    further = [seconds_of(as_chunk) - seconds_of(bare) for _ in range(REPEATS)]
+    return max(middle(further), 0.0) / ITEMS
 
 
 def per_byte(pool: Any) -> float:
-    """Return seconds a byte costs on its way through the pipe, pickling apart."""
-    large = timed(pool, size_of, [bytes(LARGE)] * MESSAGES, 1)
-    small = timed(pool, size_of, [bytes(SMALL)] * MESSAGES, 1)
-    began = time.perf_counter()
-    pickle.loads(pickle.dumps(bytes(LARGE), pickle.HIGHEST_PROTOCOL))  # noqa: S301  dumped right here
-    pickling = time.perf_counter() - began
-    return max((large - small) / MESSAGES - pickling, 0.0) / (LARGE - SMALL)
+    """Return seconds a byte of a large message costs between processes beyond pickling it, the mean of both ways.
 
-
-def slowdown(pool: Any, p: int) -> float:
-    """Return how much longer a computation takes when p run at once.
-
-    The least of several trials on both sides: whatever else runs here can only make one take longer.
+    Large is beyond what a pipe holds; what a small message costs is in what its chunk costs.
     """
-    if p == 1:
+    content, seconds = bytes(LARGE), []
+    for _ in range(REPEATS):
+        pickling = seconds_of(lambda: pickle.dumps(content, pickle.HIGHEST_PROTOCOL))
+        there = seconds_of(lambda: pool.map(size_of, [content] * MESSAGES, 1))
+        back = seconds_of(lambda: pool.map(zeros, [LARGE] * MESSAGES, 1))
+        small = seconds_of(lambda: pool.map(zeros, [0] * MESSAGES, 1))
+        seconds.append(((there + back) / 2 - small) / MESSAGES - pickling)
+    return max(middle(seconds), 0.0) / LARGE
+
+
+def slowdown(pool: Any, busy: int) -> float:
+    """Return how many times the CPU seconds a computation takes when so many run at once, as told by CPU clocks.
+
+    One alone and all together by turns, so that a change of the machine's speed meets both.
+    """
+    if busy <= 1:
         return 1.0
-    turns = 1000
-    while burn(turns) < BURN_SECONDS:
-        turns *= 2
-    alone = min(pool.apply(burn, (turns,)) for _ in range(TRIALS))
-    together = min(median(pool.map(burn, [turns] * p, 1)) for _ in range(TRIALS))
-    return max(1.0, float(together / alone))
+    ratios = []
+    for _ in range(REPEATS):
+        rates = []
+        for count in (1, busy):
+            begin = time.perf_counter() + LEAD_SECONDS * (1 + count)
+            told = pool.map(burn, [(begin, begin + WINDOW_SECONDS)] * count, 1)
+            turns = [turns for turns, _ in told]
+            if min(turns) > 0:  # a worker that took two missed the second's moment
+                rates.append(sum(seconds for _, seconds in told) / sum(turns))
+        if len(rates) == 2 and rates[0] > 0:  # noqa: PLR2004  alone and together
+            ratios.append(rates[1] / rates[0])
+    return max(1.0, middle(ratios)) if ratios else 1.0
+
+
+def thread_costs() -> dict[str, float]:
+    """Return what a pool of threads costs: once, for each thread, and for each chunk."""
+    few: list[float] = []
+    many: list[float] = []
+    for _ in range(REPEATS):
+        for seconds, p in ((few, 1), (many, THREADS)):
+            began = time.perf_counter()
+            threads = multiprocessing.pool.ThreadPool(p)
+            threads.map(idle, range(p), 1)
+            threads.terminate()
+            threads.join()
+            seconds.append(time.perf_counter() - began)
+    thread = max((middle(many) - middle(few)) / (THREADS - 1), middle(few) / LEAST_PART)
+    with multiprocessing.pool.ThreadPool(2) as threads:
+        chunk = middle([seconds_of(lambda: threads.map(idle, range(CHUNKS), 1)) for _ in range(REPEATS)]) / CHUNKS
+    return {
+        "thread_start_seconds": thread,
+        "thread_chunk_seconds": chunk,
+        "thread_pool_seconds": max(middle(few) - thread, 0.0),
+    }
 
 
 def overheads(start_method: str) -> dict[str, Any]:
     """Measure all that a pool of a start method and a pool of threads cost."""
-    context = multiprocessing.get_context(start_method)
-    repeats = REPEATS if start_method == "fork" else 1
-    p = max(2, cpus())
-    first = pool_seconds(context.Pool, 1)  # a forkserver starts its server here, as it will for the caller
-    start, worker, end = pool_costs(context.Pool, CROWD, repeats)
-    if start_method == "forkserver":
-        start = first[0]
-    with context.Pool(1) as lone:
-        parent, in_worker = per_chunk(lone)
-        item, byte, memory = per_item(lone), per_byte(lone), lone.apply(resident, (0,))
-    with context.Pool(p) as pool:
-        slower = slowdown(pool, cpus())
-    thread_one = median(pool_seconds(multiprocessing.pool.ThreadPool, 1)[0] for _ in range(REPEATS))
-    thread_many = median(pool_seconds(multiprocessing.pool.ThreadPool, 8)[0] for _ in range(REPEATS))
-    thread = max((thread_many - thread_one) / 7, thread_one / 8)
-    with multiprocessing.pool.ThreadPool(2) as threads:
-        thread_chunk = timed(threads, idle, range(CHUNKS), 1) / CHUNKS
-    return {
-        "start_method": start_method,
-        "start_seconds": max(start - worker, 0.0),
-        "start_worker_seconds": worker,
-        "end_seconds": end,
-        "chunk_parent_seconds": parent,
-        "chunk_worker_seconds": in_worker,
-        "item_seconds": item,
-        "byte_seconds": byte,
-        "thread_start_seconds": min(thread, worker),  # only noise makes a thread dearer than a process
-        "thread_chunk_seconds": thread_chunk,
-        "worker_bytes": float(memory),
-        "slowdown": slower,
-    }
+    context: Any = multiprocessing.get_context(start_method)
+    measured: dict[str, Any] = {"start_method": start_method, **pool_costs(context, start_method), **thread_costs()}
+    busy = cpus()
+    with context.Pool(max(2, busy)) as pool:
+        pool.map(idle, range(2 * busy), 1)
+        measured["worker_bytes"] = float(pool.apply(resident, (0,)))
+        measured["slowdown"] = slowdown(pool, busy)
+        measured["slowdown_half"] = min(slowdown(pool, busy // 2), measured["slowdown"])
+        measured["chunk_parent_seconds"], measured["chunk_worker_seconds"] = per_chunk(pool)
+        measured["byte_seconds"] = per_byte(pool)
+    measured["item_seconds"] = per_item()
+    worker = measured["start_worker_seconds"]  # only noise makes a thread dearer than a process
+    measured["thread_start_seconds"] = min(measured["thread_start_seconds"], worker)
+    return measured
 
 
 def imports() -> dict[str, Any]:

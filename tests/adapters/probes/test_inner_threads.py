@@ -1,0 +1,81 @@
+"""Threads of the function's own: they are seen by what they do, and the variable that sets them is named."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import types
+
+import pytest
+
+from amorsize.adapters.probes import inner_threads
+
+MULTIPLY = """
+import sys, numpy
+from amorsize.adapters.probes.sampling import Sampling
+from amorsize.domain.sampling import Budget
+from amorsize.domain.source import Source
+
+matrix = numpy.ones((700, 700))
+
+def multiply(_):
+    return (matrix @ matrix)[0, 0]
+
+for _ in range(10):  # a busy machine may let one thread do it all
+    sample = Sampling(multiply, Source(range(200)), Budget(min_seconds=0.1)).run()
+    if sample.cpu_fraction > 1.25:
+        break
+print(sample.threads_variable, sample.cpu_fraction > 1.25)
+"""
+
+MERELY_IMPORTED = """
+import numpy
+from amorsize import optimize
+
+def add(x):
+    return sum(range(3000 + x % 2))
+
+result = optimize(add, range(300), use_cache=False, profile=True)
+sample = result.profile.sample
+print(sample.threads_variable, sample.cpu_fraction > 1.25, [one for one in result.warnings if "NUM_THREADS" in one])
+"""
+
+
+def run(code, **variables):
+    plain = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env={**plain, **variables}, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout.split(maxsplit=2)
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one CPU cannot show that a library uses two")
+def test_a_product_of_matrices_is_seen_to_run_on_the_librarys_threads():
+    variable, several = run(MULTIPLY)
+    assert several == "True"
+    assert variable in inner_threads.VARIABLES.values()
+
+
+def test_a_merely_imported_library_changes_nothing():
+    variable, several, warned = run(MERELY_IMPORTED)
+    assert (variable, several, warned.strip()) == ("None", "False", "[]")
+
+
+def test_what_threadpoolctl_says_is_believed_and_the_more_particular_library_is_named(monkeypatch):
+    told = types.ModuleType("threadpoolctl")
+    told.threadpool_info = lambda: [{"internal_api": "openmp"}, {"internal_api": "mkl"}]
+    monkeypatch.setitem(sys.modules, "threadpoolctl", told)
+    assert inner_threads.threads_variable() == "MKL_NUM_THREADS"
+
+
+def test_what_cannot_be_read_names_no_variable(monkeypatch):
+    broken = types.ModuleType("threadpoolctl")
+    broken.threadpool_info = lambda: 1 / 0
+    monkeypatch.setitem(sys.modules, "threadpoolctl", broken)
+    assert inner_threads.threads_variable() is None
+
+
+def test_without_a_known_library_no_variable_is_named(monkeypatch):
+    monkeypatch.setattr(inner_threads, "_told", set)
+    monkeypatch.setattr(inner_threads, "_mapped", set)
+    assert inner_threads.threads_variable() is None

@@ -1,0 +1,67 @@
+"""Plans held against their neighbours by running them all."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections import Counter
+
+import attrs
+import pytest
+from fakes import Desk
+
+from amorsize import Verification, report, verify
+from amorsize.domain.neighbours import Neighbour
+from amorsize.verification import Trial, run
+
+METHOD = multiprocessing.get_all_start_methods()[0]
+
+
+def result_of(data, func=abs, **probe):
+    return Desk(obstacle="only threads here", **probe).ask(data, func, profile=True)
+
+
+def test_every_way_runs_every_item_in_every_round():
+    seen = Counter()
+    data = list(range(50))
+    result = result_of(data)
+    found = verify(lambda item: seen.update([item]), data, result, rounds=3)
+    assert {trial.way.executor for trial in found.trials} == {"serial", "thread"}
+    assert set(seen.values()) == {3 * len(found.trials)}
+    assert set(seen) == set(data)
+    assert found.result is result
+    assert found.chosen.way.executor == result.executor
+
+
+def test_seconds_are_those_a_way_takes():
+    data = [0.002] * 10
+    found = verify(time.sleep, data, result_of(data), rounds=1)
+    assert found.chosen.seconds >= 0.02
+
+
+@pytest.mark.parametrize("way", [Neighbour("serial", 1, 3), Neighbour("thread", 2, 1), Neighbour("process", 2, 1)])
+def test_each_kind_of_worker_runs_the_items_and_what_they_raise_comes_out(way):
+    run(int, ["1", "2", "3"], way, METHOD)
+    with pytest.raises(ValueError, match="invalid literal"):
+        run(int, ["1", "two", "3"], way, METHOD)
+
+
+def test_regret_is_over_the_quickest():
+    quick, slow = Trial(Neighbour("serial", 1, 9), 1.0), Trial(Neighbour("thread", 2, 3, 1.0), 1.5)
+    found = Verification(result_of(range(9)), (slow, quick))
+    assert (found.chosen, found.best, found.regret) == (slow, quick, 1.5)
+    assert attrs.evolve(found, trials=(Trial(quick.way, 0.0),)).regret == 1.0
+    lines = list(report.comparison(found))
+    assert lines[1].split() == ["*", "2", "threads,", "chunks", "of", "3", "1", "s", "1.5", "s", "0.67"]
+    assert lines[2].split() == ["serial", "unknown", "1", "s"]
+    assert lines[3] == "the plan (*) took 1.50 times the least; the best of these is serial"
+    assert "it is the best" in list(report.comparison(attrs.evolve(found, trials=(quick, slow))))[-1]
+
+
+def test_a_result_without_a_profile_and_no_rounds_are_refused():
+    with pytest.raises(ValueError, match="result must have a profile of a measured function"):
+        verify(abs, [1], Desk().ask([1]))
+    with pytest.raises(ValueError, match="result must have a profile"):
+        verify(abs, [], Desk().ask([], profile=True))
+    with pytest.raises(ValueError, match="rounds must be 1 or more, got 0"):
+        verify(abs, [1], result_of([1]), rounds=0)
