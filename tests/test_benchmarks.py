@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import subprocess
 import sys
@@ -11,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from amorsize.domain.overheads import Overheads
 from amorsize.domain.values import Plan, Sample
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # for good: workers look there too
 
 import figures  # noqa: E402  found by the line above, as the rest
+import kept  # noqa: E402
 import numpy as np  # noqa: E402
 import plans  # noqa: E402
 import rows  # noqa: E402
@@ -109,18 +110,21 @@ def row_of(seconds, *, chosen="serial", plan=1.0, interval=(1.0, 1.0)):
     advice = Plan(chosen, 1 if chosen == "serial" else 2, 1, 1.0, 0.9, 1.1, 2.0, *interval)
     row = rows.Row("row", "flat", held_out=False, items=9)
     row.grid = seconds
-    row.ways = {way: [3.0] for way in ("cold", "once", "cached", *plans.TOOLS)} | {"plan": [plan]}
+    row.ways = {way: [3.0] for way in ("cold", "once", "cached", *plans.TOOLS)}
+    row.others = {plans.Static(chosen, 2, 1): [plan]}
     row.again = [min(map(min, seconds.values()))]
     row.decided = [rows.Decided(advice, Sample(2, 0.1, 0.0, 0.2, 1.0), 0.5)]
     return figures.judged(row)
 
 
 TWO = plans.Static("process", 2, 4)
+MINIMAL = Overheads("fork", *[0.001] * 9, 1.0)
 
 
 def test_regret_is_over_the_best_of_the_grid_timed_twice():
-    one = row_of({plans.SERIAL: [2.0, 2.0, 8.0], TWO: [1.0, 1.0, 1.2]}, plan=1.5)
+    one = row_of({plans.SERIAL: [2.0, 2.0, 8.0], TWO: [1.0, 1.0, 1.2]}, chosen="process", plan=1.5)
     assert (one.best, one.regret("plan"), one.regret("serial"), one.regret("cold")) == (TWO, 1.5, 2.0, 3.0)
+    assert row_of({plans.SERIAL: [2.0], TWO: [1.0]}).regret("plan") == 2.0
     one.row.again = [0.5]
     assert figures.judged(one.row).regret("plan") == 3.0
     assert figures.judged(one.row).noise == 0.5
@@ -158,11 +162,23 @@ def test_the_interval_is_asked_only_of_parallel_plans():
 
 
 def test_the_summary_tells_met_from_missed():
-    said = "\n".join(figures.summary([row_of({plans.SERIAL: [2.0], TWO: [1.0]}, plan=1.2)], 0.003))
+    said = "\n".join(figures.summary([row_of({plans.SERIAL: [2.0], TWO: [1.0]}, chosen="process", plan=1.2)], 0.003))
     assert "plan alone, geometric mean" in said
     assert "1.20 NOT" in said
     assert "3.00 ms NOT" in said
-    assert "100% met" not in said.partition("right side")[2].partition("\n")[0]
+    assert "100% met" in said.partition("right side")[2].partition("\n")[0]
+
+
+def test_rows_written_are_read_back_and_added_to(own_place):
+    ours = row_of({plans.SERIAL: [2.0], TWO: [1.0]}, chosen="process").row
+    ours.stopped = {"PPE"}
+    file = own_place / "figures.json"
+    kept.written(file, MINIMAL, [0.001], [ours])
+    overheads, _, (theirs,) = kept.read(file)
+    assert (overheads, theirs) == (MINIMAL, ours)
+    (both,) = kept.together([ours, theirs])
+    assert both.grid == {plans.SERIAL: [2.0, 2.0], TWO: [1.0, 1.0]}
+    assert len(both.decided) == 2
 
 
 @pytest.mark.usefixtures("untraced")
@@ -173,6 +189,7 @@ def test_the_decisions_benchmark_runs_from_end_to_end(own_place):
     assert done.returncode == 0, done.stderr
     assert "wrap a few lines" in done.stdout
     assert "right side of serial/parallel" in done.stdout
-    (row,) = json.loads(file.read_text())["rows"]
-    assert row["grid"]["serial"]
-    assert set(row["regret"]) == {"plan", "cold", "once", "cached", "serial", "Pool", "PPE", "joblib", "mpire"}
+    _, trivial, (row,) = kept.read(file)
+    assert len(trivial) == 7
+    assert set(row.ways) == {"cold", "once", "cached", "Pool", "PPE", "joblib", "mpire"}
+    assert figures.judged(row).regret("serial") >= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from itertools import islice
 
-from plans import Static, run
+from plans import SERIAL, Static, run
 
 from amorsize import records
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
@@ -55,7 +55,7 @@ def sample_of(optimizer, result):
 
 def static(plan):
     """Return a plan of ours as one that can be run."""
-    return Static(plan.executor, plan.n_jobs, plan.chunksize)
+    return SERIAL if plan.executor == "serial" else Static(plan.executor, plan.n_jobs, plan.chunksize)
 
 
 def asked(workload, items, texts, *, profile):

@@ -78,7 +78,7 @@ def judged(row):
     first, again = median(row.grid[best]), median(row.again)
     seconds = {name: median(figures) for name, figures in row.ways.items()}
     seconds["serial"] = median(row.grid[SERIAL])
-    measured = seconds["plan"]
+    measured = seconds["plan"] = row.chosen_seconds()
     errors = [abs(one.plan.predicted_seconds / measured - 1) for one in row.decided]
     return Judged(
         row=row,
@@ -119,7 +119,7 @@ def line(one):
 
 LEGEND = """
 Times over that of the best plan of the grid (the least median of the grid, its second timing included).
-noise: the best plan timed again over its first figure. plan: the plan chosen, run alone. cold: decided from nothing but
+noise: the best plan timed again over its first figure. plan: the plan chosen, alone. cold: decided from nothing but
 the machine's overheads, then run over all items. once: the same, but items that sampling has run are not run again.
 cached: decided from an entry, then run. predicted, ms: of the plan chosen, and what it took. speedup within: lower end,
 measured, upper end, held or not. beyond: ms spent deciding beyond the sampled items. *: held out. ~: another plan was

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import atexit
+from concurrent.futures import ProcessPoolExecutor
 from math import ceil
+from multiprocessing import Pool
+from multiprocessing.pool import ThreadPool
 
 import attrs
 
@@ -34,9 +37,6 @@ def run(func, data, plan):
     """Return the results of func over data, in order, by a static plan with a new pool."""
     if plan.executor == "serial":
         return [func(item) for item in data]
-    from multiprocessing import Pool  # noqa: PLC0415  serial needs neither
-    from multiprocessing.pool import ThreadPool  # noqa: PLC0415
-
     with (Pool if plan.executor == "process" else ThreadPool)(plan.n_jobs) as pool:
         results = pool.map(func, data, plan.chunksize)
     pool.join()
@@ -52,7 +52,6 @@ def chunksizes(items, workers):
 
 def by_pool(func):
     """Return what runs func over data by ``Pool().map``."""
-    from multiprocessing import Pool  # noqa: PLC0415  a serial measurement needs none
 
     def act(data):
         with Pool() as pool:
@@ -65,7 +64,6 @@ def by_pool(func):
 
 def by_futures(func):
     """Return what runs func over data by ``ProcessPoolExecutor.map``."""
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415  likewise
 
     def act(data):
         with ProcessPoolExecutor() as executor:
@@ -77,7 +75,7 @@ def by_futures(func):
 def by_joblib(func):
     """Return what runs func over data by ``joblib.Parallel(n_jobs=-1)``, and what ends its workers, untimed."""
     from joblib import Parallel, delayed  # noqa: PLC0415  only its own measurement imports it, before the clock starts
-    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415  likewise
+    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415
 
     def act(data):
         return Parallel(n_jobs=-1)(delayed(func)(item) for item in data)

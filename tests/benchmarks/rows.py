@@ -39,8 +39,9 @@ class Decided:
 class Row:
     """What was measured of a workload: seconds by way, one figure a round, and what was decided in each round.
 
-    Static plans are keys of ``grid``; ``again`` is the grid's best timed as often once more. ``stopped`` names the
-    tools that were ended before they were done: their seconds are a lower bound.
+    Static plans are keys of ``grid``, and of ``others`` those chosen that the grid does not hold. ``again`` is the
+    grid's best timed as often once more. ``stopped`` names the tools that were ended before they were done: their
+    seconds are a lower bound.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Row:
     held_out: bool
     items: int
     grid: dict = attrs.field(factory=dict)
+    others: dict = attrs.field(factory=dict)
     ways: dict = attrs.field(factory=dict)
     again: list = attrs.field(factory=list)
     decided: list = attrs.field(factory=list)
@@ -59,9 +61,24 @@ class Row:
         steady = [plan for plan, seconds in self.grid.items() if len(seconds) * 2 >= most]
         return min(steady, key=lambda plan: median(self.grid[plan]))
 
-    def note(self, where, key, seconds):
-        """Keep a figure of a round."""
-        where.setdefault(key, []).append(seconds)
+    def chosen_seconds(self):
+        """Return the median seconds of the plans chosen in the rounds, each by all timings of that plan."""
+        known = self.others | self.grid
+        return median(median(known[static(decided.plan)]) for decided in self.decided)
+
+    def add(self, other):
+        """Take in the figures of another run."""
+        for mine, theirs in ((self.grid, other.grid), (self.others, other.others), (self.ways, other.ways)):
+            for key, seconds in theirs.items():
+                mine.setdefault(key, []).extend(seconds)
+        self.again += other.again
+        self.decided += other.decided
+        self.stopped |= other.stopped
+
+
+def note(where, key, seconds):
+    """Keep a figure of a round."""
+    where.setdefault(key, []).append(seconds)
 
 
 def timed_plan(workload, items, plan):
@@ -138,7 +155,7 @@ class Measuring:
             seconds = ask(timed_plan, self.workload, self.items, plan, seconds=limit)
         except TookTooLong:
             seconds = float("inf")
-        self.row.note(self.row.grid, plan, seconds)
+        note(self.row.grid, plan, seconds)
         return seconds
 
     def _contenders(self):
@@ -152,20 +169,21 @@ class Measuring:
         workload, items, row = self.workload, self.items, self.row
         plan, sample, seconds, texts = ask(learned, workload, items, self.texts)
         row.decided.append(Decided(plan, sample, seconds))
-        steps = [(self._static, row.ways, "plan", static(plan)), (self._ours, decided_and_run, "cached", texts)]
+        steps = [(self._ours, decided_and_run, "cached", texts)]
         steps += [(self._ours, action, name, self.texts) for name, action in OURS.items()]
         steps += [(self._tool, name) for name in TOOLS if first or self._worth_again(name)]
-        if not first:
-            steps += [(self._static, row.grid, plan, plan) for plan in self._contenders()]
+        plans = dict.fromkeys([static(plan)] if first else [static(plan), *self._contenders()])
+        steps += [(self._static, plan) for plan in plans]
         self.order.shuffle(steps)
         for step, *arguments in steps:
             step(*arguments)
 
-    def _static(self, where, key, plan):
-        self.row.note(where, key, ask(timed_plan, self.workload, self.items, plan))
+    def _static(self, plan):
+        where = self.row.grid if plan in self.row.grid else self.row.others
+        note(where, plan, ask(timed_plan, self.workload, self.items, plan))
 
     def _ours(self, action, name, texts):
-        self.row.note(self.row.ways, name, ask(action, self.workload, self.items, texts))
+        note(self.row.ways, name, ask(action, self.workload, self.items, texts))
 
     def _worth_again(self, name):
         return name not in self.row.stopped and median(self.row.ways[name]) <= RERUN_TOOLS * self._least()
@@ -180,7 +198,7 @@ class Measuring:
         except TookTooLong:
             seconds = limit
             self.row.stopped.add(name)
-        self.row.note(self.row.ways, name, seconds)
+        note(self.row.ways, name, seconds)
 
 
 def measured(workload, texts, held_out, rounds, seconds):

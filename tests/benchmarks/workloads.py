@@ -47,10 +47,12 @@ def held_out(workloads=WORKLOADS):
     return frozenset(names[::3])
 
 
-def chosen(names=(), workloads=WORKLOADS):
-    """Return the workloads of some names, all of them for no name; ValueError names an unknown one."""
+def chosen(names=None, workloads=WORKLOADS):
+    """Return the workloads of some names, all of them for None; ValueError names an unknown one."""
+    if names is None:
+        return workloads
     known = {workload.name: workload for workload in workloads}
     for name in names:
         if name not in known:
             raise ValueError(f"--rows must be of {', '.join(sorted(known))}; got {name}")
-    return tuple(workload for workload in workloads if not names or workload.name in names)
+    return tuple(known[name] for name in names)
