@@ -175,3 +175,9 @@ def test_an_array_is_known_by_its_type_alone():
     assert is_array(np.zeros(1))
     assert not is_array([1])
     assert not is_array(np.float64(1))
+
+
+def test_a_source_says_whether_it_reads_items_where_it_likes():
+    assert Source([1, 2]).is_indexed
+    assert not Source({1, 2}).is_indexed
+    assert not Source(iter([1, 2])).is_indexed

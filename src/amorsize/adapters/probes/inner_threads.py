@@ -41,14 +41,25 @@ def _told() -> set[str]:
 
 
 def _mapped() -> set[str]:
-    """Return the libraries among the files mapped into this process."""
-    if sys.platform == "linux":
+    """Return the libraries among the files mapped into this process; none where the system does not tell."""
+    text = _mapped_files().lower()
+    return {library for library, parts in _FILES.items() if any(part in text for part in parts)}
+
+
+if sys.platform == "linux":
+
+    def _mapped_files() -> str:
         with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123  a plain read
-            text = maps.read().lower()
-    elif sys.platform == "win32":
+            return maps.read()
+
+elif sys.platform == "win32":
+
+    def _mapped_files() -> str:
         import psutil  # noqa: PLC0415  only Windows needs it for this
 
-        text = "\n".join(area.path for area in psutil.Process().memory_maps()).lower()
-    else:
-        return set()
-    return {library for library, parts in _FILES.items() if any(part in text for part in parts)}
+        return "\n".join(area.path for area in psutil.Process().memory_maps())
+
+else:
+
+    def _mapped_files() -> str:
+        return ""

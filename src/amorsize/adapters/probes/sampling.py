@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 import threading
@@ -79,7 +80,8 @@ class Sampling:
         if waits() == waits_before:
             # It never waited, so what is missing was taken by other processes; and what all its threads took, over
             # what its own took, is how many of them there were.
-            share = max(1.0, share, cpu_share(cpu, own) if own > _OWN_SECONDS else 0.0)
+            threads = cpu_share(cpu, own) if own > _OWN_SECONDS else 0.0
+            share = max(1.0, share, min(threads, float(os.cpu_count() or 1)))
         costs, obstacle = self._pickles()
         held = self._lock_share(mean, share)
         threaded = share > OWN_THREADS
