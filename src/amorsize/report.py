@@ -50,8 +50,8 @@ def _profile(profile: Profile) -> Iterator[str]:
             parts = candidate.parts
             yield (
                 f"  {workers(candidate):<32} {seconds(candidate.seconds):>9} = start {seconds(parts.start)}, "
-                f"parent {seconds(parts.parent)} | workers {seconds(parts.workers)} | cores {seconds(parts.cores)}, "
-                f"tail {seconds(parts.tail)}, end {seconds(parts.end)}"
+                f"parent {seconds(parts.parent)} | workers {seconds(parts.workers)}, queueing {seconds(parts.queue)} | "
+                f"cores {seconds(parts.cores)}, tail {seconds(parts.tail)}, end {seconds(parts.end)}"
             )
         if len(profile.candidates) > _SHOWN_CANDIDATES:
             yield f"  and {len(profile.candidates) - _SHOWN_CANDIDATES} more"

@@ -70,6 +70,7 @@ class Drawn:
 
     name: str
     costs: list[float]
+    ordered: bool
     sample: Sample
     overheads: Overheads
     machine: Machine
@@ -85,6 +86,17 @@ class Drawn:
         draw = Random(seed)
         seen = [self.costs[int((at + draw.random()) * step)] for at in range(few)]
         return attrs.evolve(self, sample=attrs.evolve(self.sample, count=few, **_mean_and_spread(seen)))
+
+    @property
+    def jobs(self):
+        """Return the job, and where the items' order is chance in two more orders of the same items.
+
+        What is best for one order only is luck, which nobody can plan for.
+        """
+        orders = [self.costs]
+        if not self.ordered:
+            orders += [Random(turn).sample(self.costs, len(self.costs)) for turn in (1, 2)]
+        return [Job(costs, self.sample, self.overheads, self.machine) for costs in orders]
 
 
 def _mean_and_spread(costs):
@@ -128,7 +140,8 @@ def draw(seed, most_items=1_000_000):
         f"{seed}: {items} items of {each:.2g} s {shape.__name__[1:]}, {cores} cores, {overheads.start_method}, "
         f"computing {computing:g}, held {held:g}, bytes {in_bytes:.0f} and {out_bytes:.0f}"
     )
-    return Drawn(name, costs, sample, overheads, _machine(cores, overheads.start_method))
+    ordered = shape in {_equal, _rising, _falling}
+    return Drawn(name, costs, ordered, sample, overheads, _machine(cores, overheads.start_method))
 
 
 def _overheads(drawing, typical):
@@ -174,20 +187,19 @@ def plans(drawn):
                     yield executor, p, k
 
 
-def best_of_all(drawn, job, known=()):
-    """Return the least simulated seconds of all plans with that plan, leaving out those that cannot be it."""
-    best, chosen = job.serial(), ("serial", 1, job.items)
-    for executor, p, k in known:
-        seconds = job.seconds(executor, p, k)
-        if seconds < best:
-            best, chosen = seconds, (executor, p, k)
-    for least, plan in sorted((job.least(*plan), plan) for plan in plans(drawn)):
-        if least >= best:
+def seconds(jobs, plan):
+    """Return the mean simulated seconds of a plan."""
+    return fmean(job.seconds(*plan) for job in jobs)
+
+
+def best_of_all(drawn, jobs, known):
+    """Return the least simulated seconds of all plans and that plan, leaving out those that cannot be it."""
+    best = min((seconds(jobs, plan), plan) for plan in [("serial", 1, len(drawn.costs)), *known])
+    for least, plan in sorted((jobs[0].least(*plan), plan) for plan in plans(drawn)):
+        if least >= best[0]:
             break
-        seconds = job.seconds(*plan)
-        if seconds < best:
-            best, chosen = seconds, plan
-    return best, chosen
+        best = min(best, (seconds(jobs, plan), plan))
+    return best
 
 
 @attrs.frozen
@@ -207,12 +219,12 @@ class Judged:
 
 def judge(drawn, samples=1):
     """Return what the planner decides from the exact sample and from one of a few items, each beside the best."""
-    job = Job(drawn.costs, drawn.sample, drawn.overheads, drawn.machine)
+    jobs = drawn.jobs
     decided = [decide(one.situation, one.overheads).plan for one in (drawn, drawn.sampled(1))[:samples]]
     chosen = [(plan.executor, plan.n_jobs, plan.chunksize) for plan in decided]
-    best_seconds, best = best_of_all(drawn, job, chosen)
+    best_seconds, best = best_of_all(drawn, jobs, chosen)
     return [
-        Judged(choice, plan.predicted_seconds, job.seconds(*choice), best, best_seconds)
+        Judged(choice, plan.predicted_seconds, seconds(jobs, choice), best, best_seconds)
         for choice, plan in zip(chosen, decided, strict=True)
     ]
 
