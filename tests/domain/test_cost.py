@@ -110,7 +110,8 @@ def test_busy_neighbours_slow_computing_down_as_measured():
 
 def test_threads_run_the_locked_share_one_at_a_time():
     half_held = attrs.evolve(SAMPLE, gil_fraction=0.5)
-    assert model(sample=half_held).thread(4, 25).seconds == pytest.approx(0.5)
+    assert model(sample=half_held).thread(4, 25).parent == pytest.approx(0.5)
+    assert model(sample=half_held).thread(4, 25).seconds == pytest.approx(0.5 + 0.005)  # the last one's other half
 
 
 def test_an_unmeasured_lock_counts_as_held_while_computing():
@@ -168,6 +169,27 @@ def test_threads_slow_each_other_down_by_the_cpus_they_keep_busy():
     slower, free = attrs.evolve(FREE, slowdown=2.0), attrs.evolve(MACHINE, gil_enabled=False)
     assert model(overheads=slower, machine=free).thread(4, 25).seconds == pytest.approx(0.5)
     assert model(overheads=slower).thread(4, 25).seconds == pytest.approx(1.0)  # the lock keeps one CPU busy
+
+
+def test_the_chunk_sent_last_is_run_after_all_sending():
+    sent = attrs.evolve(SAMPLE, pickle_item_seconds=0.01, unpickle_result_seconds=0.004)
+    charged = attrs.evolve(FREE, chunk_parent_seconds=0.002)
+    parts = model(sample=sent, overheads=charged).process(10, 10)
+    assert parts.through == pytest.approx(100 * 0.01 + 10 * 0.001 + 10 * 0.01)
+    read = attrs.evolve(SAMPLE, pickle_item_seconds=0.004, unpickle_result_seconds=0.01)
+    assert model(sample=read, overheads=charged).process(10, 10).through == parts.through
+    uneven = attrs.evolve(sent, spread_seconds=0.005)
+    assert model(sample=uneven, overheads=charged).process(10, 9).through == pytest.approx(
+        100 * 0.01 + 12 * 0.001 + 9 * 0.01 + 0.005 * 3
+    )
+
+
+def test_uneven_items_hold_up_who_is_short_of_workers_not_who_is_short_of_a_parent():
+    uneven = attrs.evolve(SAMPLE, spread_seconds=0.01)
+    parts = model(sample=uneven).process(4, 25)
+    assert parts.seconds == pytest.approx(parts.workers + parts.tail)
+    parts = model(sample=attrs.evolve(uneven, pickle_item_seconds=0.1)).process(4, 25)
+    assert parts.seconds == pytest.approx(parts.through)
 
 
 def test_workers_that_wait_for_their_parent_slow_nobody_down():

@@ -48,15 +48,17 @@ def queued(p: int, alone: float, apart: float, unevenness: float) -> float:
 
 @attrs.frozen
 class Parts:
-    """What a prediction is made of, in seconds: all but the largest of parent, workers and cores adds up.
+    """What a prediction is made of, in seconds: of those between start and end only the largest counts.
 
     ``parent`` is what one process must do for all items (pickling, dispatch, or holding the interpreter lock),
-    ``workers`` is the busiest worker's time, ``queue`` is what workers wait for the parent or the lock while others
-    have it, ``cores`` is all CPU seconds over the usable CPUs.
+    ``through`` is that and what the chunk that comes last takes elsewhere, ``workers`` is the busiest worker's time,
+    ``queue`` is what workers wait for the parent or the lock while others have it, ``cores`` is all CPU seconds over
+    the usable CPUs; to these the ``tail`` comes, what the last one to end takes longer than the others.
     """
 
     start: float
     parent: float
+    through: float
     workers: float
     queue: float
     cores: float
@@ -66,7 +68,8 @@ class Parts:
     @property
     def seconds(self) -> float:
         """Predicted wall seconds."""
-        return self.start + max(self.parent, self.workers + self.queue, self.cores) + self.tail + self.end
+        bound = max(self.parent, self.through, max(self.workers + self.queue, self.cores) + self.tail)
+        return self.start + bound + self.end
 
     @property
     def binding(self) -> str:
@@ -112,11 +115,10 @@ class CostModel:
             first = max(0.0, sample.first_call_seconds - sample.seconds_per_item)
             self.fresh_worker_seconds = first + sample.worker_import_seconds
         self.overheads = overheads
-        self.parent_item_seconds = (
-            sample.pickle_item_seconds
-            + sample.unpickle_result_seconds
-            + (sample.item_bytes + sample.result_bytes) * overheads.byte_seconds
-        )
+        send = sample.pickle_item_seconds + sample.item_bytes * overheads.byte_seconds
+        read = sample.unpickle_result_seconds + sample.result_bytes * overheads.byte_seconds
+        self.parent_item_seconds = send + read
+        self.one_way_seconds = max(send, read)
         self.worker_item_seconds = sample.unpickle_item_seconds + sample.pickle_result_seconds + overheads.item_seconds
 
     def serial(self) -> float:
@@ -134,7 +136,10 @@ class CostModel:
         return 1.0 + (self.overheads.slowdown - 1.0) * min(1.0, (busy - 1) / (self.cpus - 1))
 
     def process(self, p: int, k: int) -> Parts:
-        """Predict p processes taking chunks of k items from one parent."""
+        """Predict p processes taking chunks of k items from one parent.
+
+        The chunk sent last is run after all sending, and no result is read before the first chunk was run.
+        """
         charge = self.overheads
         chunks = ceil(self.items / k)
         cpu = min(1.0, self.cpu_fraction)
@@ -145,6 +150,8 @@ class CostModel:
         crowding = max(1.0, p / self.cpus)
         parent = (self.items * self.parent_item_seconds + chunks * charge.chunk_parent_seconds) * slowdown
         workers, tail = self._shares(p, k, chunks, each, charge.chunk_worker_seconds * slowdown)
+        through = (self.items * self.one_way_seconds + chunks * charge.chunk_parent_seconds / 2) * slowdown
+        through += k * each + self.spread * sqrt(k)
         queue = 0.0
         if k * self.message_bytes > _PIPE_BYTES:
             served = parent / self.items
@@ -153,10 +160,14 @@ class CostModel:
             self.mean * self.cpu_fraction + self.worker_item_seconds + self.parent_item_seconds
         ) + chunks * (charge.chunk_parent_seconds + charge.chunk_worker_seconds)
         start = charge.start_seconds + p * charge.start_worker_seconds + self.fresh_worker_seconds * crowding
-        return Parts(start, parent, workers, queue, cpu_seconds * slowdown / self.cpus, tail, charge.end_seconds)
+        cores = cpu_seconds * slowdown / self.cpus
+        return Parts(start, parent, through, workers, queue, cores, tail, charge.end_seconds)
 
     def thread(self, p: int, k: int) -> Parts:
-        """Predict p threads: the lock-held share one at a time, the CPU share over the CPUs, waiting side by side."""
+        """Predict p threads: the lock-held share one at a time, the CPU share over the CPUs, waiting side by side.
+
+        Whoever has the lock last still does without it what remains of that item.
+        """
         charge = self.overheads
         chunks = ceil(self.items / k)
         held, cpu = self.gil_fraction, max(self.gil_fraction, min(1.0, self.cpu_fraction))
@@ -166,7 +177,9 @@ class CostModel:
         workers, tail = self._shares(p, k, chunks, locked + apart, 0.0)
         queue = self.items / p * (queued(p, locked, apart, self.unevenness) - locked)
         cores = self.items * self.mean * self.cpu_fraction * slowdown / self.cpus
-        return Parts(p * charge.thread_start_seconds, self.items * locked, workers, queue, cores, tail, 0.0)
+        through = self.items * locked + apart + self.spread
+        start = p * charge.thread_start_seconds
+        return Parts(start, self.items * locked, through, workers, queue, cores, tail, 0.0)
 
     def _shares(self, p: int, k: int, chunks: int, each: float, per_chunk: float) -> tuple[float, float]:
         """Return the busiest worker's seconds and the wait for the last chunk to end.
