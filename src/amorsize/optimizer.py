@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import floor
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,12 +17,13 @@ from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
 from amorsize.domain.values import FORMAT, Entry, Limits, Plan
 from amorsize.errors import MeasurementError
-from amorsize.question import Answer, Question, check_arguments, sized, warnings_about
+from amorsize.question import Answer, Question, advice_on, check_arguments, sized, warnings_about
 from amorsize.result import OptimizationResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from amorsize.domain.advice import Advice
     from amorsize.domain.fingerprint import Fingerprint
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.values import Constraints, Machine, Sample, Verdict
@@ -125,7 +127,9 @@ class Optimizer:
             question = self._question(func, data, fingerprint, near)
             answer = self._from_cache(question)
             data = question.source.data(data)
-        return OptimizationResult(answer.plan, data, answer.cache, answer.cache_reason, answer.warnings)
+        return OptimizationResult(
+            answer.plan, data, answer.cache, answer.cache_reason, answer.warnings, None, answer.advice
+        )
 
     def lookup(self, func: Callable[[Any], Any], data: Iterable[Any], constraints: Constraints) -> tuple[str, str]:
         """Say what optimize would find, without running func or storing: (hit, replanned or miss; the reason)."""
@@ -177,7 +181,9 @@ class Optimizer:
 
             weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates)
         remaining = question.source.data(data)
-        return OptimizationResult(answer.plan, remaining, answer.cache, answer.cache_reason, answer.warnings, weighed)
+        return OptimizationResult(
+            answer.plan, remaining, answer.cache, answer.cache_reason, answer.warnings, weighed, answer.advice
+        )
 
     def _live(self, question: Question) -> tuple[list[tuple[Entry, Verdict]], str]:
         """Return the entries that still hold with their verdicts, the latest first, and why there is none."""
@@ -209,10 +215,11 @@ class Optimizer:
         self.seconds_saved += entry.deciding_seconds
         now = self._now()
         if self._plan_holds(entry, question):
-            answer = Answer(entry.plan, "hit", _age(entry, now), warnings_about(question, entry.sample))
+            advice = self._advice(question, question.items, entry.sample)
+            answer = Answer(entry.plan, "hit", _age(entry, now), warnings_about(question, entry.sample), advice)
         else:
             solved = self._solve(question, entry.sample)
-            answer = Answer(solved.plan, "hit", _age(entry, now), solved.warnings)
+            answer = Answer(solved.plan, "hit", _age(entry, now), solved.warnings, solved.advice)
         self._remember(question, answer, entry.deciding_seconds)
         if now - entry.confirmed_at > _DAY_SECONDS:
             confirmed = attrs.evolve(entry, confirmed_at=float(floor(now)), confirmations=entry.confirmations + 1)
@@ -289,7 +296,7 @@ class Optimizer:
         return entry.plan.n_jobs <= worker_cap(entry.plan.executor, situation)
 
     def _sample(self, question: Question, *, keep: bool = True) -> Sample:
-        known = self._known_overheads(question, keep=keep)
+        known = self._known_overheads(question.machine, question.machine_id, keep=keep)
         budget = self.budget
         if known is not None:
             budget = attrs.evolve(budget, worker_start_seconds=known.start_seconds + known.end_seconds)
@@ -303,7 +310,7 @@ class Optimizer:
 
         situation = Situation(items, sample, question.machine, question.constraints, question.obstacle)
         plain = plainly_serial(situation, self.budget)
-        overheads = self._known_overheads(question, keep=keep)
+        overheads = self._known_overheads(question.machine, question.machine_id, keep=keep)
         failure = ""
         if plain is None and overheads is None:
             if situation.serial_seconds < _WORTH_MEASURING_SECONDS:
@@ -313,18 +320,24 @@ class Optimizer:
                     overheads = self._measure_overheads(question, keep=keep)
                 except MeasurementError as error:
                     plain = failure = f"what workers cost here could not be measured: {error}"
+        advice = self._advice(question, items, sample, keep=keep)
+        warned = warnings_about(question, sample, failure)
         if plain is not None or overheads is None:
-            return Answer(
-                serial_plan(situation, plain or failure), "", "", warnings_about(question, sample, failure), sample
-            )
+            return Answer(serial_plan(situation, plain or failure), "", "", warned, advice, sample)
         decision = decide(situation, overheads)
-        warned = warnings_about(question, sample)
-        return Answer(decision.plan, "", "", warned, sample, decision.candidates, overheads)
+        return Answer(decision.plan, "", "", warned, advice, sample, decision.candidates, overheads)
 
-    def _known_overheads(self, question: Question, *, keep: bool = True) -> Overheads | None:
-        method = question.machine.start_method
+    def _advice(
+        self, question: Question, items: int, sample: Sample, *, keep: bool = True
+    ) -> Callable[[], Advice | None]:
+        """Return what finds out what holds a plan back; it holds on to neither function nor data."""
+        charges = partial(self._known_overheads, question.machine, question.machine_id, keep=keep)
+        return partial(advice_on, charges, items, sample, question.machine, question.constraints, question.obstacle)
+
+    def _known_overheads(self, machine: Machine, machine_id: str, *, keep: bool = True) -> Overheads | None:
+        method = machine.start_method
         if method not in self._overheads and keep:
-            stored = self.entries.overheads(question.machine_id, method)
+            stored = self.entries.overheads(machine_id, method)
             if stored is not None and stored.start_method == method:
                 self._overheads[method] = stored
         return self._overheads.get(method)
@@ -369,7 +382,7 @@ class Optimizer:
             self._near.clear()
         repeat = answer
         if answer.cache != "hit":
-            repeat = Answer(answer.plan, "hit", "fresh, answered a moment ago", answer.warnings)
+            repeat = Answer(answer.plan, "hit", "fresh, answered a moment ago", answer.warnings, answer.advice)
         self._near[question.near] = (self._monotonic() + _NEAR_SECONDS, saves, repeat)
 
 

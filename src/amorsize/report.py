@@ -32,6 +32,9 @@ def explanation(result: OptimizationResult) -> Iterator[str]:
     plan = result.plan
     yield f"serial would take: {seconds(plan.serial_seconds)}"
     yield f"between (90 %): {seconds(plan.seconds_low)} and {seconds(plan.seconds_high)}"
+    advice = result.advice() if result.advice is not None else None
+    if advice is not None:
+        yield f"held back by {advice.constraint}: {advice.change} (up to {advice.gain:.1f}x faster)"
     for warning in result.warnings:
         yield f"warning: {warning}"
     if result.profile is not None:

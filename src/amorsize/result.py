@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from amorsize.domain.advice import Advice
     from amorsize.domain.planner import Profile
     from amorsize.domain.values import Plan
 
@@ -20,7 +21,8 @@ class OptimizationResult:
 
     ``data`` is what to run over: the data given, or for an iterator one that has lost nothing to sampling.
     ``cache`` is ``hit``, ``replanned``, ``miss`` or ``bypassed``, with ``cache_reason`` in words. ``profile`` is there
-    when it was asked for. Everything else comes from ``plan``.
+    when it was asked for. ``advice`` finds what holds the plan back, for ``explain()``. Everything else comes from
+    ``plan``.
     """
 
     plan: Plan
@@ -29,6 +31,7 @@ class OptimizationResult:
     cache_reason: str
     warnings: tuple[str, ...] = ()
     profile: Profile | None = None
+    advice: Callable[[], Advice | None] | None = None
 
     @property
     def n_jobs(self) -> int:
@@ -76,7 +79,7 @@ class OptimizationResult:
         return self.cache == "hit"
 
     def explain(self, file: TextIO | None = None) -> None:
-        """Print everything for a person: plan, reasons, cache, warnings, and the profile if there is one.
+        """Print everything for a person: plan, reasons, cache, what to change, warnings, and the profile if any.
 
         Args:
             file: where to print; standard output when None.
@@ -84,6 +87,10 @@ class OptimizationResult:
         from amorsize import report  # noqa: PLC0415  most results are never put in words
 
         print("\n".join(report.explanation(self)), file=file or sys.stdout)
+
+    def __reduce__(self) -> tuple[object, ...]:  # what finds advice holds on to a store, which stays here
+        fields = (self.plan, self.data, self.cache, self.cache_reason, self.warnings, self.profile)
+        return OptimizationResult, fields
 
     def __str__(self) -> str:
         from amorsize import report  # noqa: PLC0415  as above

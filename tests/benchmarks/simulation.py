@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -131,26 +132,28 @@ def real(start_method):
     print(f"{len(errors)} plans: error {median(errors):.1%} in the median, {errors[len(errors) * 9 // 10]:.1%} at p90")
 
 
+def judged_draw(seed, most_items):
+    """Return the name of a draw and what was decided in it, by the exact sample and by one of a few items."""
+    drawn = draw(seed, most_items)
+    return drawn.name, judge(drawn, samples=2)
+
+
 def regret(draws, most_items):
     """Print the regret of decisions against the simulated best, and what a decision takes."""
-    exact, sampled = [], []
-    for seed in range(draws):
-        drawn = draw(seed, most_items)
-        by_exact, by_sample = judge(drawn, samples=2)
-        exact.append((by_exact.regret, drawn.name, by_exact))
-        sampled.append((by_sample.regret, drawn.name, by_sample))
-    for title, found in (("exact sample", exact), ("sample of 12 items", sampled)):
-        found.sort(key=lambda one: -one[0])
+    with get_context("spawn").Pool() as pool:
+        judged = pool.map(partial(judged_draw, most_items=most_items), range(draws), 1)
+    for at, title in enumerate(("exact sample", "sample of 12 items")):
+        found = sorted(((both[at].regret, name, both[at]) for name, both in judged), key=lambda one: -one[0])
         regrets = [one[0] for one in found]
         off = [abs(one[2].predicted / one[2].seconds - 1.0) for one in found]
         print(
             f"{title}: regret {geometric_mean(regrets):.3f} (geometric mean of {draws}), worst {regrets[0]:.2f}, "
             f"p99 {regrets[draws // 100]:.2f}, p90 {regrets[draws // 10]:.2f}; predicted off by {median(off):.1%}"
         )
-        for one, name, judged in found[:5]:
+        for one, name, worst in found[:5]:
             print(f"  {one:.2f}  {name}")
             print(
-                f"        chose {judged.plan}: {judged.seconds:.4g} s, best {judged.best}: {judged.best_seconds:.4g} s"
+                f"        chose {worst.plan}: {worst.seconds:.4g} s, best {judged.best}: {judged.best_seconds:.4g} s"
             )
     widest = [one for one in (draw(seed, 10_000) for seed in range(200)) if one.machine.usable_cpus == 1024]
     taken = sorted(min(timed(decide, one.situation, one.overheads) for _ in range(3)) for one in widest)
