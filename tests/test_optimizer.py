@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
 import warnings
+import weakref
 
 import attrs
 import pytest
@@ -181,6 +183,44 @@ def test_a_profile_shows_what_was_weighed(desk):
     assert profile.sample.seconds_per_item == SAMPLE.seconds_per_item
     assert profile.overheads == OVERHEADS
     assert {one.n_jobs for one in profile.candidates} == {2, 3, 4}
+
+
+def test_a_miss_a_hit_and_a_repeat_say_alike_what_holds_the_plan_back(desk):
+    missed = desk.ask().advice()
+    assert missed.constraint == "cores"
+    repeated = desk.ask().advice()
+    desk.anew()
+    found = desk.ask()
+    desk.store.fetched.clear()
+    assert missed == repeated == found.advice() == desk.ask().advice()
+    assert len(desk.store.fetched) == 1  # the overheads, read when asked for and kept
+    assert desk.probe.asked == {"sample": 1, "overheads": 1}
+
+
+def test_other_numbers_of_items_are_advised_for_themselves(desk):
+    desk.ask(range(2000))
+    assert desk.ask(range(9000)).advice().constraint == "cores"
+    bound = Constraints(max_workers=2)
+    assert "max_workers=2" in desk.ask(range(9000), constraints=bound).advice().change
+
+
+def test_no_advice_is_given_where_what_workers_cost_is_not_known(desk):
+    assert desk.ask(range(2)).advice() is None
+    assert desk.ask([]).advice is None
+    assert desk.probe.asked["overheads"] == 0
+
+
+def test_advice_holds_on_to_neither_function_nor_data(desk):
+    class Data(list):
+        pass
+
+    data = Data(range(2000))
+    kept = weakref.ref(data)
+    advice = desk.ask(data).advice
+    del data
+    gc.collect()
+    assert kept() is None
+    assert advice() is not None
 
 
 def test_overheads_are_measured_once_for_a_machine(desk):

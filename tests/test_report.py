@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import pickle
 
 import attrs
 import pytest
 from fakes import MACHINE, OVERHEADS, SAMPLE
 
 from amorsize import report
+from amorsize.domain.advice import Advice
 from amorsize.domain.planner import Profile, decide, serial_plan
 from amorsize.domain.situation import Situation
 from amorsize.domain.values import Constraints
@@ -52,6 +54,23 @@ def test_without_a_profile_the_interval_and_the_warnings_are_told():
     assert said[3] == "serial would take: 10 s"
     assert said[4].startswith("between (90 %): ")
     assert said[5:] == ["warning: the first", "warning: the second"]
+
+
+def test_what_holds_a_plan_back_is_said_with_what_to_change():
+    advice = Advice("start-up", "keep one pool open", 2.345)
+    said = list(report.explanation(result(advice=lambda: advice)))
+    assert said[5] == "held back by start-up: keep one pool open (up to 2.3x faster)"
+    assert list(report.explanation(result(advice=lambda: None))) == list(report.explanation(result()))
+
+
+def test_a_pickled_result_leaves_behind_what_finds_advice():
+    first = result(advice=lambda: None, warnings=("one",), profile=Profile(SAMPLE, MACHINE, None, ()))
+    again = pickle.loads(pickle.dumps(first))
+    assert again.advice is None
+    assert (again.plan, again.data, again.cache, again.cache_reason) == (
+        (first.plan, first.data, first.cache, first.cache_reason)
+    )
+    assert (again.warnings, again.profile) == (first.warnings, first.profile)
 
 
 def test_a_profile_shows_sample_machine_overheads_and_the_best_candidates():

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import floor
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from amorsize.charges import Charges
 from amorsize.domain import keys
-from amorsize.domain.buckets import size_bucket, time_bucket
-from amorsize.domain.fingerprint import Fingerprints, changes
-from amorsize.domain.items import describe_change, item_kind
+from amorsize.domain.buckets import time_bucket
+from amorsize.domain.fingerprint import Fingerprints
+from amorsize.domain.items import item_kind
 from amorsize.domain.rules import judge
 from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
 from amorsize.domain.values import FORMAT, Entry, Limits
 from amorsize.errors import MeasurementError, SamplingError
-from amorsize.question import EMPTY_PLAN, Answer, Question, check_arguments, sized, unmeasured, warnings_about
+from amorsize.outlines import keep_outline, why_missing
+from amorsize.question import (
+    EMPTY_PLAN,
+    Answer,
+    Question,
+    advice_on,
+    check_arguments,
+    sized,
+    unmeasured,
+    warnings_about,
+)
 from amorsize.result import OptimizationResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from amorsize.domain.advice import Advice
     from amorsize.domain.fingerprint import Fingerprint
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.situation import Situation
@@ -33,7 +46,6 @@ if TYPE_CHECKING:
 _NEAR_SECONDS: Final = 1.0
 _NEAR_ENTRIES: Final = 4096
 _MOST_FAILURES: Final = 8
-_SEEN_KINDS: Final = 4
 _DAY_SECONDS: Final = 86400.0
 _WORTH_MEASURING_SECONDS: Final = 0.05
 """A job predicted shorter than this does not make anybody wait for this machine's overheads to be measured."""
@@ -82,7 +94,7 @@ class Optimizer:
         self._near: dict[Near, tuple[float, float, Answer]] = {}
         self.runner: Callable[..., Any] | None = None
         self._machine_read: tuple[float, Machine, str] | None = None
-        self._overheads: dict[str, Overheads] = {}
+        self._charges = Charges(probe, entries)
 
     def optimize(
         self,
@@ -109,7 +121,15 @@ class Optimizer:
                 situation = None if answer.sample is None else self._situation(question, answer.sample)
                 weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates, situation)
         return OptimizationResult(
-            answer.plan, data, answer.cache, answer.cache_reason, answer.warnings, weighed, func, self.runner
+            answer.plan,
+            data,
+            answer.cache,
+            answer.cache_reason,
+            answer.warnings,
+            weighed,
+            func,
+            self.runner,
+            answer.advice,
         )
 
     def answer(  # noqa: PLR0913  what optimize takes, and the source
@@ -219,7 +239,7 @@ class Optimizer:
                 live.append((entry, verdict))
         if len(live) > 1:
             live.sort(key=lambda one: -one[0].measured_at)
-        return live, "" if live else stale or self._why_missing(question)
+        return live, "" if live else stale or why_missing(self.entries, question)
 
     def _from_cache(self, question: Question) -> Answer:
         live, reason = self._live(question)
@@ -235,10 +255,12 @@ class Optimizer:
         self.seconds_saved += entry.deciding_seconds
         now = self._now()
         if self._plan_holds(entry, question):
-            answer = Answer(entry.plan, "hit", _age(entry, now), warnings_about(question, entry.sample), entry.sample)
+            advice = self._advice(question, question.items, entry.sample)
+            warned = warnings_about(question, entry.sample)
+            answer = Answer(entry.plan, "hit", _age(entry, now), warned, advice, entry.sample)
         else:
             solved = self._solve(question, entry.sample)
-            answer = Answer(solved.plan, "hit", _age(entry, now), solved.warnings, entry.sample)
+            answer = Answer(solved.plan, "hit", _age(entry, now), solved.warnings, solved.advice, entry.sample)
         self._remember(question, answer, entry.deciding_seconds)
         if now - entry.confirmed_at > _DAY_SECONDS:
             confirmed = attrs.evolve(entry, confirmed_at=float(floor(now)), confirmations=entry.confirmations + 1)
@@ -297,7 +319,7 @@ class Optimizer:
             deciding_seconds=spent,
         )
         self.entries.keep(entry)
-        self._keep_outline(question)
+        keep_outline(self.entries, question)
         self._remember(question, answer, spent)
         return answer
 
@@ -315,7 +337,7 @@ class Optimizer:
         return entry.plan.n_jobs <= worker_cap(entry.plan.executor, situation)
 
     def _sample(self, question: Question, *, keep: bool = True) -> Sample:
-        known = self._known_overheads(question.machine, question.machine_id, keep=keep)
+        known = self._charges.known(question.machine, question.machine_id, keep=keep)
         budget = self.budget
         if known is not None:
             budget = attrs.evolve(budget, worker_start_seconds=known.least_seconds)
@@ -338,31 +360,30 @@ class Optimizer:
 
         situation = self._situation(question, sample)
         plain = plainly_serial(situation, self.budget)
-        overheads = self._known_overheads(question.machine, question.machine_id, keep=keep)
+        overheads = self._charges.known(question.machine, question.machine_id, keep=keep)
         failure = ""
         if plain is None and overheads is None:
             if situation.serial_seconds < _WORTH_MEASURING_SECONDS:
                 plain = "the whole job is too short to measure what this machine charges for workers"
             else:
                 try:
-                    overheads = self._measure_overheads(question.machine, question.machine_id, keep=keep)
+                    overheads = self._charges.measure(question.machine, question.machine_id, keep=keep)
                 except MeasurementError as error:
                     plain = failure = f"what workers cost here could not be measured: {error}"
+        advice = self._advice(question, situation.items, sample, keep=keep)
+        warned = warnings_about(question, sample, failure)
         if plain is not None or overheads is None:
-            return Answer(
-                serial_plan(situation, plain or failure), "", "", warnings_about(question, sample, failure), sample
-            )
+            return Answer(serial_plan(situation, plain or failure), "", "", warned, advice, sample)
         decision = decide(situation, overheads)
-        warned = warnings_about(question, sample)
-        return Answer(decision.plan, "", "", warned, sample, decision.candidates, overheads)
+        return Answer(decision.plan, "", "", warned, advice, sample, decision.candidates, overheads)
 
     def overheads(self, *, ahead_seconds: float = 0.0) -> Overheads | None:
         """Return what this machine charges if that is known, or worth measuring for the seconds ahead; else None."""
         machine, machine_id = self.machine()
-        known = self._known_overheads(machine, machine_id)
+        known = self._charges.known(machine, machine_id)
         if known is None and ahead_seconds >= _SURELY_WORTH_MEASURING_SECONDS:
             try:
-                return self._measure_overheads(machine, machine_id, keep=True)
+                return self._charges.measure(machine, machine_id, keep=True)
             except MeasurementError:
                 return None
         return known
@@ -373,42 +394,12 @@ class Optimizer:
         items = question.source.known_items() or question.source.hint or self.budget.assumed_items
         return Situation(items, sample, question.machine, question.constraints, question.obstacle)
 
-    def _known_overheads(self, machine: Machine, machine_id: str, *, keep: bool = True) -> Overheads | None:
-        method = machine.start_method
-        if method not in self._overheads and keep:
-            stored = self.entries.overheads(machine_id, method)
-            if stored is not None and stored.start_method == method:
-                self._overheads[method] = stored
-        return self._overheads.get(method)
-
-    def _measure_overheads(self, machine: Machine, machine_id: str, *, keep: bool) -> Overheads:
-        overheads = self._overheads[machine.start_method] = self.probe.overheads()
-        if keep:
-            self.entries.keep_overheads(machine_id, overheads)
-        return overheads
-
-    def _why_missing(self, question: Question) -> str:
-        """Say what differs from the nearest entry there was, as far as it can be known."""
-        last = self.entries.outline(question.fingerprint.name)
-        if last is None:
-            return "no entry for this function"
-        known_hex, outline, seen = last
-        if known_hex != question.fingerprint.hex:
-            return f"func changed: {changes(outline, question.fingerprint.outline)}"
-        kind = question.kind
-        for other in seen:
-            other_kind, _, other_size = other.partition("_size:")
-            if other_kind == kind and other_size != size_bucket(question.items):
-                return f"no entry: number of items went from {other_size} to {size_bucket(question.items)}"
-        others = [other.partition("_size:")[0] for other in seen if not other.startswith(f"{kind}_size:")]
-        return f"no entry: {describe_change(others[0], kind)}" if others else "no entry measured on this machine"
-
-    def _keep_outline(self, question: Question) -> None:
-        last = self.entries.outline(question.fingerprint.name)
-        before = last[2] if last is not None and last[0] == question.fingerprint.hex else []
-        here = question.locator.partition("_item:")[2]
-        seen = [here, *(one for one in before if one != here)][:_SEEN_KINDS]
-        self.entries.keep_outline(question.fingerprint.name, question.fingerprint, seen)
+    def _advice(
+        self, question: Question, items: int, sample: Sample, *, keep: bool = True
+    ) -> Callable[[], Advice | None]:
+        """Return what finds out what holds a plan back; it holds on to neither function nor data."""
+        charges = partial(self._charges.known, question.machine, question.machine_id, keep=keep)
+        return partial(advice_on, charges, items, sample, question.machine, question.constraints, question.obstacle)
 
     def _remember(self, question: Question, answer: Answer, saves: float) -> None:
         """Keep an answer for a second, so that a repeat asks neither store nor machine.
@@ -421,7 +412,8 @@ class Optimizer:
             self._near.clear()
         repeat = answer
         if answer.cache != "hit":
-            repeat = Answer(answer.plan, "hit", "fresh, answered a moment ago", answer.warnings, answer.sample)
+            moment = "fresh, answered a moment ago"
+            repeat = Answer(answer.plan, "hit", moment, answer.warnings, answer.advice, answer.sample)
         self._near[question.near] = (self._monotonic() + _NEAR_SECONDS, saves, repeat)
 
 

@@ -11,6 +11,7 @@ from amorsize.domain.values import OWN_THREADS, Plan
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from amorsize.domain.advice import Advice
     from amorsize.domain.fingerprint import Fingerprint
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.planner import Candidate
@@ -72,12 +73,13 @@ class Question:
 
 @attrs.frozen(eq=False, repr=False)  # likewise
 class Answer:
-    """A plan with what it came from and what the cache did."""
+    """A plan with what it came from and what the cache did; ``advice`` finds what holds it back, when asked."""
 
     plan: Plan
     cache: str
     cache_reason: str
     warnings: tuple[str, ...] = ()
+    advice: Callable[[], Advice | None] | None = None
     sample: Sample | None = None
     candidates: tuple[Candidate, ...] = ()
     overheads: Overheads | None = None
@@ -142,3 +144,19 @@ def unmeasured(question: Question, error: SamplingError, cache: str, cache_reaso
         reason=reason[:_REASON_LENGTH],
     )
     return Answer(plan, cache, cache_reason, (f"{error} while it was sampled; nothing was kept",))
+
+
+def advice_on(  # noqa: PLR0913, PLR0917  what a situation is made of, and the overheads when they are asked for
+    charges: Callable[[], Overheads | None],
+    items: int,
+    sample: Sample,
+    machine: Machine,
+    constraints: Constraints,
+    obstacle: str | None,
+) -> Advice | None:
+    """Return what holds a plan back, None when nothing does or what workers cost here is not known."""
+    from amorsize.domain.advice import advise  # noqa: PLC0415  only explain() asks
+    from amorsize.domain.situation import Situation  # noqa: PLC0415  likewise
+
+    overheads = charges()
+    return None if overheads is None else advise(Situation(items, sample, machine, constraints, obstacle), overheads)

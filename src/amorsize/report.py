@@ -33,6 +33,9 @@ def explanation(result: OptimizationResult) -> Iterator[str]:
     plan = result.plan
     yield f"serial would take: {seconds(plan.serial_seconds)}"
     yield f"between (90 %): {seconds(plan.seconds_low)} and {seconds(plan.seconds_high)}"
+    advice = result.advice() if result.advice is not None else None
+    if advice is not None:
+        yield f"held back by {advice.constraint}: {advice.change} (up to {advice.gain:.1f}x faster)"
     for warning in result.warnings:
         yield f"warning: {warning}"
     if result.profile is not None:
@@ -66,8 +69,8 @@ def _profile(profile: Profile) -> Iterator[str]:
             parts = candidate.parts
             yield (
                 f"  {workers(candidate):<32} {seconds(candidate.seconds):>9} = start {seconds(parts.start)}, "
-                f"parent {seconds(parts.parent)} | workers {seconds(parts.workers)} | cores {seconds(parts.cores)}, "
-                f"tail {seconds(parts.tail)}, end {seconds(parts.end)}"
+                f"parent {seconds(parts.parent)} | workers {seconds(parts.workers)}, queueing {seconds(parts.queue)} | "
+                f"cores {seconds(parts.cores)}, tail {seconds(parts.tail)}, end {seconds(parts.end)}"
             )
         if len(profile.candidates) > _SHOWN_CANDIDATES:
             yield f"  and {len(profile.candidates) - _SHOWN_CANDIDATES} more"

@@ -10,6 +10,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from amorsize.domain.advice import Advice
     from amorsize.domain.planner import Profile
     from amorsize.domain.values import Plan
 
@@ -20,7 +21,8 @@ class OptimizationResult:
 
     ``data`` is what to run over: the data given, or for an iterator one that has lost nothing to sampling.
     ``cache`` is ``hit``, ``replanned``, ``miss`` or ``bypassed``, with ``cache_reason`` in words. ``profile`` is there
-    when it was asked for. Everything else comes from ``plan``.
+    when it was asked for. ``advice`` finds what holds the plan back, for ``explain()``. Everything else comes from
+    ``plan``.
     """
 
     plan: Plan
@@ -31,6 +33,7 @@ class OptimizationResult:
     profile: Profile | None = None
     _func: Callable[[Any], Any] | None = None
     _runner: Callable[..., Any] | None = None
+    advice: Callable[[], Advice | None] | None = None
 
     @property
     def n_jobs(self) -> int:
@@ -94,7 +97,7 @@ class OptimizationResult:
         return self._runner(self._func, self.data, self.plan, progress)  # type: ignore[no-any-return]  # as execute
 
     def explain(self, file: TextIO | None = None) -> None:
-        """Print everything for a person: plan, reasons, cache, warnings, and the profile if there is one.
+        """Print everything for a person: plan, reasons, cache, what to change, warnings, and the profile if any.
 
         Args:
             file: where to print; standard output when None.
@@ -102,6 +105,10 @@ class OptimizationResult:
         from amorsize import report  # noqa: PLC0415  most results are never put in words
 
         print("\n".join(report.explanation(self)), file=file or sys.stdout)
+
+    def __reduce__(self) -> tuple[object, ...]:  # what finds advice holds on to a store, which stays here
+        fields = (self.plan, self.data, self.cache, self.cache_reason, self.warnings, self.profile)
+        return OptimizationResult, fields
 
     def __str__(self) -> str:
         from amorsize import report  # noqa: PLC0415  as above

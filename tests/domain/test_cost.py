@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amorsize.domain.cost import CostModel, expected_maximum
+from amorsize.domain.cost import CostModel, expected_maximum, queued
 from amorsize.domain.overheads import Overheads
 from amorsize.domain.values import Machine, Sample
 
@@ -106,6 +106,8 @@ def test_busy_neighbours_slow_computing_down_as_measured():
     slower = attrs.evolve(FREE, slowdown=2.0)
     assert model(overheads=slower).slowdown(1) == 1.0
     assert model(overheads=slower).slowdown(4) == pytest.approx(2.0)
+    assert model(overheads=slower).slowdown(2) == 1.0
+    assert model(overheads=slower).slowdown(2.5) == pytest.approx(1.25)
     assert model(overheads=slower).process(4, 25).seconds == pytest.approx(0.5)
 
 
@@ -150,11 +152,96 @@ def test_the_least_that_a_process_costs_is_a_pool_of_one():
 
 def test_threads_run_the_locked_share_one_at_a_time():
     half_held = attrs.evolve(SAMPLE, gil_fraction=0.5)
-    assert model(sample=half_held).thread(4, 25).seconds == pytest.approx(0.5)
+    assert model(sample=half_held).thread(4, 25).parent == pytest.approx(0.5)
+    assert model(sample=half_held).thread(4, 25).seconds == pytest.approx(0.5 + 0.005)  # the last one's other half
 
 
 def test_an_unmeasured_lock_counts_as_held_while_computing():
     assert model().thread(4, 25).seconds == pytest.approx(1.0)
+
+
+def test_a_queue_of_one_waits_for_nobody_and_a_long_one_for_everybody():
+    assert queued(1, 2.0, 3.0, 1.0) == pytest.approx(2.0)
+    assert queued(1000, 2.0, 3.0, 1.0) == pytest.approx(1000 * 2.0 - 3.0, rel=1e-4)
+    assert queued(5, 2.0, 0.0, 1.0) == pytest.approx(10.0)
+    assert queued(5, 0.0, 3.0, 1.0) == 0.0
+
+
+@pytest.mark.parametrize(("p", "exact"), [(2, 1.5), (3, 2.2), (4, 3.0625), (8, 7.0)])
+def test_the_queue_is_near_that_of_exact_mean_value_analysis(p, exact):
+    assert queued(p, 1.0, 1.0, 1.0) == pytest.approx(exact, rel=0.11)
+
+
+@given(
+    p=st.integers(1, 1000),
+    alone=st.floats(0, 10),
+    apart=st.floats(0, 10),
+    unevenness=st.floats(0, 3),
+    more=st.floats(0, 10),
+)
+def test_a_queue_grows_with_customers_their_stay_and_its_unevenness(p, alone, apart, unevenness, more):
+    now = queued(p, alone, apart, unevenness)
+    least = now * 0.999999 - 1e-9
+    assert now >= alone * 0.999999 - 1e-9
+    assert queued(p + 1, alone, apart, unevenness) >= least
+    assert queued(p, alone + more, apart, unevenness) >= least
+    assert queued(p, alone, apart, unevenness + more) >= least
+    assert queued(p, alone, apart + more, unevenness) <= now * 1.000001 + 1e-9
+
+
+def test_threads_queue_for_the_lock_the_more_the_less_even_its_holders_are():
+    half_held = attrs.evolve(SAMPLE, gil_fraction=0.5)
+    even = model(sample=half_held).thread(2, 1)
+    uneven = model(sample=attrs.evolve(half_held, spread_seconds=0.01)).thread(2, 1)
+    assert 0 < even.queue < uneven.queue
+    assert even.queue == pytest.approx(100 / 2 * (queued(2, 0.005, 0.005, 0.0) - 0.005))
+
+
+def test_workers_queue_for_the_parent_only_with_messages_that_a_pipe_cannot_hold():
+    sample = attrs.evolve(SAMPLE, item_bytes=1000.0)
+    charged = attrs.evolve(FREE, byte_seconds=1e-6)
+    assert model(sample=sample, overheads=charged).process(4, 25).queue == 0.0
+    beyond = model(10_000, sample, charged).process(4, 70)
+    assert beyond.queue == pytest.approx(10_000 / 4 * (queued(4, 0.001, 0.01, 0.0) - 0.001))
+    results = attrs.evolve(SAMPLE, result_bytes=1e6)
+    assert model(sample=results, overheads=charged).process(4, 1).queue > 0.0
+
+
+def test_threads_slow_each_other_down_by_the_cpus_they_keep_busy():
+    slower, free = attrs.evolve(FREE, slowdown=2.0), attrs.evolve(MACHINE, gil_enabled=False)
+    assert model(overheads=slower, machine=free).thread(4, 25).seconds == pytest.approx(0.5)
+    assert model(overheads=slower).thread(4, 25).seconds == pytest.approx(1.0)  # the lock keeps one CPU busy
+
+
+def test_the_chunk_sent_last_is_run_after_all_sending():
+    sent = attrs.evolve(SAMPLE, pickle_item_seconds=0.01, unpickle_result_seconds=0.004)
+    charged = attrs.evolve(FREE, chunk_parent_seconds=0.002)
+    parts = model(sample=sent, overheads=charged).process(10, 10)
+    assert parts.through == pytest.approx(100 * 0.01 + 10 * 0.001 + 10 * 0.01)
+    read = attrs.evolve(SAMPLE, pickle_item_seconds=0.004, unpickle_result_seconds=0.01)
+    assert model(sample=read, overheads=charged).process(10, 10).through == parts.through
+    uneven = attrs.evolve(sent, spread_seconds=0.005)
+    assert model(sample=uneven, overheads=charged).process(10, 9).through == pytest.approx(
+        100 * 0.01 + 12 * 0.001 + 9 * 0.01 + 0.005 * 3
+    )
+
+
+def test_uneven_items_hold_up_who_is_short_of_workers_not_who_is_short_of_a_parent():
+    uneven = attrs.evolve(SAMPLE, spread_seconds=0.01)
+    parts = model(sample=uneven).process(4, 25)
+    assert parts.seconds == pytest.approx(parts.workers + parts.tail)
+    parts = model(sample=attrs.evolve(uneven, pickle_item_seconds=0.1)).process(4, 25)
+    assert parts.seconds == pytest.approx(parts.through)
+
+
+def test_workers_that_wait_for_their_parent_slow_nobody_down():
+    bound = attrs.evolve(SAMPLE, pickle_item_seconds=0.01)
+    assert model(sample=bound, overheads=attrs.evolve(FREE, slowdown=2.0)).process(4, 25).parent == pytest.approx(1.0)
+
+
+def test_chunks_are_also_weighed_as_if_all_of_them_were_paid_by_one():
+    shared = model(10_000).chunksizes(8, 1e-3, 0.0)
+    assert max(model(10_000).chunksizes(8, 1e-3, 1e-3)) > 2 * max(shared)
 
 
 def test_threads_without_the_lock_share_the_cpus():
@@ -186,13 +273,13 @@ def test_the_expected_maximum_of_normal_deviates_is_near_its_known_value(p, know
 )
 def test_chunk_sizes_weighed_are_whole_and_within_the_items(items, p, mean, spread, per_chunk):
     sample = attrs.evolve(SAMPLE, seconds_per_item=mean, spread_seconds=spread)
-    for k in model(items, sample).chunksizes(p, per_chunk):
+    for k in model(items, sample).chunksizes(p, per_chunk, per_chunk / 2):
         assert 1 <= k <= items
 
 
 def test_items_that_take_no_time_go_in_one_chunk_a_worker():
     instant = attrs.evolve(SAMPLE, seconds_per_item=0.0)
-    assert model(100, instant).chunksizes(4, 1e-4) == {25, 13}
+    assert model(100, instant).chunksizes(4, 1e-4, 1e-4) == {25, 13}
 
 
 @given(
@@ -205,7 +292,7 @@ def test_the_best_chunk_size_weighed_is_near_the_best_of_all(items, p, spread, p
     sample = attrs.evolve(SAMPLE, spread_seconds=spread)
     charged = attrs.evolve(FREE, chunk_worker_seconds=per_chunk)
     costs = model(items, sample, charged)
-    found = min(costs.process(p, k).seconds for k in costs.chunksizes(p, per_chunk))
+    found = min(costs.process(p, k).seconds for k in costs.chunksizes(p, per_chunk, 0.0))
     tried = {max(1, round(items / p / 2 ** (step / 2))) for step in range(30)}
     assert found <= 1.15 * min(costs.process(p, k).seconds for k in tried)
 

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amorsize.domain.cost import CostModel
 from amorsize.domain.overheads import Overheads
 from amorsize.domain.planner import decide, plainly_serial, relative_error, serial_plan, worker_counts
 from amorsize.domain.sampling import Budget
 from amorsize.domain.situation import Situation, worker_cap
-from amorsize.domain.values import Constraints, Machine, Sample
+from amorsize.domain.values import EXECUTORS, Constraints, Machine, Sample
 
 MACHINE = Machine(
     physical_cores=8,
@@ -211,9 +212,42 @@ def test_every_plan_is_within_its_limits(items, sampled, cpus, most):
     assert plan.n_jobs == 1 or plan.speedup_low >= 1.1
 
 
-@given(items=st.integers(2, 10**6), sampled=values, factor=st.floats(1, 100))
-def test_dearer_workers_never_make_for_more_of_them(items, sampled, factor):
-    asked = situation(items, constraints=Constraints(executor="process", min_speedup=1.0), **sampled)
-    dearer = attrs.evolve(OVERHEADS, start_worker_seconds=OVERHEADS.start_worker_seconds * factor)
+charges = st.sampled_from(["start_worker_seconds", "thread_start_seconds"])
+
+
+@given(items=st.integers(2, 10**6), sampled=values, factor=st.floats(1, 100), charge=charges)
+def test_dearer_workers_never_make_for_more_of_them(items, sampled, factor, charge):
+    executor = "thread" if charge == "thread_start_seconds" else "process"
+    asked = situation(items, constraints=Constraints(executor=executor, min_speedup=1.0), **sampled)
+    dearer = attrs.evolve(OVERHEADS, **{charge: getattr(OVERHEADS, charge) * factor})
     few, many = decide(asked, dearer).plan, decide(asked, OVERHEADS).plan
     assert few.n_jobs <= many.n_jobs or few.predicted_seconds <= many.predicted_seconds * 1.05
+
+
+@given(items=st.integers(2, 10**4), sampled=values, times=st.integers(2, 100), executor=st.sampled_from(EXECUTORS))
+def test_more_items_never_make_for_fewer_workers(items, sampled, times, executor):
+    constraints = Constraints(executor=executor, min_speedup=1.0)
+    few = decide(situation(items, constraints=constraints, **sampled), OVERHEADS)
+    asked = situation(items * times, constraints=constraints, **sampled)
+    many = decide(asked, OVERHEADS)
+    if many.plan.n_jobs < few.plan.n_jobs:  # then as many as before would gain next to nothing
+        model = CostModel(items * times, asked.sample, OVERHEADS, asked.machine)
+        predict = model.process if few.plan.executor == "process" else model.thread
+        sizes = model.chunksizes(few.plan.n_jobs, 1e-4, 5e-5)
+        assert many.plan.predicted_seconds <= 1.05 * min(predict(few.plan.n_jobs, k).seconds for k in sizes)
+
+
+@given(items=st.integers(2, 10**6), sampled=values, cpus=st.integers(1, 512))
+def test_more_cpus_never_make_for_a_slower_plan(items, sampled, cpus):
+    few, many = (
+        plan_of(items=items, machine=attrs.evolve(MACHINE, usable_cpus=float(count)), **sampled)
+        for count in (cpus, 2 * cpus)
+    )
+    assert many.predicted_seconds <= few.predicted_seconds * 1.05
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_a_wide_sample_still_lets_go_of_serial_when_the_gain_is_plain(count):
+    plan = plan_of(items=100_000, count=count, spread_seconds=0.03)
+    assert plan.executor == "process"
+    assert plan.seconds_low > 0

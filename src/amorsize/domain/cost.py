@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _EULER_GAMMA: Final = 0.5772156649015329
 _FEW_ROUNDS: Final = 4
+_PIPE_BYTES: Final = 1 << 16
+"""What a pipe holds on Linux; elsewhere it is less, and a message beyond it waits for its reader all the same."""
+
 _EXPECTED_MAXIMA: Final = (0.0, 0.0, 0.5642, 0.8463, 1.0294, 1.1630, 1.2672, 1.3522, 1.4236)
 
 
@@ -30,17 +33,34 @@ def expected_maximum(p: int) -> float:
     return root - (log(log(p)) + log(4 * pi) - 2 * _EULER_GAMMA) / (2 * root)
 
 
+def queued(p: int, alone: float, apart: float, unevenness: float) -> float:
+    """Return the mean seconds that one of p customers spends queueing for and at a place that serves one at a time.
+
+    Each needs ``alone`` seconds there, then is gone for ``apart`` seconds. Mean value analysis of that closed network
+    by Schweitzer's approximation (1979), which makes it a quadratic: 0 and ``alone`` for one customer, towards
+    ``p * alone - apart`` for many. Whoever is being served when another comes has ``(1 + c^2) / 2`` of ``alone`` left
+    to go, c the coefficient of variation, ``unevenness``; it counts as 1 at most.
+    """
+    left = (1.0 + min(1.0, unevenness) ** 2) / 2
+    crowd = alone * (1.0 + left * (p - 1)) - apart
+    return (crowd + sqrt(crowd * crowd + 4 * alone * apart)) / 2
+
+
 @attrs.frozen
 class Parts:
-    """What a prediction is made of, in seconds: all but the largest of parent, workers and cores adds up.
+    """What a prediction is made of, in seconds: of those between start and end only the largest counts.
 
     ``parent`` is what one process must do for all items (pickling, dispatch, or holding the interpreter lock),
-    ``workers`` is the busiest worker's time, ``cores`` is all CPU seconds over the usable CPUs.
+    ``through`` is that and what the chunk that comes last takes elsewhere, ``workers`` is the busiest worker's time,
+    ``queue`` is what workers wait for the parent or the lock while others have it, ``cores`` is all CPU seconds over
+    the usable CPUs; to these the ``tail`` comes, what the last one to end takes longer than the others.
     """
 
     start: float
     parent: float
+    through: float
     workers: float
+    queue: float
     cores: float
     tail: float
     end: float
@@ -48,7 +68,8 @@ class Parts:
     @property
     def seconds(self) -> float:
         """Predicted wall seconds."""
-        return self.start + max(self.parent, self.workers, self.cores) + self.tail + self.end
+        bound = max(self.parent, self.through, max(self.workers + self.queue, self.cores) + self.tail)
+        return self.start + bound + self.end
 
     @property
     def binding(self) -> str:
@@ -84,6 +105,8 @@ class CostModel:
         self.items = items
         self.mean = sample.seconds_per_item if seconds_per_item is None else seconds_per_item
         self.spread = min(sample.spread_seconds, self.mean * sqrt(items))
+        self.unevenness = self.spread / self.mean if self.mean else 0.0
+        self.message_bytes = max(sample.item_bytes, sample.result_bytes)
         self.cpu_fraction = sample.cpu_fraction
         self.cpus = machine.usable_cpus
         self.gil_fraction = lock_share(sample, machine)
@@ -92,27 +115,26 @@ class CostModel:
             first = max(0.0, sample.first_call_seconds - sample.seconds_per_item)
             self.fresh_worker_seconds = first + sample.worker_import_seconds
         self.overheads = overheads
-        self.parent_item_seconds = (
-            sample.pickle_item_seconds
-            + sample.unpickle_result_seconds
-            + (sample.item_bytes + sample.result_bytes) * overheads.byte_seconds
-        )
+        send = sample.pickle_item_seconds + sample.item_bytes * overheads.byte_seconds
+        read = sample.unpickle_result_seconds + sample.result_bytes * overheads.byte_seconds
+        self.parent_item_seconds = send + read
+        self.one_way_seconds = max(send, read)
         self.worker_item_seconds = sample.unpickle_item_seconds + sample.pickle_result_seconds + overheads.item_seconds
 
     def serial(self) -> float:
         """Return seconds for all items one after another, beyond the first call that sampling has paid."""
         return self.items * self.mean
 
-    def slowdown(self, p: int) -> float:
-        """Return how much longer computing takes with p workers busy, between 1 and the measured slowdown.
+    def slowdown(self, busy: float) -> float:
+        """Return how much longer computing takes with so many CPUs busy, between 1 and the measured slowdown.
 
         Linear between what was measured with one, half and all of the usable CPUs busy: CPUs that are threads of one
         core are shared only from about half on.
         """
-        busy, half = min(p, self.cpus), self.cpus / 2
-        at_half, at_all = self.overheads.slowdown_half, self.overheads.slowdown
-        if p <= 1 or self.cpus <= 1:
+        half, at_half, at_all = self.cpus / 2, self.overheads.slowdown_half, self.overheads.slowdown
+        if busy <= 1 or self.cpus <= 1:
             return 1.0
+        busy = min(busy, self.cpus)
         if half <= 1:
             return 1.0 + (at_all - 1.0) * (busy - 1) / (self.cpus - 1)
         if busy <= half:
@@ -120,31 +142,51 @@ class CostModel:
         return at_half + (at_all - at_half) * (busy - half) / half
 
     def process(self, p: int, k: int) -> Parts:
-        """Predict p processes taking chunks of k items from one parent."""
+        """Predict p processes taking chunks of k items from one parent.
+
+        The chunk sent last is run after all sending, and no result is read before the first chunk was run.
+        """
         charge = self.overheads
         chunks = ceil(self.items / k)
-        slowdown = self.slowdown(p)
         cpu = min(1.0, self.cpu_fraction)
-        each = self.mean * (1.0 - cpu + cpu * slowdown) + self.worker_item_seconds
+        served = self.parent_item_seconds + charge.chunk_parent_seconds / k
+        computed = self.mean * self.cpu_fraction + self.worker_item_seconds
+        slowdown = self.slowdown(min(p * self.cpu_fraction, computed / served if served else p * self.cpu_fraction))
+        each = self.mean * (1.0 - cpu) + (self.mean * cpu + self.worker_item_seconds) * slowdown
         crowding = max(1.0, p / self.cpus)
-        parent = self.items * self.parent_item_seconds + chunks * charge.chunk_parent_seconds
-        workers, tail = self._shares(p, k, chunks, each, charge.chunk_worker_seconds)
+        parent = (self.items * self.parent_item_seconds + chunks * charge.chunk_parent_seconds) * slowdown
+        workers, tail = self._shares(p, k, chunks, each, charge.chunk_worker_seconds * slowdown)
+        through = (self.items * self.one_way_seconds + chunks * charge.chunk_parent_seconds / 2) * slowdown
+        through += k * each + self.spread * sqrt(k)
+        queue = 0.0
+        if k * self.message_bytes > _PIPE_BYTES:
+            served = parent / self.items
+            queue = self.items / p * (queued(p, served, each, self.unevenness) - served)
         cpu_seconds = self.items * (
-            self.mean * self.cpu_fraction * slowdown + self.worker_item_seconds + self.parent_item_seconds
+            self.mean * self.cpu_fraction + self.worker_item_seconds + self.parent_item_seconds
         ) + chunks * (charge.chunk_parent_seconds + charge.chunk_worker_seconds)
         ready = (charge.boot_seconds + self.fresh_worker_seconds) * crowding
         start = charge.start_seconds + p * charge.start_worker_seconds + ready
-        return Parts(start, parent, workers, cpu_seconds / self.cpus, tail, charge.end_seconds)
+        cores = cpu_seconds * slowdown / self.cpus
+        return Parts(start, parent, through, workers, queue, cores, tail, charge.end_seconds)
 
     def thread(self, p: int, k: int) -> Parts:
-        """Predict p threads: the lock-held share one at a time, the CPU share over the CPUs, waiting side by side."""
+        """Predict p threads: the lock-held share one at a time, the CPU share over the CPUs, waiting side by side.
+
+        Whoever has the lock last still does without it what remains of that item.
+        """
         charge = self.overheads
         chunks = ceil(self.items / k)
-        slowdown = self.slowdown(p)
-        workers, tail = self._shares(p, k, chunks, self.mean, charge.thread_chunk_seconds)
-        held = self.items * self.mean * self.gil_fraction + chunks * charge.thread_chunk_seconds
+        held, cpu = self.gil_fraction, max(self.gil_fraction, min(1.0, self.cpu_fraction))
+        slowdown = self.slowdown(min(p, 1.0 / held if held else p) * max(cpu, self.cpu_fraction))
+        locked = self.mean * held * slowdown + charge.thread_chunk_seconds * chunks / self.items
+        apart = self.mean * (1.0 - cpu) + self.mean * (cpu - held) * slowdown
+        workers, tail = self._shares(p, k, chunks, locked + apart, 0.0)
+        queue = self.items / p * (queued(p, locked, apart, self.unevenness) - locked)
         cores = self.items * self.mean * self.cpu_fraction * slowdown / self.cpus
-        return Parts(p * charge.thread_start_seconds, held, workers, cores, tail, charge.thread_pool_seconds)
+        through = self.items * locked + apart + self.spread
+        start = p * charge.thread_start_seconds
+        return Parts(start, self.items * locked, through, workers, queue, cores, tail, charge.thread_pool_seconds)
 
     def _shares(self, p: int, k: int, chunks: int, each: float, per_chunk: float) -> tuple[float, float]:
         """Return the busiest worker's seconds and the wait for the last chunk to end.
@@ -159,18 +201,27 @@ class CostModel:
         even = self.items / p * each + chunks / p * per_chunk
         return even, tail + 0.5 * k * each * (p - 1) / p
 
-    def chunksizes(self, p: int, per_chunk: float) -> set[int]:
+    def chunksizes(self, p: int, per_chunk: float, alone: float) -> set[int]:
         """Return chunk sizes worth weighing for p workers.
 
         They lie around the k that minimises ``h N/(p k) + E_p s sqrt(k) + m k (p-1)/(2p)``, rounded so that the chunks
-        fill whole rounds.
+        fill whole rounds: once with ``per_chunk`` as h, which the workers pay side by side, and once with p times
+        ``alone``, what the parent or the lock's holder pays for a chunk, since that is all there is to pay where it
+        is the limit.
         """
         share = ceil(self.items / p)
         if p == 1:
             return {share}
+        sizes: set[int] = set()
+        for gain in (per_chunk * self.items / p, alone * self.items):
+            rounds = max(1, int(share / self._chunksize(p, gain, share)))
+            sizes.update((ceil(self.items / (p * rounds)), ceil(self.items / (p * (rounds + 1)))))
+        return sizes
+
+    def _chunksize(self, p: int, gain: float, share: int) -> float:
+        """Return the k from 1 to share that minimises ``gain/k + E_p s sqrt(k) + m k (p-1)/(2p)``."""
         spread = expected_maximum(p) * self.spread
         slope = self.mean * (p - 1) / (2 * p)
-        gain = per_chunk * self.items / p
         k = float(share)
         if slope > 0:
             k = min(k, sqrt(gain / slope))
@@ -183,5 +234,4 @@ class CostModel:
             if steep <= 0:
                 break
             k = min(max(1.0, k - wrong / steep), float(share))
-        rounds = max(1, int(share / k))
-        return {ceil(self.items / (p * rounds)), ceil(self.items / (p * (rounds + 1)))}
+        return k

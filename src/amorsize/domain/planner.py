@@ -13,7 +13,7 @@ from amorsize.domain.values import Plan
 from amorsize.domain.wording import seconds as in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from amorsize.domain.cost import Parts
     from amorsize.domain.overheads import Overheads
@@ -71,9 +71,10 @@ class Profile:
 
 
 def relative_error(sample: Sample, items: int) -> float:
-    """Return the 90 % error of the mean seconds per item, as a share of it.
+    """Return the 90 % error of the mean seconds per item: it lies between mean / (1 + error) and mean * (1 + error).
 
-    The standard error of a mean without replacement, joined with the model's own error.
+    The standard error of a mean without replacement, joined with the model's own error. Seconds are never negative and
+    mostly skewed, so that their logarithm is nearer to normal than they are.
     """
     if sample.count >= items:
         return _MODEL_ERROR
@@ -82,7 +83,7 @@ def relative_error(sample: Sample, items: int) -> float:
     unseen = 1.0 - sample.count / items
     standard = sample.spread_seconds / sample.seconds_per_item * sqrt(unseen / sample.count)
     small_sample = 1.0 + 2.0 / sample.count
-    return min(0.95, sqrt((_Z90 * small_sample * standard) ** 2 + _MODEL_ERROR**2))
+    return sqrt((_Z90 * small_sample * standard) ** 2 + _MODEL_ERROR**2)
 
 
 def serial_plan(situation: Situation, reason: str) -> Plan:
@@ -94,7 +95,7 @@ def serial_plan(situation: Situation, reason: str) -> Plan:
         n_jobs=1,
         chunksize=situation.items,
         predicted_seconds=seconds,
-        seconds_low=seconds * (1 - error),
+        seconds_low=seconds / (1 + error),
         seconds_high=seconds * (1 + error),
         serial_seconds=seconds,
         speedup_low=1.0,
@@ -148,11 +149,12 @@ def decide(situation: Situation, overheads: Overheads) -> Decision:
     candidates: list[Candidate] = []
     if constraints.executor in {"auto", "process"} and not situation.blocked:
         cap = worker_cap("process", situation, overheads)
-        per_chunk = overheads.chunk_parent_seconds + overheads.chunk_worker_seconds
-        candidates.extend(_search("process", model, model.process, cap, per_chunk))
+        alone = overheads.chunk_parent_seconds
+        candidates.extend(_search("process", model, cap, alone + overheads.chunk_worker_seconds, alone))
     if constraints.executor == "thread" or (constraints.executor == "auto" and situation.lock_share < _BUSY):
         cap = worker_cap("thread", situation)
-        candidates.extend(_search("thread", model, model.thread, cap, overheads.thread_chunk_seconds))
+        alone = overheads.thread_chunk_seconds
+        candidates.extend(_search("thread", model, cap, alone, alone))
     if not candidates:
         return Decision(serial_plan(situation, _no_candidate(situation)), ())
     candidates.sort(key=lambda one: one.seconds)
@@ -164,19 +166,18 @@ def decide(situation: Situation, overheads: Overheads) -> Decision:
     return Decision(plan, tuple(candidates))
 
 
-def _search(
-    executor: str, model: CostModel, predict: Callable[[int, int], Parts], cap: int, per_chunk: float
-) -> Iterator[Candidate]:
+def _search(executor: str, model: CostModel, cap: int, per_chunk: float, alone: float) -> Iterator[Candidate]:
     """Yield the best chunk size for some numbers of workers, ever closer to the best of them.
 
     The cost falls and then rises with the number of workers but for the rounding to whole chunks, so that halving the
     step around the best found needs few looks.
     """
+    predict = model.process if executor == "process" else model.thread
     best: dict[int, Candidate] = {}
 
     def weigh(p: int) -> Candidate:
         if p not in best:
-            options = ((k, predict(p, k)) for k in model.chunksizes(p, per_chunk))
+            options = ((k, predict(p, k)) for k in model.chunksizes(p, per_chunk, alone))
             k, parts = min(options, key=lambda option: (option[1].seconds, -option[0]))
             best[p] = Candidate(executor, p, k, parts)
         return best[p]
@@ -198,7 +199,7 @@ def _plan(best: Candidate, situation: Situation, overheads: Overheads) -> Plan:
     error = relative_error(sample, situation.items)
     seconds = [best.seconds]
     gains = [serial / best.seconds]
-    for mean in (sample.seconds_per_item * (1 - error), sample.seconds_per_item * (1 + error)):
+    for mean in (sample.seconds_per_item / (1 + error), sample.seconds_per_item * (1 + error)):
         model = CostModel(situation.items, sample, overheads, situation.machine, mean)
         parts = (model.process if best.executor == "process" else model.thread)(best.n_jobs, best.chunksize)
         seconds.append(parts.seconds)

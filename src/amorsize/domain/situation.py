@@ -64,14 +64,20 @@ def worker_cap(executor: str, situation: Situation, overheads: Overheads | None 
     if executor == "serial":
         return 1
     by_cpu = _by_cpu(sample, situation.machine)
-    each = sample.peak_bytes
-    if executor == "process":
-        each += _PICKLE_TWICE * (sample.item_bytes + sample.result_bytes) + (overheads.worker_bytes if overheads else 0)
     most = constraints.max_workers or by_cpu
     if executor == "process":
         most = min(most, by_cpu)
-    by_memory = int(situation.memory_bytes / max(1.0, each))
+    by_memory = int(situation.memory_bytes / max(1.0, worker_bytes(executor, situation, overheads)))
     return max(1, min(situation.items, most, by_memory))
+
+
+def worker_bytes(executor: str, situation: Situation, overheads: Overheads | None = None) -> float:
+    """Return the bytes of memory that one more worker takes."""
+    sample = situation.sample
+    each = sample.peak_bytes
+    if executor == "process":
+        each += _PICKLE_TWICE * (sample.item_bytes + sample.result_bytes) + (overheads.worker_bytes if overheads else 0)
+    return each
 
 
 def _by_cpu(sample: Sample, machine: Machine) -> int:

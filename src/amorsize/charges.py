@@ -1,0 +1,41 @@
+"""What this machine charges for workers: remembered, from the cache, or measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from amorsize.domain.overheads import Overheads
+    from amorsize.domain.values import Machine
+    from amorsize.entries import Entries
+    from amorsize.ports import Probe
+
+
+class Charges:
+    """The overheads of each start method, asked of the cache once and of the probe when somebody says so.
+
+    Args:
+        probe: measures them.
+        entries: the cache, which keeps them for each kind of machine.
+    """
+
+    def __init__(self, probe: Probe, entries: Entries) -> None:
+        self._probe = probe
+        self._entries = entries
+        self._known: dict[str, Overheads] = {}
+
+    def known(self, machine: Machine, machine_id: str, *, keep: bool = True) -> Overheads | None:
+        """Return them if they are known; without ``keep`` the cache is not asked."""
+        method = machine.start_method
+        if method not in self._known and keep:
+            stored = self._entries.overheads(machine_id, method)
+            if stored is not None and stored.start_method == method:
+                self._known[method] = stored
+        return self._known.get(method)
+
+    def measure(self, machine: Machine, machine_id: str, *, keep: bool = True) -> Overheads:
+        """Measure them, and keep them in the cache with ``keep``; MeasurementError when that fails."""
+        overheads = self._known[machine.start_method] = self._probe.overheads()
+        if keep:
+            self._entries.keep_overheads(machine_id, overheads)
+        return overheads
