@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
@@ -20,7 +20,7 @@ from amorsize.optimizer import Optimizer
 from amorsize.plugins import Backends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from amorsize.config import Settings
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from amorsize.upkeep import Cache
 
     Config = str | os.PathLike[str] | Mapping[str, Any]
+    CacheChoice = str | CacheStore | Sequence[str | CacheStore]
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 _MOST_OPTIMIZERS: Final = 32
@@ -68,7 +69,7 @@ class Assembly:
     def optimizer(
         self,
         settings: Settings,
-        cache: str | CacheStore | None,
+        cache: CacheChoice | None,
         probe: str | Probe | None,
         inspector: str | SystemInspector | None,
     ) -> Optimizer:
@@ -79,7 +80,7 @@ class Assembly:
         if settings is not self._found:
             return _optimizer(settings, cache, probe, inspector)
         key = (
-            cache if cache is None or isinstance(cache, str) else id(cache),
+            tuple(each if isinstance(each, str) else id(each) for each in _layers(cache)),
             probe if isinstance(probe, str) else id(probe),
             inspector if inspector is None or isinstance(inspector, str) else id(inspector),
         )
@@ -94,6 +95,17 @@ class Assembly:
             return self._optimizers[key]
 
 
+def _layers(cache: CacheChoice | None) -> Sequence[str | CacheStore]:
+    """Return the names and stores in a choice of cache, the nearest first; ValueError when it is an empty list."""
+    if cache is None:
+        return ()
+    if not isinstance(cache, list | tuple):
+        return (cast("str | CacheStore", cache),)  # a store is no sequence here, whatever else it may be
+    if not cache:
+        raise ValueError("cache must be a name, a store or a list of these, got an empty list")
+    return cache
+
+
 def _probe_name(name: str) -> str:
     if name != "auto":
         return name
@@ -104,7 +116,7 @@ def _probe_name(name: str) -> str:
 
 def _optimizer(
     settings: Settings,
-    cache: str | CacheStore | None,
+    cache: CacheChoice | None,
     probe: str | Probe,
     inspector: str | SystemInspector | None,
 ) -> Optimizer:
@@ -114,14 +126,23 @@ def _optimizer(
         return configuration.build(kind, name, settings, backends=backends)
 
     def store() -> CacheStore:
-        """Return the store asked for; one that cannot be had here is replaced by memory, with a warning."""
-        if cache is not None and not isinstance(cache, str):
-            return cache
-        try:
-            return build("caches", cache or settings.cache)  # type: ignore[no-any-return]  # as the plugin says
-        except (OSError, CacheError) as error:
-            warnings.warn(f"amorsize cache: {error}; answers are kept in memory only", AmorsizeWarning, stacklevel=2)
-            return build("caches", "memory")  # type: ignore[no-any-return]  # likewise
+        """Return the store asked for, of layers if they are several; what cannot be had here is left out and said.
+
+        When nothing is left, memory takes its place.
+        """
+        layers: list[tuple[str, CacheStore]] = []
+        chosen = _layers(settings.cache if cache is None else cache)
+        for each in chosen:
+            try:
+                layers.append((each, build("caches", each)) if isinstance(each, str) else (type(each).__name__, each))
+            except (OSError, CacheError) as error:
+                instead = "the other layers go on" if len(chosen) > 1 else "answers are kept in memory only"
+                warnings.warn(f"amorsize cache: {error}; {instead}", AmorsizeWarning, stacklevel=2)
+        if len(layers) > 1:
+            from amorsize.adapters.caches.layered import LayeredCache  # noqa: PLC0415  a single store does without
+
+            return LayeredCache(layers)
+        return layers[0][1] if layers else build("caches", "memory")
 
     reader = inspector or settings.inspector
     return Optimizer(
@@ -152,7 +173,7 @@ def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
     min_speedup: float | None = None,
     memory_limit: int | None = None,
     config: Config | None = None,
-    cache: str | CacheStore | None = None,
+    cache: CacheChoice | None = None,
     probe: str | Probe | None = None,
     inspector: str | SystemInspector | None = None,
 ) -> OptimizationResult:
@@ -173,7 +194,7 @@ def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
         min_speedup: least predicted gain worth leaving serial for, 1 or more; None: the config's, 1.1 by default.
         memory_limit: bytes that all workers together may take; None: what is free.
         config: a path, or a mapping with what a config file would say; None: the file found from here.
-        cache: name of a cache backend or a CacheStore; None: the config's.
+        cache: name of a cache backend or a CacheStore, or a list of these, the nearest first; None: the config's.
         probe: name of a probe backend or a Probe; None: the config's.
         inspector: name of an inspector backend or a SystemInspector; None: the config's.
 
@@ -222,7 +243,7 @@ def lookup(
     data: Iterable[Any],
     *,
     config: Config | None = None,
-    cache: str | CacheStore | None = None,
+    cache: CacheChoice | None = None,
 ) -> tuple[str, str]:
     """Say what the cache would do for func over data (``hit``, ``replanned``, ``miss``, ``bypassed``) and why.
 
@@ -232,7 +253,7 @@ def lookup(
     return _assembly.optimizer(found, cache, None, None).lookup(func, data, found.constraints)
 
 
-def open_cache(*, config: Config | None = None, cache: str | CacheStore | None = None) -> Cache:
+def open_cache(*, config: Config | None = None, cache: CacheChoice | None = None) -> Cache:
     """Return the cache that optimize would use, to look into and to care for.
 
     Args:

@@ -57,6 +57,7 @@ class Server:
             "url": f"redis://127.0.0.1:{self.port}/0",
             "connect_timeout_seconds": PATIENT_SECONDS,
             "read_timeout_seconds": PATIENT_SECONDS,
+            "wait_seconds": 0.0,
         }
         return RedisOptions(**{**given, **options})
 

@@ -11,12 +11,12 @@ import threading
 
 import pytest
 import trustme
-from servers import Listener
 
 from amorsize import ConfigError, config
 from amorsize.plugins import Backends
 from amorsize_redis import RedisOptions
 from amorsize_redis.cache import RedisCache
+from servers import Listener
 
 
 def test_a_locator_is_a_hash_that_ends_some_time_after_the_last_write(server):
@@ -76,26 +76,33 @@ def test_many_threads_use_few_connections(own_server):
 def test_who_misses_after_another_waits_for_what_the_other_measures(server):
     options = server.options(wait_seconds=20.0)
     first, second = RedisCache(options), RedisCache(options)
-    assert first.fetch("here") == {}
-    assert first.fetch("here") == {}  # whoever is measuring does not wait for itself
+    assert first.fetch("func:here") == {}
+    assert first.fetch("func:here") == {}  # whoever is measuring does not wait for itself
     found = []
-    waiter = threading.Thread(target=lambda: found.append(second.fetch("here")))
+    waiter = threading.Thread(target=lambda: found.append(second.fetch("func:here")))
     waiter.start()
-    first.store("here", "v", "text")
+    first.store("func:here", "v", "text")
     waiter.join()
     assert found == [{"v": "text"}]
-    assert list(first.locators()) == ["here"]
+    assert list(first.locators()) == ["func:here"]
 
 
 def test_who_waits_in_vain_goes_on(server):
     options = server.options(wait_seconds=0.1)
     first, second = RedisCache(options), RedisCache(options)
-    assert first.fetch("here") == {}
-    assert second.fetch("here") == {}
+    assert first.fetch("func:here") == {}
+    assert second.fetch("func:here") == {}
+
+
+def test_nobody_waits_for_what_is_not_measured(server):
+    options = server.options(wait_seconds=20.0)
+    assert RedisCache(options).fetch("name:here") == RedisCache(options).fetch("name:here") == {}
+    with server.client() as client:
+        assert client.keys() == []
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="Windows has no such sockets")
-def test_a_unix_socket_is_a_place_too(own_server, tmp_path):
+def test_a_unix_socket_is_a_place_too(own_server):
     path = f"/tmp/amorsize-{os.getpid()}.sock"  # pytest's folders are too long for a socket's name
     server = own_server("--unixsocket", path)
     store = RedisCache(server.options(url=f"unix://{path}"))
@@ -201,4 +208,4 @@ def test_an_option_out_of_range_is_refused(option, value):
 
 def test_importing_the_plugin_does_not_import_redis_py():
     code = "import amorsize_redis, sys; sys.exit('redis' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -28,6 +28,7 @@ _MOST_PAGES: Final = 1_000_000
 _MOST_MEANWHILE: Final = 256
 _MOST_IDLE: Final = 8
 _LOOK_AGAIN_SECONDS: Final = 0.005
+_MEASURED: Final = "func:"  # what only a measurement gives; whoever looks for anything else waits for nobody
 _CLAIM: Final = "\n"  # no name has one, so that a claim's key is never a locator's
 _GLOB: Final = str.maketrans({character: f"\\{character}" for character in "*?[]^\\"})
 
@@ -63,7 +64,7 @@ class RedisCache:
         if self._resting("read"):
             return self._kept(locator)
         texts = self._read(locator)
-        if not texts and self._options.wait_seconds and not self._resting("write"):
+        if not texts and locator.startswith(_MEASURED) and self._options.wait_seconds and not self._resting("write"):
             texts = self._waited(locator)
         if self._meanwhile:
             texts |= self._kept(locator)

@@ -66,8 +66,8 @@ class RedisOptions:
     what is asked after that. When either passes or the server fails otherwise, it is left alone for
     ``cooling_off_seconds``. A reply of more than ``max_reply_bytes`` is a failure.
 
-    ``wait_seconds`` is for fleets whose workers all begin at once: who finds that another has just missed the same
-    function waits so long for what the other measures. 0 waits for nobody.
+    Who finds that another process has just missed the same function waits for what that one measures, for
+    ``wait_seconds`` at the most; 0 waits for nobody, and each measures for itself.
     """
 
     url: str = attrs.field(default="redis://localhost:6379/0", validator=_is_url)
@@ -79,4 +79,4 @@ class RedisOptions:
     read_timeout_seconds: float = attrs.field(default=0.05, validator=_seconds)
     cooling_off_seconds: float = attrs.field(default=30.0, validator=and_(ge(0.0), le(86_400.0)))
     max_reply_bytes: int = attrs.field(default=4 << 20, validator=and_(ge(1 << 10), le(1 << 30)))
-    wait_seconds: float = attrs.field(default=0.0, validator=and_(ge(0.0), le(60.0)))
+    wait_seconds: float = attrs.field(default=0.2, validator=and_(ge(0.0), le(60.0)))
