@@ -48,7 +48,7 @@ def test_a_plugin_is_whole(folder):
     assert (folder / "src" / package / "py.typed").exists()
     assert list((folder / "tests").glob("test_*.py"))
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    assert f"pip install ./plugins/{folder.name}" in readme
+    assert f"pip install . ./plugins/{folder.name}\n" in readme
     assert f"plugins/{folder.name}/benchmarks/" in readme
     assert folder.name in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class LmdbOptions:
     """Options of the ``lmdb`` cache.
 
-    ``directory`` holds the database; left out, it is ``lmdb`` in the directory amorsize keeps its cache in. ``size_mib``
-    is the most it may grow to, in MiB, and ``readers`` how many processes may read at once.
+    ``directory`` holds the database, in a folder ``lmdb``; left out, it is the directory amorsize keeps its cache in.
+    ``size_mib`` is the most it may grow to, in MiB, and ``readers`` how many processes may read at once.
     """
 
     directory: str | None = None
