@@ -86,7 +86,8 @@ class LmdbCache:
 
     def _page(self, last: bytes) -> list[bytes]:
         def read(transaction: lmdb.Transaction) -> list[bytes]:
-            cursor, names = transaction.cursor(), []
+            cursor = transaction.cursor()
+            names: list[bytes] = []
             there = cursor.set_range(last + _AFTER) if last else cursor.first()
             while there and len(names) < _PAGE:
                 names.append(bytes(cursor.key()).partition(_BETWEEN)[0])
