@@ -65,7 +65,7 @@ def no_look():
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("caches", ["json", "memory", "sqlite"]),
+        ("caches", ["json", "memory", "readonly", "sqlite"]),
         ("probes", ["fork", "forkserver", "spawn"]),
         ("inspectors", ["fixed", "psutil"]),
     ],
@@ -149,7 +149,7 @@ def test_an_unknown_name_lists_the_known_ones_suggests_the_nearest_and_says_how_
     with pytest.raises(PluginError) as caught:
         plugged(FakePoint("a", CachePlugin(cache_named("redis")))).backend("caches", "redsi")
     assert str(caught.value) == (
-        "cache must be one of 'json', 'memory', 'redis', 'sqlite', got 'redsi' (did you mean 'redis'?); "
+        "cache must be one of 'json', 'memory', 'readonly', 'redis', 'sqlite', got 'redsi' (did you mean 'redis'?); "
         "more come as plugins: pip install amorsize-<name>"
     )
 

@@ -151,7 +151,7 @@ def test_all_faults_of_a_file_are_told_at_once_with_file_and_key():
         "keeping.max_entries must be a whole number, got 1.5",
         "warm must be a list of tables, got 1",
         "caches.sqlite.directory must be text, got 7",
-        f"caches must be one of 'json', 'memory', 'sqlite', got 'jsom' (did you mean 'json'?); {install}",
+        f"caches must be one of 'json', 'memory', 'readonly', 'sqlite', got 'jsom' (did you mean 'json'?); {install}",
         "probes.fork must be a table, got 2",
         f"inspector must be one of 'fixed', 'psutil', got 'psutl' (did you mean 'psutil'?); {install}",
     ]

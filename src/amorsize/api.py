@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from amorsize.assembly import Config
+    from amorsize.assembly import CacheChoice, Config
     from amorsize.config import Settings
     from amorsize.domain.values import Constraints
-    from amorsize.ports import CacheStore, Probe, SystemInspector
+    from amorsize.ports import Probe, SystemInspector
     from amorsize.result import OptimizationResult
     from amorsize.upkeep import Cache
 
@@ -44,7 +44,7 @@ def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
     min_speedup: float | None = None,
     memory_limit: int | None = None,
     config: Config | None = None,
-    cache: str | CacheStore | None = None,
+    cache: CacheChoice | None = None,
     probe: str | Probe | None = None,
     inspector: str | SystemInspector | None = None,
 ) -> OptimizationResult:
@@ -65,7 +65,7 @@ def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
         min_speedup: least predicted gain worth leaving serial for, 1 or more; None: the config's, 1.1 by default.
         memory_limit: bytes that all workers together may take; None: what is free.
         config: a path, or a mapping with what a config file would say; None: the file found from here.
-        cache: name of a cache backend or a CacheStore; None: the config's.
+        cache: name of a cache backend or a CacheStore, or a list of these, the nearest first; None: the config's.
         probe: name of a probe backend or a Probe; None: the config's.
         inspector: name of an inspector backend or a SystemInspector; None: the config's.
 
@@ -100,7 +100,7 @@ def execute(  # noqa: PLR0913  as optimize, and how to go about failures, time a
     min_speedup: float | None = None,
     memory_limit: int | None = None,
     config: Config | None = None,
-    cache: str | CacheStore | None = None,
+    cache: CacheChoice | None = None,
     probe: str | Probe | None = None,
     inspector: str | SystemInspector | None = None,
 ) -> Any:
@@ -125,7 +125,7 @@ def execute(  # noqa: PLR0913  as optimize, and how to go about failures, time a
         min_speedup: least predicted gain worth leaving serial for.
         memory_limit: bytes that all workers together may take.
         config: a path or a mapping.
-        cache: name of a cache backend or a CacheStore.
+        cache: name of a cache backend or a CacheStore, or a list of these, the nearest first.
         probe: name of a probe backend or a Probe.
         inspector: name of an inspector backend or a SystemInspector.
 
@@ -177,7 +177,7 @@ def lookup(
     data: Iterable[Any],
     *,
     config: Config | None = None,
-    cache: str | CacheStore | None = None,
+    cache: CacheChoice | None = None,
 ) -> tuple[str, str]:
     """Say what the cache would do for func over data (``hit``, ``replanned``, ``miss``, ``bypassed``) and why.
 
@@ -187,7 +187,7 @@ def lookup(
     return _assembly.optimizer(found, cache, None, None).lookup(func, data, found.constraints)
 
 
-def open_cache(*, config: Config | None = None, cache: str | CacheStore | None = None) -> Cache:
+def open_cache(*, config: Config | None = None, cache: CacheChoice | None = None) -> Cache:
     """Return the cache that optimize would use, to look into and to care for.
 
     Args:
@@ -201,7 +201,7 @@ def open_cache(*, config: Config | None = None, cache: str | CacheStore | None =
 
 
 def warm_cache(
-    *, config: Config | None = None, cache: str | CacheStore | None = None
+    *, config: Config | None = None, cache: CacheChoice | None = None
 ) -> list[tuple[str, OptimizationResult | Exception]]:
     """Measure the functions that the config lists under ``[[warm]]``, unless the cache knows them already.
 

@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from amorsize import config as configuration
 from amorsize.adapters.caches.locks import lock_held_over_forks
@@ -19,7 +19,7 @@ from amorsize.optimizer import Optimizer
 from amorsize.plugins import AUTO, Backends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from amorsize.config import Settings
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from amorsize.ports import CacheStore, Executors, Probe, SystemInspector
 
     Config = str | os.PathLike[str] | Mapping[str, Any]
+    CacheChoice = str | CacheStore | Sequence[str | CacheStore]
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 _MOST_OPTIMIZERS: Final = 32
@@ -109,7 +110,7 @@ class Assembly:
     def optimizer(
         self,
         settings: Settings,
-        cache: str | CacheStore | None,
+        cache: CacheChoice | None,
         probe: str | Probe | None,
         inspector: str | SystemInspector | None,
     ) -> Optimizer:
@@ -122,7 +123,7 @@ class Assembly:
     def _optimizer(
         self,
         settings: Settings,
-        cache: str | CacheStore | None,
+        cache: CacheChoice | None,
         probe: str | Probe | None,
         inspector: str | SystemInspector | None,
     ) -> Optimizer:
@@ -132,7 +133,7 @@ class Assembly:
         if settings is not self._found:
             return _optimizer(settings, cache, probe, inspector)
         key = (
-            cache if cache is None or isinstance(cache, str) else id(cache),
+            tuple(each if isinstance(each, str) else id(each) for each in _layers(cache)),
             probe if isinstance(probe, str) else id(probe),
             inspector if inspector is None or isinstance(inspector, str) else id(inspector),
         )
@@ -166,6 +167,17 @@ class Assembly:
             return Execution(optimizer, means, func, data, settings.constraints, manner, plan=plan).run()
 
 
+def _layers(cache: CacheChoice | None) -> Sequence[str | CacheStore]:
+    """Return the names and stores in a choice of cache, the nearest first; ValueError when it is an empty list."""
+    if cache is None:
+        return ()
+    if not isinstance(cache, list | tuple):
+        return (cast("str | CacheStore", cache),)  # a store is no sequence here, whatever else it may be
+    if not cache:
+        raise ValueError("cache must be a name, a store or a list of these, got an empty list")
+    return cache
+
+
 def _probe_name(name: str) -> str:
     if name != "auto":
         return name
@@ -176,7 +188,7 @@ def _probe_name(name: str) -> str:
 
 def _optimizer(
     settings: Settings,
-    cache: str | CacheStore | None,
+    cache: CacheChoice | None,
     probe: str | Probe,
     inspector: str | SystemInspector | None,
 ) -> Optimizer:
@@ -186,14 +198,23 @@ def _optimizer(
         return configuration.build(kind, name, settings, backends=backends)
 
     def store() -> CacheStore:
-        """Return the store asked for; one that cannot be had here is replaced by memory, with a warning."""
-        if cache is not None and not isinstance(cache, str):
-            return cache
-        try:
-            return build("caches", cache or settings.cache)  # type: ignore[no-any-return]  # as the plugin says
-        except (OSError, CacheError) as error:
-            warnings.warn(f"amorsize cache: {error}; answers are kept in memory only", AmorsizeWarning, stacklevel=2)
-            return build("caches", "memory")  # type: ignore[no-any-return]  # likewise
+        """Return the store asked for, of layers if they are several; what cannot be had here is left out and said.
+
+        When nothing is left, memory takes its place.
+        """
+        layers: list[tuple[str, CacheStore]] = []
+        chosen = _layers(settings.cache if cache is None else cache)
+        for each in chosen:
+            try:
+                layers.append((each, build("caches", each)) if isinstance(each, str) else (type(each).__name__, each))
+            except (OSError, CacheError) as error:
+                instead = "the other layers go on" if len(chosen) > 1 else "answers are kept in memory only"
+                warnings.warn(f"amorsize cache: {error}; {instead}", AmorsizeWarning, stacklevel=2)
+        if len(layers) > 1:
+            from amorsize.adapters.caches.layered import LayeredCache  # noqa: PLC0415  a single store does without
+
+            return LayeredCache(layers)
+        return layers[0][1] if layers else build("caches", "memory")
 
     reader = inspector or settings.inspector
     return Optimizer(

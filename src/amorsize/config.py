@@ -92,15 +92,17 @@ def cache_directory(settings: Settings) -> str:
 def build(kind: Kind, name: str, settings: Settings, *, backends: Backends | None = None) -> Any:
     """Return a new adapter of this kind and name, with the options that settings give it.
 
-    An option ``directory`` that is not set is given the cache directory; a relative one is taken from the folder of the
-    config file; AMORSIZE_CACHE_DIR overrules one that a file sets, not one that a mapping sets. Raises PluginError for
+    An option ``directory`` that is None by default and not set is given the cache directory, and AMORSIZE_CACHE_DIR
+    overrules one that a file sets, not one that a mapping sets; a relative one is taken from the folder of the config
+    file. Raises PluginError for
     an unknown name or a plugin that fails, ConfigError for options that are wrong, OSError and CacheError as the
     adapter does.
     """
     backend = (backends or Backends()).backend(kind, name)
     options = _options(backend.options, settings.backends.get(kind, {}).get(name, {}), f"{kind}.{name}")
-    if "directory" in attrs.fields_dict(backend.options):
-        options = attrs.evolve(options, directory=_directory(options.directory, settings))
+    if "directory" in (fields := attrs.fields_dict(backend.options)):
+        ours = fields["directory"].default is None  # one that has a place of its own keeps it
+        options = attrs.evolve(options, directory=_directory(options.directory, settings, ours=ours))
     try:
         return backend.build(options)
     except (AmorsizeError, OSError):
@@ -119,8 +121,8 @@ def _options(kind: type, table: Mapping[str, Any], where: str) -> Any:
     return options
 
 
-def _directory(chosen: str | None, settings: Settings) -> str:
-    overruled = settings.cache_dir is not None and settings.source != MAPPING
+def _directory(chosen: str | None, settings: Settings, *, ours: bool) -> str:
+    overruled = ours and settings.cache_dir is not None and settings.source != MAPPING
     return cache_directory(settings) if chosen is None or overruled else _from(_folder(settings.source), chosen)
 
 

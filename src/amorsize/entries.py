@@ -37,7 +37,7 @@ class Entries:
         self, store: CacheStore, max_entries: int | None = None, now: Callable[[], float] = lambda: 0.0
     ) -> None:
         self.store = store
-        self.writable = True
+        self.writable = not getattr(store, "read_only", False)
         self._max_entries = max_entries
         self._writes_until_shrink = 0
         self._now = now
@@ -45,8 +45,24 @@ class Entries:
 
     def find(self, locator: str, suffix: str) -> dict[str, Entry]:
         """Return the readable entries under a locator whose variant ends with suffix, by variant."""
+        return self._readable(locator, suffix, self._fetch(locator))
+
+    def find_further(self, locator: str, suffix: str) -> dict[str, Entry]:
+        """Return the newest of each such entry in the layers of a layered store, and bring it near; else nothing."""
+        layers = [self._readable(locator, suffix, texts) for texts in self._fetch_each(locator)]
         found: dict[str, Entry] = {}
-        for variant, text in self._fetch(locator).items():
+        for entries in layers:
+            for variant, entry in entries.items():
+                if variant not in found or entry.measured_at > found[variant].measured_at:
+                    found[variant] = entry
+        for variant, entry in found.items():
+            if entry != layers[0].get(variant):
+                self.keep(entry)
+        return found
+
+    def _readable(self, locator: str, suffix: str, texts: Mapping[str, str]) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        for variant, text in texts.items():
             if not variant.endswith(suffix):
                 continue
             entry = self._read(records.decode_entry, text)
@@ -81,7 +97,10 @@ class Entries:
 
     def overheads(self, machine_id: str, start_method: str) -> Overheads | None:
         """Return what a kind of machine charges for a start method; None when it is not known."""
-        text = self._fetch(machine_locator(machine_id)).get(_overheads_variant(start_method))
+        locator, variant = machine_locator(machine_id), _overheads_variant(start_method)
+        text = self._fetch(locator).get(variant)
+        if text is None:
+            text = next((texts[variant] for texts in self._fetch_each(locator) if variant in texts), None)
         return None if text is None else self._read(records.decode_overheads, text)
 
     def keep_overheads(self, machine_id: str, overheads: Overheads) -> None:
@@ -119,6 +138,17 @@ class Entries:
             self.warn("store", f"reading failed ({type(error).__name__}: {error}); going on without the cache")
             return {}
 
+    def _fetch_each(self, locator: str) -> list[Mapping[str, str]]:
+        """Return what each layer of a layered store holds, nothing for any other store."""
+        fetch_each = getattr(self.store, "fetch_each", None)
+        if fetch_each is None:
+            return []
+        try:
+            return list(fetch_each(locator))
+        except Exception as error:  # noqa: BLE001  as above
+            self.warn("store", f"reading failed ({type(error).__name__}: {error}); going on without the cache")
+            return []
+
     def _read(self, decode: Callable[[str], T], text: str) -> T | None:
         try:
             return decode(text)
@@ -132,9 +162,14 @@ class Entries:
         try:
             self.store.store(locator, variant, encode())
         except Exception as error:  # noqa: BLE001  a cache plugin may fail in any way; the call goes on
-            if getattr(error, "errno", None) in _HOPELESS or getattr(error.__cause__, "errno", None) in _HOPELESS:
+            if is_hopeless(error):
                 self.writable = False
             self.warn("store", f"writing failed ({type(error).__name__}: {error}); the answer is not kept")
+
+
+def is_hopeless(error: BaseException) -> bool:
+    """Tell whether a failed write says that the medium is full, read-only or forbidden."""
+    return any(getattr(one, "errno", None) in _HOPELESS for one in (error, error.__cause__))
 
 
 _OUTLINE: Final = f"outline_v:{FORMAT}"

@@ -227,16 +227,19 @@ class Optimizer:
 
     def _live(self, question: Question) -> tuple[list[tuple[Entry, Verdict]], str]:
         """Return the entries that still hold with their verdicts, the latest first, and why there is none."""
-        found = self.entries.find(question.locator, keys.variant_suffix(question.machine_id))
+        suffix = keys.variant_suffix(question.machine_id)
         now = self._now()
         live: list[tuple[Entry, Verdict]] = []
         stale = ""
-        for entry in found.values():
-            verdict = judge(entry, question.machine, now, self.limits)
-            if verdict.kind == "stale":
-                stale = f"the entry is stale: {verdict.reason}"
-            else:
-                live.append((entry, verdict))
+        for find in (self.entries.find, self.entries.find_further):
+            for entry in find(question.locator, suffix).values():
+                verdict = judge(entry, question.machine, now, self.limits)
+                if verdict.kind == "stale":
+                    stale = f"the entry is stale: {verdict.reason}"
+                else:
+                    live.append((entry, verdict))
+            if live:
+                break
         if len(live) > 1:
             live.sort(key=lambda one: -one[0].measured_at)
         return live, "" if live else stale or why_missing(self.entries, question)

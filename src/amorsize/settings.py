@@ -30,6 +30,15 @@ _WARM_DATA: Final = ("range", "lines", "glob", "json")
 _name = text(40)
 
 
+def _names(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    """Validate the name of one cache, or those of several layers."""
+    if isinstance(value, str):
+        return _name(_, attribute, value)
+    if not value or len(set(value)) < len(value) or not all(type(name) is str and len(name) <= 40 for name in value):  # noqa: PLR2004  as _name has it
+        raise ValueError(f"{attribute.name} must be one name or several different ones, got {list(value)!r:.80}")
+    return None
+
+
 def _span(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if value is not None and len(value) != 2:  # noqa: PLR2004  a start and a stop
         raise ValueError(f"{attribute.name} must be [start, stop], got {list(value)!r:.80}")
@@ -66,12 +75,13 @@ class Warm(Value):
 class Settings(Value):
     """Everything that can be configured.
 
+    ``cache`` is a name, or those of the layers of a cache, the nearest first.
     ``cache_dir`` is what AMORSIZE_CACHE_DIR says. ``backends`` holds the checked, raw option tables by kind and name.
     ``source`` is the path of the file read, or says where else the settings come from. ``stamp`` is what ``is_current``
     of the config module compares.
     """
 
-    cache: str = attrs.field(default="json", validator=_name)
+    cache: str | tuple[str, ...] = attrs.field(default="json", validator=_names)
     probe: str = attrs.field(default=AUTO, validator=_name)
     inspector: str = attrs.field(default="psutil", validator=_name)
     executor: str = attrs.field(default=AUTO, validator=_name)
@@ -144,8 +154,9 @@ def _backends(
             continue
         chosen = document.get(CHOICES[kind])
         asked = dict.fromkeys(given, f"{where}{kind}")
-        if isinstance(chosen, str) and not (kind in AUTOMATIC and chosen == AUTO):
-            asked.setdefault(chosen, f"{where}{CHOICES[kind]}")
+        for name in chosen if isinstance(chosen, list | tuple) and kind == "caches" else [chosen]:
+            if isinstance(name, str) and not (kind in AUTOMATIC and name == AUTO):
+                asked.setdefault(name, f"{where}{CHOICES[kind]}")
         for name, place in asked.items():
             try:
                 options = backends.backend(kind, name, place).options

@@ -14,7 +14,7 @@ from amorsize import records
 from amorsize.errors import CacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from amorsize.domain.values import Entry
     from amorsize.ports import CacheStore
@@ -87,8 +87,18 @@ class Cache:
     def records(self) -> Iterator[tuple[str, str, str]]:
         """Yield (locator, variant, text) of everything kept, readable or not."""
         for locator in self.store.locators():
-            for variant, text in self.store.fetch(locator).items():
+            for variant, text in self._fetch(locator).items():
                 yield locator, variant, text
+
+    def _fetch(self, locator: str) -> Mapping[str, str]:
+        """Return all variants, of a layered store those of all layers: of each the nearest."""
+        fetch_each = getattr(self.store, "fetch_each", None)
+        if fetch_each is None:
+            return self.store.fetch(locator)
+        texts: dict[str, str] = {}
+        for layer in fetch_each(locator):
+            texts = {**layer, **texts}
+        return texts
 
     def entries(self, *, function: str = "", older_than_seconds: float | None = None) -> Iterator[Entry]:
         """Yield the readable entries.
@@ -113,7 +123,7 @@ class Cache:
     def _under(self, locator: str) -> Iterator[Entry]:
         if not _VARIANT.fullmatch(locator):
             return
-        for variant, text in self.store.fetch(locator).items():
+        for variant, text in self._fetch(locator).items():
             entry = read_entry(locator, variant, text)
             if entry is not None:
                 yield entry
@@ -161,7 +171,7 @@ class Cache:
         return self.store.discard([age[1:] for age in nsmallest(len(ages) - most, ages)]) if len(ages) > most else 0
 
     def clear(self) -> int:
-        """Remove everything and return how many entries there were among it."""
+        """Remove everything and return how many entries are gone; what is read-only stays."""
         entries = 0
 
         def everything() -> Iterator[tuple[str, str]]:
@@ -171,7 +181,8 @@ class Cache:
                 yield locator, variant
 
         self.store.discard(everything())
-        return entries
+        left = sum(locator.startswith("func:") for locator, _, _ in self.records())
+        return max(0, entries - left)
 
     def verify(self) -> Verified:
         """Read everything, set aside what is unreadable (it is kept under ``aside:``, out of every look-up's way)."""
@@ -222,7 +233,7 @@ class Cache:
         return Imported(taken, kept, tuple(refused))
 
     def _is_newer(self, locator: str, variant: str, text: str) -> bool:
-        present = self.store.fetch(locator).get(variant)
+        present = self._fetch(locator).get(variant)
         if present is None or fault_in(locator, variant, present) is not None:
             return True
         if not locator.startswith("func:"):

@@ -269,3 +269,21 @@ class TestCache:
         assert "jobs:slow: miss" in said
         assert "1 of 2 functions could not be measured" in said
         assert "cache: hit" in run("optimize", "jobs:slow", "--range", "2000")
+
+
+def test_plugins_lists_every_backend_with_its_owner_state_and_options(run):
+    rows = [line.split("\t") for line in run("plugins").splitlines()]
+    assert {tuple(row[:3]) for row in rows} >= {
+        ("json", "caches", "amorsize"),
+        ("readonly", "caches", "amorsize"),
+        ("spawn", "probes", "amorsize"),
+        ("fixed", "inspectors", "amorsize"),
+    }
+    (sqlite,) = [row for row in rows if row[0] == "sqlite"]
+    assert sqlite[4:] == ["ready", "directory=not set, timeout_seconds=0.05, allow_shared=False"]
+
+
+def test_layers_of_a_cache_are_named_with_commas(run):
+    run("optimize", "jobs:slow", "--range", "2000", "--cache", "memory,json")
+    assert "jobs.slow" in run("cache", "--cache", "json", "list")
+    assert "1 entry removed" in run("cache", "--cache", "readonly,json", "clear")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from amorsize.adapters.caches.json import JsonCache, JsonOptions
+from amorsize.adapters.caches.layered import LayeredCache
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 from amorsize.adapters.caches.sqlite import SqliteCache, SqliteOptions
 
@@ -27,9 +28,15 @@ class Stores(RuleBasedStateMachine):
         super().__init__()
         self.place = tempfile.mkdtemp()
         self.stores = [
-            JsonCache(JsonOptions(directory=self.place)),
+            JsonCache(JsonOptions(directory=f"{self.place}/json")),
             SqliteCache(SqliteOptions(directory=self.place, timeout_seconds=10.0)),
             MemoryCache(MemoryOptions()),
+            LayeredCache(
+                [
+                    ("near", MemoryCache(MemoryOptions())),
+                    ("far", JsonCache(JsonOptions(directory=f"{self.place}/far"))),
+                ]
+            ),
         ]
         self.texts = {}
 

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from amorsize.adapters.caches.json import JsonCache, JsonOptions
+from amorsize.adapters.caches.layered import LayeredCache
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 from amorsize.adapters.caches.sqlite import SqliteCache, SqliteOptions
 from amorsize.testing import CacheContract, SharedCacheContract
@@ -44,6 +45,14 @@ class TestJson(_OnDisk):
 
 class TestSqlite(_OnDisk):
     at = staticmethod(sqlite_at)
+
+
+def layered_at(directory):
+    return LayeredCache([("near", json_at(f"{directory}/near")), ("far", sqlite_at(f"{directory}/far"))])
+
+
+class TestLayered(_OnDisk):
+    at = staticmethod(layered_at)
 
 
 class TestMemory(CacheContract):

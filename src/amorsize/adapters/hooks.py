@@ -25,6 +25,9 @@ def amorsize_caches() -> Iterator[Backend]:
     from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions  # noqa: PLC0415  as above
 
     yield Backend("memory", MemoryOptions, MemoryCache)
+    from amorsize.adapters.caches.readonly import ReadonlyCache, ReadonlyOptions  # noqa: PLC0415  as above
+
+    yield Backend("readonly", ReadonlyOptions, ReadonlyCache)
 
 
 def amorsize_probes() -> Iterator[Backend]:

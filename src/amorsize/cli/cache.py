@@ -11,7 +11,7 @@ from rich.table import Table
 
 import amorsize
 from amorsize import api
-from amorsize.cli.options import data_options
+from amorsize.cli.options import cache_named, data_options
 from amorsize.domain.wording import seconds, size, workers
 from amorsize.errors import AmorsizeError
 from amorsize.inputs import InputError, data_named, function_named
@@ -22,11 +22,11 @@ _HOUR_SECONDS = 3600.0
 
 @click.group()
 @click.option("--config", type=click.Path(), help="A config file.")
-@click.option("--cache", "name", help="Name of a cache backend.")
+@click.option("--cache", "name", help="Name of a cache backend, or of several layers: json,redis.")
 @click.pass_context
 def cache(context: click.Context, config: str | None, name: str | None) -> None:
     """See what the cache keeps, and care for it."""
-    context.obj = {"config": config, "cache": name}
+    context.obj = {"config": config, "cache": cache_named(name)}
 
 
 def _opened(context: click.Context) -> amorsize.Cache:

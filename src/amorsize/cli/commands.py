@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 import warnings
 
+import attrs
 import click
 from rich.console import Console
 
 import amorsize
 from amorsize.cli import cache
-from amorsize.cli.options import data_options
+from amorsize.cli.options import cache_named, data_options
 from amorsize.errors import AmorsizeError
 from amorsize.inputs import data_named, function_named
+from amorsize.plugins import Backends
 from amorsize.report import comparison, summary
 
 
@@ -38,7 +40,7 @@ def demo(most: int | None) -> None:
 @click.option("--executor", type=click.Choice(["auto", "serial", "thread", "process"]), default="auto")
 @click.option("--min-speedup", type=click.FloatRange(min=1), help="Least gain worth leaving serial for.")
 @click.option("--memory-limit", type=click.IntRange(min=1), help="Bytes all workers together may take.")
-@click.option("--cache", "cache_name", help="Name of a cache backend.")
+@click.option("--cache", "cache_name", help="Name of a cache backend, or of several layers: json,redis.")
 @click.option("--probe", help="Name of a probe backend.")
 @click.option("--inspector", help="Name of an inspector backend.")
 @click.option("--config", type=click.Path(), help="A config file.")
@@ -75,7 +77,7 @@ def optimize(  # noqa: PLR0913  one parameter an option
         min_speedup=min_speedup,
         memory_limit=memory_limit,
         config=config,
-        cache=cache_name,
+        cache=cache_named(cache_name),
         probe=probe,
         inspector=inspector,
     )
@@ -112,6 +114,19 @@ def verify(  # noqa: PLR0913  one parameter an option
     click.echo("\n".join(summary(result)))
     verification = amorsize.verify(func, data, result, rounds=rounds)
     click.echo("\n".join(comparison(verification)))
+
+
+@amorsize_command.command()
+def plugins() -> None:
+    """List every backend: name, kind, distribution, version, state and options with their defaults."""
+    for row in Backends().describe():
+        options = ", ".join(f"{name}={_default(value)}" for name, value in row.options.items())
+        shown = (row.name, row.kind or "plugin", row.distribution, row.version, row.state, options or "no options")
+        click.echo("\t".join(shown))
+
+
+def _default(value: object) -> str:
+    return "must be given" if value is attrs.NOTHING else "not set" if value is None else repr(value)
 
 
 amorsize_command.add_command(cache.cache)

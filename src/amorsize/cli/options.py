@@ -17,3 +17,8 @@ def data_options(command: Any) -> Any:
     ):
         command = option(command)
     return command
+
+
+def cache_named(names: str | None) -> str | list[str] | None:
+    """Return the cache that an option names, which lists the layers of one with commas between."""
+    return names.split(",") if names and "," in names else names

@@ -55,6 +55,8 @@ class JsonCache:
     What a killed writer leaves under ``.new`` is removed by the first ``discard`` an hour later.
     """
 
+    read_only = False
+
     def __init__(self, options: JsonOptions) -> None:
         if options.directory is None:
             raise ValueError("caches.json.directory must be a directory, got None")
@@ -113,7 +115,7 @@ class JsonCache:
             with os.scandir(self._root) as entries:
                 names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         except (FileNotFoundError, NotADirectoryError):
-            directory.is_usable(self._root, allow_shared=self._shared)
+            directory.is_usable(self._root, allow_shared=self._shared, read_only=self.read_only)
             return
         for name in names:
             locator = name_of(name)
@@ -126,7 +128,7 @@ class JsonCache:
     def _is_there(self) -> bool:
         """Tell whether the cache directory is there; its rules are checked until they have held once."""
         if not self._is_checked:
-            self._is_checked = directory.is_usable(self._root, allow_shared=self._shared)
+            self._is_checked = directory.is_usable(self._root, allow_shared=self._shared, read_only=self.read_only)
         return self._is_checked
 
     def _files(self, folder: str) -> list[str]:
