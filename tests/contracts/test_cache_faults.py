@@ -60,6 +60,7 @@ class TestForkedSqlite(_Forked):
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.filterwarnings("ignore:amorsize cache. layer .far.:amorsize.AmorsizeWarning")  # busy: the other is writing
 class TestForkedLayers(_Forked):
     at = staticmethod(make_layered)
 
