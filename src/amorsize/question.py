@@ -73,7 +73,10 @@ class Question:
 
 @attrs.frozen(eq=False, repr=False)  # likewise
 class Answer:
-    """A plan with what it came from and what the cache did; ``advice`` finds what holds it back, when asked."""
+    """A plan with what it came from and what the cache did.
+
+    ``advice`` finds what holds the plan back, when asked; ``doubts`` is how often running contradicted the entry.
+    """
 
     plan: Plan
     cache: str
@@ -83,6 +86,7 @@ class Answer:
     sample: Sample | None = None
     candidates: tuple[Candidate, ...] = ()
     overheads: Overheads | None = None
+    doubts: int = 0
 
 
 def sized(data: object) -> int:
