@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 
 import pytest
 
@@ -219,3 +220,34 @@ def test_a_trivial_job_of_ten_million_items_is_seen_through_at_once():
     found = sample(lambda x: x + 1, range(10**7))
     assert found.count < 100_000
     assert time.perf_counter() - began < 1.0
+
+
+def test_one_of_a_few_dear_items_is_enough_where_workers_inherit_what_it_warmed_up():
+    few, budget = [0.02] * 4, Budget(worker_start_seconds=0.001)
+    assert Sampling(time.sleep, Source(few), budget, warms_workers=True).run().count == 1
+    assert Sampling(time.sleep, Source(few), budget).run().count == 2
+    assert Sampling(time.sleep, Source([0.02] * 40), budget, warms_workers=True).run().count == 2
+
+
+def test_two_items_that_differ_leave_the_mean_in_doubt():
+    found = sample(time.sleep, [0.01, 0.03, 0.02, 0.03, 0.02, 0.01, 0.03, 0.01])
+    assert found.count == 2
+    assert found.spread_seconds >= abs(found.first_call_seconds - found.seconds_per_item) / 1.5
+    assert found.spread_seconds > 0
+
+
+def run_python(_):
+    subprocess.run([sys.executable, "-S", "-c", "sum(range(300000))"], check=True)
+
+
+def test_what_other_processes_compute_holds_no_lock_here():
+    found = sample(run_python, range(40))
+    assert found.cpu_fraction > 0.3
+    assert found.gil_fraction is not None
+    assert found.gil_fraction < 0.3
+
+
+def test_the_lock_is_tested_on_some_forty_items():
+    blocks = [bytes(8 << 20)] * 60
+    found = sample(zlib.crc32, blocks, min_seconds=0.001, worker_start_seconds=1e-5)
+    assert found.gil_fraction is not None

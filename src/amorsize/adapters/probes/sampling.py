@@ -6,7 +6,7 @@ import os
 import pickle
 import sys
 import threading
-from math import ceil
+from math import ceil, sqrt
 from time import perf_counter, process_time, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,13 +23,14 @@ _BLOCK_BELOW_SECONDS: Final = 50e-6
 _BLOCK_SECONDS: Final = 200e-6
 _MOST_IN_BLOCK: Final = 4096
 _ENOUGH_FOR_SMALL: Final = 3
-_DEAR_SHARE: Final = 0.05
+_DEAR_SHARE: Final = 0.03
+_FEW: Final = 10
 _CHEAP_SHARE: Final = 0.25
 _KEPT: Final = 8
 _PLACES: Final = 16
 _OBSTACLE_LENGTH: Final = 200
 _LOCK_TEST_SECONDS: Final = 1e-3
-_LOCK_TEST_SHARE: Final = 0.02
+_LOCK_TEST_SHARE: Final = 0.05
 _COMPUTES: Final = 0.3
 _COARSE_CLOCK_SECONDS: Final = 0.05
 _SHORT_SECONDS: Final = 2e-4
@@ -42,7 +43,8 @@ class Sampling:
     """One sampling: runs items until the budget says that enough is known.
 
     Every item runs at most once, at the positions the source gives. What the function raises comes out as it is, with a
-    note that names the item. ``begun`` is told the positions of each block before it runs.
+    note that names the item. ``begun`` is told the positions of each block before it runs; ``warms_workers`` says that
+    workers will take over what the first call has warmed up, as forked ones do.
     """
 
     def __init__(
@@ -51,11 +53,14 @@ class Sampling:
         source: Source,
         budget: Budget,
         begun: Callable[[list[int]], None] | None = None,
+        *,
+        warms_workers: bool = False,
     ) -> None:
         self.func = func
         self.source = source
         self.budget = budget
         self.begun = begun
+        self.warms_workers = warms_workers
         self.total = source.total or source.hint or budget.assumed_items
         self.places: list[int] = []
         self.items: list[Any] = []
@@ -76,6 +81,8 @@ class Sampling:
             seconds, counts, cpu, own, wall = [first], [1], self._first_cpu, 0.0, first
             waits_before = waits_at_first
         mean, spread = mean_and_spread(seconds, counts)
+        if self.count == 2:  # noqa: PLR2004  one block of one item: how the first differs is all there is to know
+            spread = abs(first - mean) / sqrt(2)
         share = cpu_share(cpu, wall)
         if waits() == waits_before:
             # It never waited, so what is missing was taken by other processes; and what all its threads took, over
@@ -83,7 +90,8 @@ class Sampling:
             threads = cpu_share(cpu, own) if own > _OWN_SECONDS else 0.0
             share = max(1.0, share, min(threads, float(os.cpu_count() or 1)))
         costs, obstacle = self._pickles()
-        held = self._lock_share(mean, share)
+        held = cpu_share(own, wall) if len(seconds) > 0 and wall > 0 else 1.0
+        held = held if held < _COMPUTES <= share else self._lock_share(mean, share)
         threaded = share > OWN_THREADS
         return Sample(
             count=self.count,
@@ -131,10 +139,13 @@ class Sampling:
         if budget.most_items is not None and self.count >= budget.most_items:
             return True
         serial = self.total * mean
+        if blocks == 0:
+            # So few and so dear that one more would be a good part of the job, and whatever it showed, of little use.
+            return self.warms_workers and self.total < _FEW and mean > _FEW * budget.worker_start_seconds
         if blocks >= _ENOUGH_FOR_SMALL - 1 and budget.is_too_small(self.total, 2 * mean):
             return True
         if blocks < _ENOUGH_FOR_SMALL - 1:
-            return blocks > 0 and (spent + mean) > _DEAR_SHARE * serial and spent >= budget.min_seconds
+            return (spent + mean) > _DEAR_SHARE * serial and spent >= budget.min_seconds
         return spent >= budget.seconds(serial)
 
     def _block(self, size: int) -> float | None:

@@ -62,7 +62,7 @@ class StartMethodProbe:
         if budget.where == "worker":
             sample = self._sample_there(func, source, budget)
         else:
-            sample = Sampling(func, source, budget).run()
+            sample = Sampling(func, source, budget, warms_workers=self._start_method == "fork").run()
         serial = (source.total or source.hint or budget.assumed_items) * sample.seconds_per_item
         if self._start_method == "fork" or budget.most_items is not None or serial <= budget.worker_start_seconds:
             return sample
