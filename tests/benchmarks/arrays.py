@@ -36,9 +36,9 @@ def vectors():
 
 
 ROWS = (
-    ("multiply matrices", trace_of_product, lambda: range(30), "numpy, threads of its own, flat, 5 ms"),
+    ("multiply matrices", trace_of_product, lambda: range(20), "numpy, threads of its own, flat, 5 ms"),
     ("singular values", largest_singular, lambda: seeded(40, 120, 120), "numpy, threads of its own, big items, 5 ms"),
-    ("sort arrays", high_quantile, lambda: seeded(50, 100_000), "numpy, releases the lock, big items, 5 ms"),
+    ("sort arrays", high_quantile, lambda: seeded(40, 100_000), "numpy, releases the lock, big items, 5 ms"),
     ("spectra", spectrum, lambda: seeded(100, 1 << 17), "numpy, big items, big results, 1 ms"),
     ("normalise rows", normalised, vectors, "numpy, an array's rows, many, 5 us, serial is right"),
 )

@@ -189,7 +189,7 @@ def grouped_by_database(seed):
 def vocabulary():
     """Return how often each word stands in a part of the standard library; the first call takes long."""
     seen = {}
-    for text in texts_of(10_000, 100_000, 300):
+    for text in texts_of(10_000, 100_000, 200):
         for word in WORD.findall(text):
             seen[word] = seen.get(word, 0) + 1
     return seen
@@ -261,13 +261,13 @@ ROWS = (
     ("unpack records", unpack, packed, "pure Python, flat, many, 1 us, serial is right"),
     ("sum csv column", total_of_column, tables, "holds the lock in C, flat, 500 us"),
     ("depth of xml", deepest, markup, "holds the lock in C, flat, 1 ms"),
-    ("group in sqlite", grouped_by_database, lambda: range(1, 101), "mixed lock, flat, 5 ms"),
+    ("group in sqlite", grouped_by_database, lambda: range(1, 61), "mixed lock, flat, 5 ms"),
     ("commonness of words", commonness, lambda: paragraphs(400, 8000), "first call dear, 100 us", FORGETTING),
     ("wrap a few lines", wrapped, lambda: paragraphs(12, 300), "pure Python, tiny, 100 us, serial is right"),
     ("words of a stream", count_words, lambda: paragraphs(600, 12_000), "generator, 500 us", {"stream": True}),
     ("tokenize a few", count_tokens, lambda: paths_of(60_000, 200_000, 5), "pure Python, few, unequal, 100 ms"),
-    ("queens", queens, lambda: [11, 10, 11, 10], "pure Python, few, bimodal, 500 ms"),
-    ("deflate blocks", deflated_size, lambda: blocks(80, 100_000), "releases the lock, big items, flat, 5 ms"),
+    ("queens", queens, lambda: [10, 10, 11, 10], "pure Python, few, bimodal, 500 ms"),
+    ("deflate blocks", deflated_size, lambda: blocks(60, 100_000), "releases the lock, big items, flat, 5 ms"),
     ("inflate blocks", inflate, deflated_blocks, "releases the lock, big results, flat, 5 ms"),
     ("digest blocks", digest, lambda: blocks(120, 1_000_000), "releases the lock, big items, flat, 1 ms"),
     ("stretch passwords", stretched, lambda: [b"%d" % n for n in range(40)], "releases the lock, flat, 10 ms"),

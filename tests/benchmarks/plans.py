@@ -12,7 +12,7 @@ import attrs
 
 THREADS = (2, 4, 8, 16, 32, 64)
 PROCESSES = (2, 4)
-SHARES = (4, 1, 16, 64)
+SHARES = (4, 1, 16)
 """Chunks a worker: the middle one is tried first."""
 
 MOST_CHUNKS = 4096

@@ -27,7 +27,7 @@ def bimodal_delays(count=80):
     return [chance.choice((0.001, 0.012)) for _ in range(count)]
 
 
-def rare_delays(count=200):
+def rare_delays(count=150):
     chance = random.Random(8)
     return [0.1 if chance.random() < 1 / 50 else 0.001 for _ in range(count)]
 
@@ -69,6 +69,6 @@ ROWS = (
     ("fetch and read", fetch_and_read, lambda: documents(60, 400), "waits and computes, big items, flat, 10 ms"),
     ("run true", run_true, lambda: range(150), "subprocess, flat, 5 ms"),
     ("run python", run_python, lambda: range(16), "subprocess, computes outside, 20 ms"),
-    ("round trips", round_trips, lambda: [64 + n % 7 for n in range(500)], "system calls, releases the lock, 500 us"),
+    ("round trips", round_trips, lambda: [64 + n % 7 for n in range(400)], "system calls, releases the lock, 500 us"),
 )  # fmt: skip
 """As in computing."""
