@@ -240,8 +240,13 @@ def test_workers_that_wait_for_their_parent_slow_nobody_down():
 
 
 def test_chunks_are_also_weighed_as_if_all_of_them_were_paid_by_one():
-    shared = model(10_000).chunksizes(8, 1e-3, 0.0)
-    assert max(model(10_000).chunksizes(8, 1e-3, 1e-3)) > 2 * max(shared)
+    shared = model(10_000).chunksizes(4, 1e-3, 0.0)
+    assert max(model(10_000).chunksizes(4, 1e-3, 1e-3)) > 1.8 * max(shared)
+
+
+def test_chunks_are_also_weighed_by_what_the_cpus_pay_where_workers_are_more():
+    roomy = model(10_000, machine=attrs.evolve(MACHINE, usable_cpus=16.0)).chunksizes(16, 1e-3, 0.0)
+    assert max(model(10_000).chunksizes(16, 1e-3, 0.0)) > 1.8 * max(roomy)
 
 
 def test_threads_without_the_lock_share_the_cpus():

@@ -205,15 +205,15 @@ class CostModel:
         """Return chunk sizes worth weighing for p workers.
 
         They lie around the k that minimises ``h N/(p k) + E_p s sqrt(k) + m k (p-1)/(2p)``, rounded so that the chunks
-        fill whole rounds: once with ``per_chunk`` as h, which the workers pay side by side, and once with p times
-        ``alone``, what the parent or the lock's holder pays for a chunk, since that is all there is to pay where it
-        is the limit.
+        fill whole rounds: once with ``per_chunk`` as h, which the workers (or the CPUs, if there are fewer) pay side by
+        side, and once with p times ``alone``, what the parent or the lock's holder pays for a chunk, since that is all
+        there is to pay where it is the limit.
         """
         share = ceil(self.items / p)
         if p == 1:
             return {share}
         sizes: set[int] = set()
-        for gain in (per_chunk * self.items / p, alone * self.items):
+        for gain in {per_chunk * self.items / p, per_chunk * self.items / min(p, self.cpus), alone * self.items}:
             rounds = max(1, int(share / self._chunksize(p, gain, share)))
             sizes.update((ceil(self.items / (p * rounds)), ceil(self.items / (p * (rounds + 1)))))
         return sizes

@@ -73,12 +73,12 @@ class Sampling:
         first = self._block(1)
         if first is None:
             raise ValueError("sample: source must have an item, got none")
-        waits_before, cpu_before, own_before, wall_before = waits(), cpu_seconds(), thread_time(), perf_counter()
+        waits_before, before = waits(), clocks()
         seconds, counts, pickling = self._steady(first)
-        wall, own = perf_counter() - wall_before - pickling, thread_time() - own_before - pickling
-        cpu = cpu_seconds() - cpu_before - pickling
+        wall, cpu, inside, own = (now - then - pickling for now, then in zip(clocks(), before, strict=True))
         if not seconds:  # one item only: the first call is all there is to know
-            seconds, counts, cpu, own, wall = [first], [1], self._first_cpu, 0.0, first
+            seconds, counts = [first], [1]
+            wall, cpu, inside, own = self._first
             waits_before = waits_at_first
         mean, spread = mean_and_spread(seconds, counts)
         if self.count == 2:  # noqa: PLR2004  one block of one item: how the first differs is all there is to know
@@ -90,8 +90,8 @@ class Sampling:
             threads = cpu_share(cpu, own) if own > _OWN_SECONDS else 0.0
             share = max(1.0, share, min(threads, float(os.cpu_count() or 1)))
         costs, obstacle = self._pickles()
-        held = cpu_share(own, wall) if len(seconds) > 0 and wall > 0 else 1.0
-        held = held if held < _COMPUTES <= share else self._lock_share(mean, share)
+        here = cpu_share(inside, cpu)  # the rest is computed by child processes, which hold no lock of ours
+        held = min(1.0, share) * here if here < 1.0 - _COMPUTES else self._lock_share(mean, share)
         threaded = share > OWN_THREADS
         return Sample(
             count=self.count,
@@ -160,7 +160,7 @@ class Sampling:
         keep = results.append
         if self.begun:
             self.begun(places)
-        cpu = cpu_seconds() if not self.count else 0.0
+        before = clocks() if not self.count else ()
         began = perf_counter()
         try:
             for item in items:
@@ -172,7 +172,7 @@ class Sampling:
         seconds = perf_counter() - began
         self.source.keep(places, results)
         if not self.count:
-            self._first_cpu = cpu_seconds() - cpu
+            self._first = [now - then for now, then in zip(clocks(), before, strict=True)]
         self.count += len(items)
         _keep(self.places, places, _PLACES)
         _keep(self.items, items, _PICKLED_ITEMS)
@@ -285,6 +285,11 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
         if seconds[0] > _MOST_REPEATS_SECONDS:
             break
     return min(seconds), value
+
+
+def clocks() -> tuple[float, float, float, float]:
+    """Return seconds of the wall, of CPUs with child processes that have ended, without those, and of this thread."""
+    return perf_counter(), cpu_seconds(), process_time(), thread_time()
 
 
 def cpu_share(cpu: float, wall: float) -> float:
