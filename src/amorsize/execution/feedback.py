@@ -16,18 +16,22 @@ if TYPE_CHECKING:
 
 _OFF: Final = 2.0
 _DEMOTED_AFTER: Final = 2
-_LEAST_SECONDS: Final = 0.02
+_MATTERS_SECONDS: Final = 0.1
 _LEAST_ITEMS: Final = 4
 
 
 def ratio(job: Job, sample: Sample, plan: Plan, seconds: float, slowdown: float) -> float | None:
-    """Return how many times as long as expected a run took, None when it was too short to say.
+    """Return how many times as long as expected a run took, None when too few items ran to say.
+
+    What it was off by matters only from a tenth of a second.
 
     Serially and in processes that goes by the item; busy CPUs are allowed the slowdown this machine is known for.
     Threads wait for each other, so that only the whole run tells.
     """
-    if job.busy_seconds < _LEAST_SECONDS or job.ran < _LEAST_ITEMS or not sample.seconds_per_item:
+    if job.ran < _LEAST_ITEMS or not sample.seconds_per_item:
         return None
+    if abs(job.busy_seconds - job.ran * sample.seconds_per_item) < _MATTERS_SECONDS:
+        return 1.0
     if plan.executor == "thread":
         return seconds / plan.predicted_seconds if plan.predicted_seconds else None
     off = job.busy_seconds / job.ran / sample.seconds_per_item

@@ -35,6 +35,7 @@ _CHUNK_SECONDS: Final = {"process": 250e-6, "thread": 50e-6}
 
 _UNKNOWN_SECONDS: Final = 1e-3
 _LEAST_SECONDS: Final = 1e-9
+_WARM_GAIN: Final = 0.85
 _OFF: Final = 1.5
 _WORTH_MOVING_SECONDS: Final = 0.02
 _START_SECONDS: Final = 0.02
@@ -191,7 +192,10 @@ class Execution:
         return self.better(items, sample.seconds_per_item) or plan
 
     def _warmer(self, plan: Plan | None) -> Plan | None:
-        """Return a better plan when workers that are warm make one."""
+        """Return a better plan when workers that are warm make one.
+
+        They are there, so that little is lost when they do not win after all: the likely gain decides.
+        """
         sample = self._sample
         if plan is None or sample is None or plan.executor == "process" or self._means.keep_seconds <= 0:
             return plan
@@ -208,8 +212,18 @@ class Execution:
         if constraints.max_workers is None or constraints.max_workers > workers:
             constraints = attrs.evolve(constraints, max_workers=workers)
         situation = attrs.evolve(self._situation(items, sample), constraints=constraints)
-        other = decide(situation, started).plan
-        return other if other.predicted_seconds < plan.predicted_seconds else plan
+        weighed = decide(situation, started).candidates
+        if not weighed or weighed[0].seconds > _WARM_GAIN * plan.predicted_seconds:
+            return plan
+        best = weighed[0]
+        return attrs.evolve(
+            plan,
+            executor=best.executor,
+            n_jobs=best.n_jobs,
+            chunksize=best.chunksize,
+            predicted_seconds=best.seconds,
+            seconds_low=min(plan.seconds_low, best.seconds),
+        )
 
     def better(self, items: int, seconds_per_item: float) -> Plan | None:
         """Return a parallel plan for so many items that take so long, None when serial is best."""
