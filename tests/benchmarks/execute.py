@@ -32,13 +32,18 @@ LATE_SHARE, LATE_SECONDS = 1.05, 0.005
 FIRST_HEAVY, LAST_HEAVY = 0.02, 0.5
 TRIVIAL_ITEMS, STREAM_ITEMS = 1_000_000, 10_000_000
 STREAM = """
-import collections, resource, sys
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-import amorsize
+import sys, psutil
+def resident():
+    return psutil.Process().memory_info().rss / 2**20
 def one(x):
     return x + 1
-collections.deque(amorsize.iexecute(one, iter(range(int(sys.argv[1])))), maxlen=0)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+bare = resident()
+import amorsize
+most = 0.0
+for at, _ in enumerate(amorsize.iexecute(one, iter(range(int(sys.argv[1]))))):
+    if not at % 20000:
+        most = max(most, resident())
+print(most - bare)
 """
 
 
@@ -157,7 +162,7 @@ def trivial():
 
 
 def stream_mebibytes(items):
-    """Return by how much a fresh interpreter's peak memory grows over a stream."""
+    """Return by how much a fresh interpreter's memory grows at most over a stream, amorsize itself included."""
     done = subprocess.run([sys.executable, "-c", STREAM, str(items)], capture_output=True, text=True, check=True)
     return float(done.stdout)
 

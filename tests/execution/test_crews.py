@@ -8,9 +8,11 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import psutil
 import pytest
+from execution import forced
 from execution.jobs import here, nap
 
 import amorsize
@@ -41,15 +43,17 @@ def long(x):
 
 
 @pytest.fixture
-def program(own_place):
+def program(own_place, monkeypatch):
     """Return a function that runs a program with the module work beside it and returns what it prints."""
     (own_place / "work" / "work.py").write_text(WORK)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
 
     def start(code, **options):
         path = own_place / "work" / "program.py"
         body = textwrap.indent(textwrap.dedent(code), "    ")
         path.write_text(
-            f"import os, sys, time\nimport work\nfrom amorsize import execute\nif __name__ == '__main__':\n{body}"
+            "import os, sys, time\nimport work\nfrom execution.forced import execute\n"
+            f"if __name__ == '__main__':\n{body}"
         )
         return subprocess.Popen([sys.executable, str(path)], stdout=subprocess.PIPE, text=True, **options)
 
@@ -69,9 +73,9 @@ METHODS = ["fork", "spawn", "forkserver"] if hasattr(os, "fork") else ["spawn"]
 def test_workers_are_kept_for_the_next_call_and_end_with_the_program(program, method):
     process = program(
         f"""
-        ask = dict(executor="process", probe={method!r}, max_workers=2, min_speedup=1)
-        first = set(execute(work.where, range(2500), **ask)) - {{os.getpid()}}
-        second = set(execute(work.where, range(2500), **ask)) - {{os.getpid()}}
+        ask = dict(probe={method!r})
+        first = set(execute(work.where, range(1500), **ask)) - {{os.getpid()}}
+        second = set(execute(work.where, range(1500), **ask)) - {{os.getpid()}}
         assert len(first | second) <= 2, (first, second)
         print(*(first | second))
         """
@@ -92,7 +96,7 @@ def gone(pids, seconds=10):
 def test_what_a_caller_changes_between_calls_is_seen(program, method):
     process = program(
         f"""
-        ask = dict(executor="process", probe={method!r}, max_workers=2, min_speedup=1)
+        ask = dict(probe={method!r})
         assert execute(work.scaled, range(800), **ask) == list(range(800))
         os.environ["MARK"] = "new"
         os.mkdir("deeper"); sys.path.insert(0, os.getcwd()); os.chdir("deeper")
@@ -106,7 +110,7 @@ def test_what_a_caller_changes_between_calls_is_seen(program, method):
 def test_functions_and_the_numbers_they_name_are_seen_when_they_change_in_memory(program):
     process = program(
         """
-        ask = dict(executor="process", probe="fork", max_workers=2, min_speedup=1)
+        ask = dict(probe="fork")
         assert execute(work.where, range(800), **ask)
         work.SCALE = 3
         assert execute(work.scaled, range(800), **ask) == [3 * x for x in range(800)]
@@ -132,7 +136,7 @@ def test_a_module_imported_after_the_workers_were_started_is_found(program, own_
     said(
         program(
             """
-            ask = dict(executor="process", max_workers=2, min_speedup=1)
+            ask = dict(kind="process")
             execute(work.where, range(800), **ask)
             import late
             assert execute(late.f, range(800), **ask) == list(range(1, 801))
@@ -145,7 +149,7 @@ def test_a_module_imported_after_the_workers_were_started_is_found(program, own_
 def test_a_forked_child_starts_workers_of_its_own_and_harms_nobody(program):
     process = program(
         """
-        ask = dict(executor="process", max_workers=2, min_speedup=1)
+        ask = dict(kind="process")
         ours = set(execute(work.where, range(800), **ask))
         child = os.fork()
         if child == 0:
@@ -168,7 +172,7 @@ def test_an_interrupt_ends_everything(program, kind):
         f"""
         print("ready", flush=True)
         try:
-            execute(work.long, range(1000), executor={kind!r}, max_workers=3)
+            execute(work.long, range(1000), kind={kind!r}, workers=1 if {kind!r} == "serial" else 3)
         except KeyboardInterrupt:
             print("interrupted", flush=True)
         """,
@@ -190,7 +194,7 @@ def test_an_interrupt_ends_everything(program, kind):
 def test_workers_end_when_their_parent_is_killed(program):
     process = program(
         """
-        workers = set(execute(work.where, range(800), executor="process", max_workers=2, min_speedup=1))
+        workers = set(execute(work.where, range(800)))
         print(*(workers - {os.getpid()}), flush=True)
         time.sleep(60)
         """
@@ -204,7 +208,7 @@ def test_workers_end_when_their_parent_is_killed(program):
 
 def test_workers_are_not_kept_when_the_config_says_so():
     config = {"workers": {"keep_seconds": 0}}
-    workers = set(execute(here, range(800), executor="process", config=config)) - {os.getpid()}
+    workers = set(forced.execute(here, range(800), config=config)) - {os.getpid()}
     assert workers
     gone(workers, seconds=1)
 

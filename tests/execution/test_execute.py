@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import numpy as np
 import psutil
 import pytest
+from execution import forced
 from execution.jobs import Marked, nap, times_run, twice
 
 import amorsize
@@ -161,19 +162,19 @@ def test_when_all_fail_all_are_collected(tmp_path):
 
 def test_an_exception_that_does_not_survive_pickling_comes_in_words():
     with pytest.raises(amorsize.ExecutionError, match="OddError: 1 and 2"):
-        execute(odd, range(300), executor="process")
+        forced.execute(odd, range(300))
 
 
 def test_an_item_that_ends_python_ends_the_caller():
     with pytest.raises(SystemExit) as caught:
-        execute(ending, range(300), executor="process")
+        forced.execute(ending, range(300))
     assert caught.value.code == 7
 
 
 def test_a_killed_worker_is_named_and_finished_results_are_kept(tmp_path):
     job = Marked(str(tmp_path / "runs"), os.getpid(), killing=frozenset([1999]), seconds=0.001)
     with pytest.raises(WorkerError, match="worker process \\d+ was killed by SIGKILL") as caught:
-        execute(job, range(2000), executor="process")
+        forced.execute(job, range(2000))
     assert all(value == 2 * position for position, value in caught.value.finished.items())
     assert 1999 not in caught.value.finished
     assert set(times_run(job.path).values()) == {1}
@@ -191,8 +192,8 @@ def test_a_run_that_takes_too_long_is_ended_with_what_there_is(kind):
 def test_an_item_that_hangs_in_a_process_is_interrupted(tmp_path):
     job = Marked(str(tmp_path / "runs"), os.getpid(), hanging=frozenset([151]), seconds=0.001)
     with pytest.raises(ExecutionTimeout, match="position 151"):
-        execute(job, range(300), executor="process", item_timeout=0.3)
-    results, failures = execute(job, range(300), executor="process", item_timeout=0.3, errors="collect")
+        forced.execute(job, range(300), item_timeout=0.3)
+    results, failures = forced.execute(job, range(300), item_timeout=0.3, errors="collect")
     assert failures.positions == (151,)
     assert results == [None if x == 151 else 2 * x for x in range(300)]
 
@@ -211,14 +212,14 @@ def test_an_item_that_takes_too_long_here_is_noticed(kind):
 
 def test_results_that_cannot_be_pickled_are_run_again_here_with_a_warning():
     with pytest.warns(AmorsizeWarning, match="position 151 cannot be pickled .*run again here"):
-        results = execute(refusing, range(300), executor="process")
+        results = forced.execute(refusing, range(300))
     assert [value_of(one) for one in results] == list(range(300))
 
 
 def test_items_that_cannot_be_pickled_are_run_here_with_a_warning():
     data = [Refuses(x) if x == 151 else x for x in range(300)]
     with pytest.warns(AmorsizeWarning, match="cannot be pickled .*run here"):
-        assert execute(value_of, data, executor="process") == list(range(300))
+        assert forced.execute(value_of, data) == list(range(300))
 
 
 def test_lambdas_and_closures_are_run_in_processes_too():
@@ -228,7 +229,7 @@ def test_lambdas_and_closures_are_run_in_processes_too():
         nap(item)
         return item + offset, os.getpid()
 
-    pairs = execute(where, range(300), executor="process")
+    pairs = forced.execute(where, range(300))
     assert [value for value, _ in pairs] == [x + 5 for x in range(300)]
     assert {pid for _, pid in pairs} != {here}
 

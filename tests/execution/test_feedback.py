@@ -16,16 +16,29 @@ from amorsize.execution.runner import Execution, Means
 SLOW = attrs.evolve(SAMPLE, seconds_per_item=0.01)
 
 
-def nap(item):
-    time.sleep(0.002)
-    return item
+class Take:
+    """Takes 2 ms by a clock that it moves; the same function whatever the clock says."""
+
+    def __init__(self, clock):
+        self.clock = clock
+
+    def __call__(self, item):
+        self.clock.now += 0.002
+        return item
+
+    def __amorsize_fingerprint__(self):
+        return "take"
 
 
 def run(desk, data=None, **manner):
-    means = Means(None, Crews(time.monotonic), 0, time.monotonic)
-    constraints = Constraints(executor="serial")
+    """Run items of which each takes 2 ms by the desk's clock."""
+    take = Take(desk.clock)
+    means = Means(None, Crews(time.monotonic), 0, desk.clock)
     desk.clock.now += 10  # so that the store is asked again
-    return Execution(desk.optimizer, means, nap, data or range(30), constraints, Manner(**manner)).run()
+    constraints = Constraints(executor="serial")
+    if "timeout" in manner:
+        manner["deadline"] = desk.clock.now + manner["timeout"]
+    return Execution(desk.optimizer, means, take, data or range(60), constraints, Manner(**manner)).run()
 
 
 def entry(desk):
@@ -45,7 +58,7 @@ def test_an_entry_contradicted_twice_running_is_measured_again():
 
 
 def test_a_run_as_expected_writes_nothing_and_takes_doubts_back():
-    desk = Desk(sample=attrs.evolve(SAMPLE, seconds_per_item=0.0022))
+    desk = Desk(sample=attrs.evolve(SAMPLE, seconds_per_item=0.002))
     run(desk)
     written = len(desk.store.stored)
     run(desk)
@@ -58,5 +71,5 @@ def test_a_run_as_expected_writes_nothing_and_takes_doubts_back():
 def test_a_run_that_failed_says_nothing():
     desk = Desk(sample=SLOW)
     with pytest.raises(TimeoutError):
-        run(desk, timeout=0.03, deadline=time.monotonic() + 0.03)
+        run(desk, timeout=0.03)
     assert entry(desk).contradictions == 0

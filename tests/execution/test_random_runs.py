@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from pathlib import Path
 
-import attrs
 import psutil
 import pytest
+from execution import forced
 from execution.jobs import Marked, times_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,15 +16,12 @@ from hypothesis import strategies as st
 import amorsize
 from amorsize import ExecutionTimeout, WorkerError, execute, iexecute
 from amorsize.domain.schedule import Spread, as_slice, chunk_limits, chunk_size
-from amorsize.execution.job import manner_of
-from amorsize.execution.runner import Execution
-from amorsize.optimizer import _EMPTY_PLAN
 
 EXAMPLES = 250
 """A thousand of them, with HYPOTHESIS_PROFILE=thorough."""
 
 
-PLANS = [attrs.evolve(_EMPTY_PLAN, executor=kind, n_jobs=2) for kind in ("process", "thread")]
+PLANS = [("process",), ("thread",)]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -55,16 +51,12 @@ RUNS = st.fixed_dictionaries(
 
 def outcome(run, job, data):
     """Run as execute does, or by a plan that is given; return what came of it, also when that is an exception."""
-    assembly = amorsize.api._assembly
     errors = "collect" if run["collect"] else "raise"
     try:
         if isinstance(run["how"], str):
             limits = {"executor": run["how"], "max_workers": 2, "timeout": run["timeout"]}
             return execute(job, data, errors=errors, **limits)
-        settings = assembly.settings(None)
-        manner = manner_of("execute", errors, run["timeout"], None, None, time.monotonic)
-        means, optimizer = assembly.means(settings), assembly.optimizer(settings, None, None, None)
-        return Execution(optimizer, means, job, data, settings.constraints, manner, plan=run["how"]).run()
+        return forced.execute(job, data, kind=run["how"][0], errors=errors, timeout=run["timeout"])
     except (LookupError, WorkerError, ExecutionTimeout) as error:
         return error
 

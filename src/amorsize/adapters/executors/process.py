@@ -36,7 +36,8 @@ class ProcessExecutors:
     def start(self, workers: int, start_method: str) -> Executor:
         """Return a pool of processes; see the port."""
         context = multiprocessing.get_context(start_method)
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=settle)
+        environment = dict(os.environ) if start_method == "forkserver" else None  # its server has that of its own start
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=settle, initargs=(environment,))
 
     def room(self) -> tuple[int, int | None] | None:
         """Return None: as many as pay here; see the port."""
@@ -54,8 +55,11 @@ class ProcessExecutors:
                 process.join(_END_SECONDS)
 
 
-def settle() -> None:
-    """Make a worker leave Ctrl-C to its parent, and end when that is gone."""
+def settle(environment: dict[str, str] | None) -> None:
+    """Make a worker leave Ctrl-C to its parent, end when that is gone, and have its environment if one is given."""
+    if environment is not None and environment != dict(os.environ):
+        os.environ.clear()
+        os.environ.update(environment)
     with suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGINT, _pass_over)  # not SIG_IGN: a program that an item starts would inherit that
     watcher = threading.Thread(target=_end_with_parent, daemon=True, name="amorsize-parent")

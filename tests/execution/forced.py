@@ -1,0 +1,31 @@
+"""Runs by a plan that is given, so that a test of workers has workers however busy the machine is."""
+
+from __future__ import annotations
+
+import time
+
+import attrs
+
+from amorsize import api
+from amorsize.execution.job import manner_of
+from amorsize.execution.runner import Execution
+from amorsize.optimizer import _EMPTY_PLAN
+
+
+def execute(func, data, *, kind="process", workers=2, probe=None, **manner):
+    """Run func over data on so many workers of a kind, with other options of execute's."""
+    assembly = api._assembly
+    settings = assembly.settings(manner.get("config"))
+    optimizer = assembly.optimizer(settings, None, probe, None)
+    asked = [manner.get("errors", "raise"), manner.get("timeout"), manner.get("item_timeout"), manner.get("told")]
+    plan = attrs.evolve(_EMPTY_PLAN, executor=kind, n_jobs=workers)
+    run = Execution(
+        optimizer,
+        assembly.means(settings),
+        func,
+        data,
+        settings.constraints,
+        manner_of("execute", *asked, time.monotonic),
+        plan=plan,
+    )
+    return run.run()
