@@ -9,7 +9,7 @@ import attrs
 from amorsize import api
 from amorsize.execution.job import manner_of
 from amorsize.execution.runner import Execution
-from amorsize.optimizer import _EMPTY_PLAN
+from amorsize.question import EMPTY_PLAN
 
 
 def execute(func, data, *, kind="process", workers=2, probe=None, **manner):
@@ -18,7 +18,7 @@ def execute(func, data, *, kind="process", workers=2, probe=None, **manner):
     settings = assembly.settings(manner.get("config"))
     optimizer = assembly.optimizer(settings, None, probe, None)
     asked = [manner.get("errors", "raise"), manner.get("timeout"), manner.get("item_timeout"), manner.get("told")]
-    plan = attrs.evolve(_EMPTY_PLAN, executor=kind, n_jobs=workers)
+    plan = attrs.evolve(EMPTY_PLAN, executor=kind, n_jobs=workers)
     run = Execution(
         optimizer,
         assembly.means(settings),
