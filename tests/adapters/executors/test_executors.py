@@ -8,12 +8,12 @@ import time
 
 import psutil
 import pytest
+from execution.jobs import twice
 
 from amorsize.adapters.executors.process import ProcessExecutors, ProcessOptions
 from amorsize.adapters.executors.serial import SerialExecutors, SerialOptions
 from amorsize.adapters.executors.thread import ThreadExecutors, ThreadOptions
 from amorsize.ports import Executors
-from execution.jobs import twice
 
 ALL = [(SerialExecutors, SerialOptions), (ThreadExecutors, ThreadOptions), (ProcessExecutors, ProcessOptions)]
 
