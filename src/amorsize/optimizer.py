@@ -113,15 +113,18 @@ class Optimizer:
             Exception: whatever func raises while sampled, unchanged, with a note that names the item.
         """
         answer, question = self.answer(func, data, constraints, use_cache=use_cache, profile=profile)
+        if question is None:
+            return OptimizationResult(
+                answer.plan, data, answer.cache, answer.cache_reason, answer.warnings, None, func, self.runner
+            )
         weighed = None
-        if question is not None:
-            data = question.source.data(data)
-            if profile:
-                from amorsize.domain.planner import Profile  # noqa: PLC0415  only who asks for one pays
+        if profile:
+            from amorsize.domain.planner import Profile  # noqa: PLC0415  only who asks for one pays
 
-                weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates)
+            weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates)
+        remaining = question.source.data(data)
         return OptimizationResult(
-            answer.plan, data, answer.cache, answer.cache_reason, answer.warnings, weighed, func, self.runner
+            answer.plan, remaining, answer.cache, answer.cache_reason, answer.warnings, weighed, func, self.runner
         )
 
     def answer(  # noqa: PLR0913  what optimize takes, and the source
