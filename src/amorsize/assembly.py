@@ -115,23 +115,11 @@ class Assembly:
         inspector: str | SystemInspector | None,
     ) -> Optimizer:
         """Return the Optimizer for settings with some backends named or given in their place."""
-        optimizer = self._optimizer(settings, cache, probe, inspector)
-        if optimizer.runner is None:
-            optimizer.runner = partial(self._run, settings, optimizer)
-        return optimizer
-
-    def _optimizer(
-        self,
-        settings: Settings,
-        cache: CacheChoice | None,
-        probe: str | Probe | None,
-        inspector: str | SystemInspector | None,
-    ) -> Optimizer:
         name = probe if isinstance(probe, str) else settings.probe
         if probe is None or isinstance(probe, str):
             probe = _probe_name(name)
         if settings is not self._found:
-            return _optimizer(settings, cache, probe, inspector)
+            return self._able_to_run(settings, _optimizer(settings, cache, probe, inspector))
         key = (
             tuple(each if isinstance(each, str) else id(each) for each in _layers(cache)),
             probe if isinstance(probe, str) else id(probe),
@@ -144,8 +132,13 @@ class Assembly:
             if key not in self._optimizers:
                 if len(self._optimizers) >= _MOST_OPTIMIZERS:
                     self._optimizers.clear()
-                self._optimizers[key] = _optimizer(settings, cache, probe, inspector)
+                made = _optimizer(settings, cache, probe, inspector)
+                self._optimizers[key] = self._able_to_run(settings, made)
             return self._optimizers[key]
+
+    def _able_to_run(self, settings: Settings, optimizer: Optimizer) -> Optimizer:
+        optimizer.runner = partial(self._run, settings, optimizer)
+        return optimizer
 
     def _run(  # noqa: PLR0913, PLR0917  bound to two, called with four
         self,

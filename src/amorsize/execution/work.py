@@ -170,20 +170,20 @@ def _alarm(seconds: float) -> Callable[[int | None], None]:
 
     if not _nowhere:
         _nowhere.append(open(os.devnull, "w"))  # noqa: PTH123, SIM115  it is written to when the worker ends
-    polite = hasattr(signal, "setitimer")
 
     def late(*_: object) -> None:
         raise ItemTimeout(f"an item must take at most {seconds:g} s, got no end")
 
-    if polite:
+    grace = 0.0
+    if sys.platform != "win32":
+        grace = _GRACE_SECONDS
         signal.signal(signal.SIGALRM, late)
 
     def watch(index: int | None) -> None:
-        if polite:
+        if sys.platform != "win32":
             signal.setitimer(signal.ITIMER_REAL, 0 if index is None else seconds)
         faulthandler.cancel_dump_traceback_later()
         if index is not None:
-            wait = seconds + _GRACE_SECONDS if polite else seconds
-            faulthandler.dump_traceback_later(wait, exit=True, file=_nowhere[0])
+            faulthandler.dump_traceback_later(seconds + grace, exit=True, file=_nowhere[0])
 
     return watch
