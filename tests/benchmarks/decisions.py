@@ -33,7 +33,7 @@ def options():
     parser.add_argument(
         "--seconds", type=float, default=6.0, help="begin no round of a row, but for 3, after these (6)"
     )
-    parser.add_argument("--json", metavar="FILE", help="write all figures there too")
+    parser.add_argument("--json", metavar="FILE", help="write all figures there too, after each row")
     parser.add_argument(
         "--with", nargs="+", default=[], metavar="FILE", dest="earlier", help="add earlier runs' figures"
     )
@@ -63,18 +63,20 @@ def main():
     warm_up(texts)
     apart = held_out()
     trivial = [ask(trivial_decided, texts) for _ in range(TRIVIAL_ROUNDS)]
-    rows = [row for path in asked.earlier for row in read(path)[2]]
-    for workload in workloads_asked(asked):
-        rows.append(ask(measured, workload, texts, workload.name in apart, asked.rounds, asked.seconds))
-        if not asked.earlier:
-            print(line(judged(rows[-1])), flush=True)
-    rows = together(rows)
-    if asked.earlier:
-        print(*(line(judged(row)) for row in rows), sep="\n")
+    rows = together(row for path in asked.earlier for row in read(path)[2])
+    workloads = workloads_asked(asked)
+    run_anew = {workload.name for workload in workloads}
+    for row in rows:
+        if row.name not in run_anew:
+            print(line(judged(row)))
+    for workload in workloads:
+        row = ask(measured, workload, texts, workload.name in apart, asked.rounds, asked.seconds)
+        rows = together([*rows, row])
+        print(line(judged(next(one for one in rows if one.name == row.name))), flush=True)
+        if asked.json:
+            written(asked.json, overheads, trivial, rows)
     print(LEGEND, *summary([judged(row) for row in rows], median(trivial)), sep="\n")
     print(f"\n{len(rows)} rows, {os.cpu_count()} CPUs, {time.perf_counter() - began:.0f} s")
-    if asked.json:
-        written(asked.json, overheads, trivial, rows)
 
 
 if __name__ == "__main__":
