@@ -14,7 +14,7 @@ from amorsize.domain.fingerprint import Fingerprint
 from amorsize.domain.fingerprint import fingerprint as fingerprint_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -146,6 +146,57 @@ def execute(  # noqa: PLR0913  as optimize, and how to go about failures, time a
         manner = manner_of("execute", errors, timeout, item_timeout, told, time.monotonic)
         run = Execution(optimizer, means, func, data, constraints, manner, use_cache=use_cache, chosen=chosen)
         return run.run()
+
+
+def iexecute(  # noqa: PLR0913  as execute, for a stream
+    func: Callable[[T], R],
+    data: Iterable[T],
+    *,
+    ordered: bool = True,
+    in_flight: int = 1000,
+    max_workers: int | None = None,
+    executor: str | Executor = "auto",
+    min_speedup: float | None = None,
+    memory_limit: int | None = None,
+    config: Config | None = None,
+    cache: str | CacheStore | None = None,
+    probe: str | Probe | None = None,
+    inspector: str | SystemInspector | None = None,
+) -> Iterator[R]:
+    """Return an iterator over func(x) for x in data, which may be without end; otherwise as execute.
+
+    Nothing is run before the first result is asked for. Workers go on while the caller looks at results, until
+    ``in_flight`` items are taken from data whose results were not asked for yet.
+
+    Args:
+        func: takes one item.
+        data: the items; any iterable.
+        ordered: False gives out results as they come.
+        in_flight: most items taken and not given out, 1 or more.
+        max_workers: as for execute, as are all below.
+        executor: a kind of worker, the name of a backend, or a live executor.
+        min_speedup: least predicted gain worth leaving serial for.
+        memory_limit: bytes that all workers together may take.
+        config: a path or a mapping.
+        cache: name of a cache backend or a CacheStore.
+        probe: name of a probe backend or a Probe.
+        inspector: name of an inspector backend or a SystemInspector.
+
+    Raises:
+        WorkerError: a worker was killed or ended itself.
+        Exception: whatever func raises, unchanged, with a note that names the item; and what optimize raises.
+    """
+    from amorsize.execution.job import Manner  # noqa: PLC0415  optimize runs nothing
+    from amorsize.execution.runner import Execution  # noqa: PLC0415  likewise
+
+    if type(in_flight) is not int or in_flight < 1:
+        raise ValueError(f"iexecute: in_flight must be a whole number from 1, got {in_flight!r:.80}")
+    settings = _assembly.settings(config)
+    means, kind, chosen = _assembly.workers(settings, executor)
+    constraints = _constrained(settings.constraints, max_workers, kind, min_speedup, memory_limit, "iexecute")
+    optimizer = _assembly.optimizer(settings, cache, probe, inspector)
+    run = Execution(optimizer, means, func, data, constraints, Manner(), chosen=chosen)
+    return run.stream(in_flight, ordered=ordered)
 
 
 def _constrained(  # noqa: PLR0913, PLR0917  four limits, where from and whose

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import attrs
 
@@ -35,7 +36,7 @@ class Marked:
     seconds: float = 0.0
 
     def __call__(self, item):
-        with open(self.path, "ab", buffering=0) as file:
+        with Path(self.path).open("ab", buffering=0) as file:
             file.write(b"%d\n" % item)
         if self.seconds:
             time.sleep(self.seconds)
@@ -52,8 +53,6 @@ class Marked:
 def times_run(path):
     """Return how often each item was run, by the file it was written to."""
     counts = {}
-    if os.path.exists(path):
-        with open(path) as file:
-            for line in file:
-                counts[int(line)] = counts.get(int(line), 0) + 1
+    for line in Path(path).read_text().split():
+        counts[int(line)] = counts.get(int(line), 0) + 1
     return counts

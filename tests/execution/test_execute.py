@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from array import array
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -201,8 +202,6 @@ def test_an_item_that_takes_too_long_here_is_noticed(kind):
     def slow(item):
         nap(item)
         if item == 151:
-            import time
-
             time.sleep(0.5)
         return item
 

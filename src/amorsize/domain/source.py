@@ -20,7 +20,7 @@ class Source:
     one likes; from other sized collections the first few are read; from an iterator the first few are taken, and
     ``data`` then gives them back ahead of the rest. With ``keep`` the results and failures of items that were looked at
     are kept by position in ``results`` and ``failures``, for whoever goes on from there; ``tolerant`` says that a
-    failing item is to be passed over when more are there.
+    failing item is to be passed over when more are there. At most ``most`` items are looked at.
     """
 
     __slots__ = (
@@ -36,7 +36,9 @@ class Source:
         "total",
     )
 
-    def __init__(self, data: Iterable[Any], *, keep: bool = False, tolerant: bool = False) -> None:
+    def __init__(
+        self, data: Iterable[Any], *, keep: bool = False, tolerant: bool = False, most: int | None = None
+    ) -> None:
         self.results: dict[int, Any] | None = {} if keep else None
         self.failures: dict[int, Exception] = {}
         self.tolerant = tolerant
@@ -53,7 +55,7 @@ class Source:
             if self.total is None:
                 hint = length_hint(self._iterator, -1)
                 self.hint = None if hint < 0 else hint
-        self._positions = self._spread()
+        self._positions = self._spread() if most is None else islice(self._spread(), most)
 
     def positions(self) -> Iterator[int]:
         """Return the one iterator over positions: each comes once for this source, however often this is called.

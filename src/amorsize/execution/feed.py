@@ -60,7 +60,7 @@ class StreamFeed:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._at = len(job.values)
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         if job.settled():
             job.open(max(job.settled()[-1] + 1, self._at))
 

@@ -195,10 +195,10 @@ def unpacked(packed: list[bytes | None]) -> Iterator[tuple[int, Any]]:
             yield index, pickle.loads(one)  # noqa: S301  from a worker of ours
 
 
-def pull(items: Iterable[Any], into: list[Any]) -> BaseException | None:
+def pull(items: Iterable[Any], into: list[Any]) -> Exception | None:
     """Take items until there is none left; return what the data itself raised on the way."""
     try:
         into.extend(items)
-    except BaseException as error:  # noqa: BLE001  raised again once what came before it has run
+    except Exception as error:  # noqa: BLE001  raised again once what came before it has run
         return error
     return None

@@ -69,21 +69,21 @@ class Dispatch:
         self._head = None if crew.shares_objects else head_of(job.func, job.manner, terms.threads)
         self._limits = chunk_limits(terms.chunk_seconds, terms.seconds_per_item)
         self._seen = 0
-        self._here: list[Chunk] = []
+        self._warned = False
 
     def run(self) -> None:
-        """Run everything; raises what items raise, WorkerError and ExecutionTimeout."""
-        crew = self.crew
+        """Run everything that is left; raises what items raise, WorkerError and ExecutionTimeout."""
         try:
-            if self._head is not None:
-                self._expect(self._head[1])
-            self._feed = feed_for(self._job, crew.workers)
+            self._begin()
+            self._feed = feed_for(self._job, self.crew.workers)
             self._loop()
         except BaseException:
             self._abandon()
             raise
-        if self._here:
-            self._finish_here()
+
+    def _begin(self) -> None:
+        if self._head is not None:
+            self._expect(self._head[1])
 
     def _loop(self) -> None:
         more = True
@@ -93,7 +93,7 @@ class Dispatch:
             while more and len(self._flying) < most:
                 try:
                     chunk = self._next()
-                except BaseException as error:  # noqa: BLE001  the data's own; raised once what came before has run
+                except Exception as error:  # noqa: BLE001  the data's own; raised once what came before has run
                     raised = error
                     break
                 more = chunk is not None
@@ -120,19 +120,19 @@ class Dispatch:
     def _submit(self, chunk: Chunk) -> None:
         positions, items = chunk
         executor, manner = self.crew.executor, self._job.manner
+        work: tuple[Any, ...]
+        if self._head is None:
+            watch = self._watch(positions) if manner.item_timeout is not None else None
+            work = (run_items, self._job.func, items, manner.collect, self._stop, watch)
+        else:
+            try:
+                work = (run_chunk, self._head, pickled(items))
+            except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
+                self._warn(f"items at {_words(positions)} cannot be pickled ({_short(error)}): they are run here")
+                self._run_here(chunk)
+                return
         try:
-            if self._head is None:
-                watch = self._watch(positions) if manner.item_timeout is not None else None
-                future = executor.submit(run_items, self._job.func, items, manner.collect, self._stop, watch)
-            else:
-                try:
-                    blob = pickled(items)
-                except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-                    self._keep_here(
-                        chunk, f"items at {_words(positions)} cannot be pickled ({_short(error)}): they are run here"
-                    )
-                    return
-                future = executor.submit(run_chunk, self._head, blob)
+            future = executor.submit(*work)
         except RuntimeError as error:  # a broken pool, or one that is shut down
             raise self._broken(error) from error
         self._flying[future] = chunk
@@ -185,11 +185,16 @@ class Dispatch:
         positions, items = chunk
         job = self._job
         job.put(positions, results)
-        job.ran += len(results)
-        job.busy_seconds += seconds
-        self._seen += len(results)
+        self._measure(len(results), seconds)
         for index, error in failures:
             job.fail(positions[index], error, items[index])
+
+    def _measure(self, items: int, seconds: float) -> None:
+        """Learn from what a chunk took how large the next ones should be."""
+        job = self._job
+        job.ran += items
+        job.busy_seconds += seconds
+        self._seen += items
         if self._seen >= _TRUSTED_ITEMS:
             self._limits = chunk_limits(self._terms.chunk_seconds, job.busy_seconds / max(1, job.ran))
 
@@ -201,33 +206,32 @@ class Dispatch:
         seconds: float,
         why: str,
     ) -> None:
-        """Take in a chunk of which some results could not be pickled; those items must run again, here."""
+        """Take in a chunk of which some results could not be pickled: that is said, and those items run again here."""
         positions, items = chunk
+        results: list[Any] = [None] * len(packed)
         for index, result in unpacked(packed):
-            self._job.put((positions[index],), [result])
+            results[index] = result
         failed = {index for index, _ in told}
         again = [index for index, one in enumerate(packed) if one is None and index not in failed]
-        self._job.busy_seconds += seconds
-        self._job.ran += len(packed)
-        for index, error in told:
-            self._job.fail(positions[index], error, items[index])
-        rest = [positions[index] for index in again], [items[index] for index in again]
-        self._keep_here(
-            rest, f"results of items at {_words(rest[0])} cannot be pickled ({why}): they are run again here"
+        where = _words([positions[index] for index in again])
+        self._warn(f"results of items at {where} cannot be pickled ({why}): they are run again here")
+        anew, failures, more = run_items(
+            self._job.func, [items[index] for index in again], self._job.manner.collect, self._stop
         )
+        for index, result in zip(again, anew, strict=False):
+            results[index] = result
+        told += [(again[index], error) for index, error in failures]
+        self._put(chunk, results, told, seconds + more)
 
-    def _keep_here(self, chunk: Chunk, why: str) -> None:
-        if not self._here:
+    def _run_here(self, chunk: Chunk) -> None:
+        results, failures, seconds = run_items(self._job.func, chunk[1], self._job.manner.collect)
+        self._put(chunk, results, failures, seconds)
+        self._job.check()
+
+    def _warn(self, why: str) -> None:
+        if not self._warned:
+            self._warned = True
             warnings.warn(f"execute: {why}, in the caller's own process", AmorsizeWarning, stacklevel=2)
-        self._here.append(chunk)
-
-    def _finish_here(self) -> None:
-        """Run in this process what could not be sent to workers or back."""
-        job = self._job
-        for positions, items in self._here:
-            results, failures, seconds = run_items(job.func, items, job.manner.collect)
-            self._put((positions, items), results, failures, seconds)
-            job.check()
 
     def _help(self) -> None:
         """Run items here while fresh workers that are no forks get ready, a moment at a time."""
@@ -244,10 +248,9 @@ class Dispatch:
             chunk = self._feed.take(size)
             if chunk is None:
                 return
-            results, failures, seconds = run_items(job.func, chunk[1], job.manner.collect)
-            self._put(chunk, results, failures, seconds)
-            job.check()
-            if seconds < _HELP_SECONDS / 2:
+            before = job.busy_seconds
+            self._run_here(chunk)
+            if job.busy_seconds - before < _HELP_SECONDS / 2:
                 size *= 2
 
     def _expect(self, name: bytes) -> None:

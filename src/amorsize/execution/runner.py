@@ -14,9 +14,10 @@ from amorsize.execution.job import Job, Manner
 from amorsize.execution.parallel import Dispatch, Terms
 from amorsize.execution.parcel import pickled
 from amorsize.execution.serial import run_serially
+from amorsize.execution.stream import Stream, serial_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from amorsize.domain.values import Constraints, Machine, Plan, Sample
     from amorsize.execution.crew import Crew
@@ -196,7 +197,27 @@ class Execution:
         plan = decide(self._situation(items, sample), overheads).plan
         return plan if plan.n_jobs > 1 else None
 
+    def stream(self, in_flight: int, *, ordered: bool) -> Iterator[Any]:
+        """Yield what iexecute yields."""
+        source = Source(self._data, keep=True, most=in_flight)
+        plan = self._plan(source)
+        job = Job(self._func, source, self._manner, self._means.monotonic)
+        if plan is None or plan.n_jobs == 1:
+            yield from serial_stream(job)
+            return
+        crew, terms, fingerprint = self._crewed(plan)
+        stream = Stream(job, crew, terms, fingerprint, self._means.crews.renew)
+        yield from stream.results(in_flight, ordered=ordered)
+        self._means.crews.release(stream.crew, self._means.keep_seconds)
+
     def _on_workers(self, job: Job, plan: Plan) -> None:
+        crew, terms, fingerprint = self._crewed(plan)
+        dispatch = Dispatch(job, crew, terms, fingerprint, self._means.crews.renew)
+        dispatch.run()
+        self._means.crews.release(dispatch.crew, self._means.keep_seconds)
+
+    def _crewed(self, plan: Plan) -> tuple[Crew, Terms, str]:
+        """Return who runs a plan, what is expected, and what the function must be where it was sent before."""
         means = self._means
         machine, _ = self._optimizer.machine()
         crew = self._crew
@@ -206,9 +227,7 @@ class Execution:
         fingerprint = ""
         if crew.owned and not crew.shares_objects:
             fingerprint = self._optimizer.fingerprint(self._func).hex
-        dispatch = Dispatch(job, crew, self._terms(plan, machine), fingerprint, means.crews.renew)
-        dispatch.run()
-        means.crews.release(dispatch.crew, means.keep_seconds)
+        return crew, self._terms(plan, machine), fingerprint
 
     def _terms(self, plan: Plan, machine: Machine) -> Terms:
         each = self._sample.seconds_per_item if self._sample is not None else _UNKNOWN_SECONDS
