@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -22,12 +22,13 @@ from amorsize.result import OptimizationResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from amorsize.domain.engine import Engine
     from amorsize.domain.fingerprint import Fingerprint
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.values import Constraints, Machine, Sample, Verdict
     from amorsize.entries import Entries
     from amorsize.ports import Probe, SystemInspector
-    from amorsize.question import Near
+    from amorsize.question import Chosen, Near
 
 _NEAR_SECONDS: Final = 1.0
 _NEAR_ENTRIES: Final = 4096
@@ -105,14 +106,15 @@ class Optimizer:
         *,
         use_cache: bool = True,
         profile: bool = False,
+        chosen: Chosen | None = None,
     ) -> OptimizationResult:
-        """Return how to run func over data within the constraints.
+        """Return how to run func over data within the constraints, on executors that were chosen if they are best.
 
         Raises:
             TypeError: func is no callable of one item, or data no iterable.
             Exception: whatever func raises while sampled, unchanged, with a note that names the item.
         """
-        answer, question = self.answer(func, data, constraints, use_cache=use_cache, profile=profile)
+        answer, question = self.answer(func, data, constraints, use_cache=use_cache, profile=profile, chosen=chosen)
         weighed = None
         if question is not None:
             data = question.source.data(data)
@@ -133,6 +135,7 @@ class Optimizer:
         use_cache: bool = True,
         profile: bool = False,
         source: Source | None = None,
+        chosen: Chosen | None = None,
     ) -> tuple[Answer, Question | None]:
         """Return the answer, and the question that was asked for it; None when it was answered a moment ago.
 
@@ -144,15 +147,15 @@ class Optimizer:
         items = sized(data)
         if not items or not use_cache or profile:
             why = "use_cache=False" if not use_cache else "profile=True" if profile else "the data has no len()"
-            question = self._question(func, data, fingerprint, ("", "", items, constraints), source)
+            question = self._question(func, data, fingerprint, ("", "", items, constraints), source, chosen)
             return self._afresh(question, why, keep=use_cache), question
         near = (fingerprint.hex, item_kind(data), items, constraints)
-        known = self._near.get(near)
+        known = self._near.get(near) if chosen is None else None
         if known is not None and self._monotonic() < known[0] and self.probe.obstacle(func) is None:
             self.hits += 1
             self.seconds_saved += known[1]
             return known[2], None
-        question = self._question(func, data, fingerprint, near, source)
+        question = self._question(func, data, fingerprint, near, source, chosen)
         return self._from_cache(question), question
 
     def fingerprint(self, func: Callable[[Any], Any]) -> Fingerprint:
@@ -183,13 +186,14 @@ class Optimizer:
         entry, verdict = live[0]
         return ("replanned", verdict.reason) if verdict.kind == "replan" else ("hit", _age(entry, self._now()))
 
-    def _question(
+    def _question(  # noqa: PLR0913, PLR0917  what a question is made of
         self,
         func: Callable[[Any], Any],
         data: Iterable[Any],
         fingerprint: Fingerprint,
         near: Near,
         source: Source | None = None,
+        chosen: Chosen | None = None,
     ) -> Question:
         check_arguments(func, data)
         machine, machine_id = self.machine()
@@ -202,6 +206,7 @@ class Optimizer:
             machine,
             machine_id,
             self.probe.obstacle(func),
+            chosen,
         )
 
     def _afresh(self, question: Question, why: str, *, keep: bool) -> Answer:
@@ -308,8 +313,11 @@ class Optimizer:
         return answer
 
     def _plan_holds(self, entry: Entry, question: Question) -> bool:
-        """Tell whether the stored plan answers this very question, and within what this machine can bear."""
-        if entry.items != question.items or entry.obstacle != question.obstacle:
+        """Tell whether the stored plan answers this very question, and within what this machine can bear.
+
+        Never where executors were chosen: what room they have now is part of the question.
+        """
+        if question.chosen is not None or entry.items != question.items or entry.obstacle != question.obstacle:
             return False
         if entry.constraints != question.constraints or entry.plan.chunksize > entry.items:
             return False
@@ -341,14 +349,18 @@ class Optimizer:
     def _solve(self, question: Question, sample: Sample, *, keep: bool = True) -> Answer:
         """Return the best plan for the question, measuring this machine's overheads when they decide it."""
         items = question.source.known_items() or question.source.hint or self.budget.assumed_items
-        from amorsize.domain.planner import decide, plainly_serial, serial_plan  # noqa: PLC0415  a hit solves nothing
+        from amorsize.domain.planner import decide, plainly_serial, serial_plan, too_small  # noqa: PLC0415  a hit solves nothing
         from amorsize.domain.situation import Situation  # noqa: PLC0415
 
         situation = Situation(items, sample, question.machine, question.constraints, question.obstacle)
+        engine = None
+        if question.chosen is not None and situation.serial_seconds >= _WORTH_MEASURING_SECONDS:
+            if too_small(situation, self.budget) is None:
+                engine = self.engine(question.chosen, question.func, sample, keep=keep)
         plain = plainly_serial(situation, self.budget)
         overheads = self._known_overheads(question.machine, question.machine_id, keep=keep)
         failure = ""
-        if plain is None and overheads is None:
+        if plain is None and overheads is None and (engine is None or not engine.is_here):
             if situation.serial_seconds < _WORTH_MEASURING_SECONDS:
                 plain = "the whole job is too short to measure what this machine charges for workers"
             else:
@@ -356,13 +368,40 @@ class Optimizer:
                     overheads = self._measure_overheads(question.machine, question.machine_id, keep=keep)
                 except MeasurementError as error:
                     plain = failure = f"what workers cost here could not be measured: {error}"
-        if plain is not None or overheads is None:
+        if engine is None and (plain is not None or overheads is None):
             return Answer(
                 serial_plan(situation, plain or failure), "", "", warnings_about(question, sample, failure), sample
             )
-        decision = decide(situation, overheads)
-        warned = warnings_about(question, sample)
+        own = None if plain is not None or (engine is not None and engine.is_here) else overheads
+        decision = decide(situation, own, engine)
+        warned = warnings_about(question, sample, failure)
         return Answer(decision.plan, "", "", warned, sample, decision.candidates, overheads)
+
+    def engine(
+        self, chosen: Chosen, func: Callable[[Any], Any], sample: Sample, *, keep: bool = True
+    ) -> Engine:
+        """Return executors that were chosen, with the room they have now and what they charge.
+
+        That is measured once for each place, and kept. Raises what they raise when they cannot be reached.
+        """
+        from amorsize.domain.engine import Engine, Room  # noqa: PLC0415  most calls choose none
+
+        machine, machine_id = self.machine()
+        room = chosen.executors.room() or Room(max(1, ceil(machine.usable_cpus)))
+        where = keys.place_id(machine_id, chosen.name, room.place)
+        keep = keep and bool(room.place)
+        known = self._overheads.get(where)
+        if known is None and keep:
+            known = self.entries.overheads(where, machine.start_method)
+        if known is None:
+            known = chosen.charges()
+            if keep:
+                self.entries.keep_overheads(where, known)
+        self._overheads[where] = known
+        obstacle = sample.obstacle
+        if obstacle is not None and obstacle.startswith("the function") and chosen.takes(func):
+            obstacle = None
+        return Engine(chosen.name, chosen.executors.kind, room, known, obstacle)
 
     def overheads(self, *, ahead_seconds: float = 0.0) -> Overheads | None:
         """Return what this machine charges if that is known, or worth measuring for the seconds ahead; else None."""
@@ -417,7 +456,7 @@ class Optimizer:
 
         One given past an obstacle is not kept: the next caller may stand elsewhere.
         """
-        if question.obstacle is not None:
+        if question.obstacle is not None or question.chosen is not None:
             return
         if len(self._near) >= _NEAR_ENTRIES:
             self._near.clear()

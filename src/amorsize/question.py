@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from amorsize.domain.planner import Candidate
     from amorsize.domain.source import Source
     from amorsize.domain.values import Constraints, Machine, Plan, Sample
+    from amorsize.ports import Executors
 
     Near = tuple[str, str, int, Constraints]
 
@@ -21,12 +22,25 @@ _COROUTINE_FLAGS: Final = 0x80 | 0x200  # CO_COROUTINE and CO_ASYNC_GENERATOR of
 _OWN_THREADS: Final = 1.25
 
 
+class Chosen(NamedTuple):
+    """Executors that were chosen by name.
+
+    ``charges`` measures what they charge; ``takes`` tells whether a function can be sent to them that plain pickle
+    refuses.
+    """
+
+    name: str
+    executors: Executors
+    charges: Callable[[], Overheads]
+    takes: Callable[[Callable[[Any], Any]], bool]
+
+
 @attrs.frozen(eq=False, repr=False)  # never compared or shown: a hit waits for what attrs would write
 class Question:
     """The workload, the limits, the machine, and where the entry would lie.
 
     ``near`` is the key of the near memory: fingerprint, item kind, number of items, constraints. ``obstacle`` says why
-    no process can be started from where the caller is.
+    no process can be started from where the caller is. ``chosen`` are executors that are in the running too.
     """
 
     func: Callable[[Any], Any]
@@ -37,6 +51,7 @@ class Question:
     machine: Machine
     machine_id: str
     obstacle: str | None
+    chosen: Chosen | None = None
 
     @property
     def kind(self) -> str:

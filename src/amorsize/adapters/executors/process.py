@@ -16,6 +16,8 @@ import attrs
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from amorsize.domain.engine import Room
+
 _END_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 1.0
 
@@ -38,9 +40,13 @@ class ProcessExecutors:
         context = multiprocessing.get_context(start_method)
         return ProcessPoolExecutor(workers, mp_context=context, initializer=settle)
 
-    def room(self) -> tuple[int, int | None] | None:
+    def room(self) -> Room | None:
         """Return None: as many as pay here; see the port."""
         return None
+
+    def reruns(self, executor: Executor) -> int:  # noqa: ARG002  the port's
+        """Return 0: nothing is run again; see the port."""
+        return 0
 
     def kill(self, executor: Executor) -> None:
         """Kill the processes and wait until they have ended; see the port."""
