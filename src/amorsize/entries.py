@@ -66,6 +66,13 @@ class Entries:
         if self._max_entries is not None and self.writable:
             self._shrink(self._max_entries)
 
+    def drop(self, entry: Entry) -> None:
+        """Remove an entry."""
+        try:
+            self.store.discard([(entry.locator, entry.variant)])
+        except Exception as error:  # noqa: BLE001  a cache plugin may fail in any way; the call goes on
+            self.warn("store", f"removing failed ({type(error).__name__}: {error}); the entry stays")
+
     def _shrink(self, most: int) -> None:
         """Hold to the size limit: at the first write of a process, then after each tenth of the limit."""
         self._writes_until_shrink -= 1

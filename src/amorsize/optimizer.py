@@ -162,6 +162,14 @@ class Optimizer:
         """Return the fingerprint of a function, from memory when nothing has changed."""
         return self._fingerprints.of(func)
 
+    def near(self, func: Callable[[Any], Any], data: Iterable[Any], constraints: Constraints) -> Near:
+        """Return what an answer is remembered under."""
+        return (self._fingerprints.of(func).hex, item_kind(data), sized(data), constraints)
+
+    def forget(self, near: Near) -> None:
+        """Look the answer up anew when it is asked for next."""
+        self._near.pop(near, None)
+
     def machine(self) -> tuple[Machine, str]:
         """Return the facts about this machine, read at most once a second, and its name among kinds of machine."""
         read = self._machine_read
@@ -246,10 +254,13 @@ class Optimizer:
         self.seconds_saved += entry.deciding_seconds
         now = self._now()
         if self._plan_holds(entry, question):
-            answer = Answer(entry.plan, "hit", _age(entry, now), warnings_about(question, entry.sample), entry.sample)
+            warned = warnings_about(question, entry.sample)
+            answer = Answer(entry.plan, "hit", _age(entry, now), warned, entry.sample, doubts=entry.contradictions)
         else:
             solved = self._solve(question, entry.sample)
-            answer = Answer(solved.plan, "hit", _age(entry, now), solved.warnings, entry.sample)
+            answer = Answer(
+                solved.plan, "hit", _age(entry, now), solved.warnings, entry.sample, doubts=entry.contradictions
+            )
         self._remember(question, answer, entry.deciding_seconds)
         if now - entry.confirmed_at > _DAY_SECONDS:
             confirmed = attrs.evolve(entry, confirmed_at=float(floor(now)), confirmations=entry.confirmations + 1)
@@ -462,7 +473,8 @@ class Optimizer:
             self._near.clear()
         repeat = answer
         if answer.cache != "hit":
-            repeat = Answer(answer.plan, "hit", "fresh, answered a moment ago", answer.warnings, answer.sample)
+            why = "fresh, answered a moment ago"
+            repeat = Answer(answer.plan, "hit", why, answer.warnings, answer.sample, doubts=answer.doubts)
         self._near[question.near] = (self._monotonic() + _NEAR_SECONDS, saves, repeat)
 
 

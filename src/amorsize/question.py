@@ -71,7 +71,7 @@ class Question:
 
 @attrs.frozen(eq=False, repr=False)  # likewise
 class Answer:
-    """A plan with what it came from and what the cache did."""
+    """A plan with what it came from and what the cache did; ``doubts`` is how often running contradicted the entry."""
 
     plan: Plan
     cache: str
@@ -80,6 +80,7 @@ class Answer:
     sample: Sample | None = None
     candidates: tuple[Candidate, ...] = ()
     overheads: Overheads | None = None
+    doubts: int = 0
 
 
 def sized(data: object) -> int:

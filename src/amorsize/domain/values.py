@@ -230,8 +230,9 @@ class Entry(Value):
 
     Times are Unix seconds. ``items``, ``constraints`` and ``obstacle`` (why no process could be started there) are
     those the plan was solved for; anything else in the same bucket is solved again from the sample.
-    ``deciding_seconds`` is what the answer cost when it was measured; ``confirmed_at`` is when a look-up last found it
-    fresh, to the day.
+    ``deciding_seconds`` is what the answer cost when it was measured; ``contradictions`` counts the latest runs in
+    a row that took more than twice as long as expected, or less than half; ``confirmed_at`` is when a look-up last
+    found it fresh, to the day.
     """
 
     format: int = attrs.field(validator=whole(0))
@@ -248,6 +249,7 @@ class Entry(Value):
     machine: Machine = attrs.field(validator=attrs.validators.instance_of(Machine))
     obstacle: str | None = attrs.field(default=None, validator=text(200, optional=True))
     deciding_seconds: float = attrs.field(default=0.0, validator=SECONDS)
+    contradictions: int = attrs.field(default=0, validator=whole(0))
 
 
 @attrs.frozen(eq=False, repr=False)

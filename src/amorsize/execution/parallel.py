@@ -317,7 +317,9 @@ class Dispatch:
                     self._done.get(timeout=_GRACE_SECONDS / 10)
                 except Empty:
                     continue
-            if not all(future.done() and not _is_broken(future) for future in running):
+            if all(future.done() and not _is_broken(future) for future in running):
+                self.crew.end(wait=True)
+            else:
                 self.crew.kill()
         else:
             self.crew.end()

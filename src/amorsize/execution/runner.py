@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
 from amorsize.domain.planner import decide
 from amorsize.domain.situation import Situation
 from amorsize.domain.source import Source
+from amorsize.errors import AmorsizeWarning
+from amorsize.execution.feedback import ratio, tell
 from amorsize.execution.job import Job, Manner
 from amorsize.execution.parallel import Dispatch, Terms
 from amorsize.execution.parcel import pickled
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from amorsize.execution.crews import Crews
     from amorsize.optimizer import Optimizer
     from amorsize.ports import Executors
+
+D = TypeVar("D", bound=Dispatch)
 
 _CHUNK_SECONDS: Final = {"process": 250e-6, "thread": 50e-6}
 """What a chunk costs beside its items through the standard's executors, at least."""
@@ -86,6 +91,8 @@ class Execution:
         self._sample: Sample | None = None
         self._obstacle: str | None = None
         self._crew: Crew | None = None
+        self._doubts = 0
+        self._taken: Plan | None = None
 
     def run(self) -> Any:
         """Run everything and return what execute returns."""
@@ -93,8 +100,23 @@ class Execution:
         plan = self._given or self._plan(source)
         job = Job(self._func, source, self._manner, self._means.monotonic)
         job.check()
+        began = job.monotonic()
         self.carry_out(job, plan)
+        if not job.failures:
+            self._feed_back(job, plan, job.monotonic() - began)
         return job.outcome()
+
+    def _feed_back(self, job: Job, plan: Plan | None, seconds: float) -> None:
+        """Tell the cache how right its entry was, if there is one."""
+        sample = self._sample
+        if plan is None or sample is None or not self._use_cache or self._chosen is not None or not job.source.total:
+            return
+        overheads = self._optimizer.overheads()
+        plan = self._taken or plan
+        off = ratio(job, sample, plan, seconds, overheads.slowdown if overheads is not None else 1.0)
+        if off is not None:
+            near = self._optimizer.near(self._func, self._data, self._constraints)
+            tell(self._optimizer, near, sample, off, self._doubts)
 
     def carry_out(self, job: Job, plan: Plan | None) -> None:
         """Run a job as planned, or better."""
@@ -106,6 +128,7 @@ class Execution:
                 return
             plan = course.better
         if plan is not None:
+            self._taken = plan
             self._on_workers(job, plan)
 
     def _plan(self, source: Source) -> Plan | None:
@@ -119,6 +142,7 @@ class Execution:
                 raise
             return None
         self._sample = answer.sample
+        self._doubts = answer.doubts
         self._obstacle = None if question is None else question.obstacle
         if self._chosen is None or answer.sample is None:
             return answer.plan
@@ -205,16 +229,31 @@ class Execution:
         if plan is None or plan.n_jobs == 1:
             yield from serial_stream(job)
             return
-        crew, terms, fingerprint = self._crewed(plan)
-        stream = Stream(job, crew, terms, fingerprint, self._means.crews.renew)
+        stream = self._dispatch(Stream, job, plan)
+        if stream is None:
+            yield from serial_stream(job)
+            return
         yield from stream.results(in_flight, ordered=ordered)
         self._means.crews.release(stream.crew, self._means.keep_seconds)
 
     def _on_workers(self, job: Job, plan: Plan) -> None:
-        crew, terms, fingerprint = self._crewed(plan)
-        dispatch = Dispatch(job, crew, terms, fingerprint, self._means.crews.renew)
+        dispatch = self._dispatch(Dispatch, job, plan)
+        if dispatch is None:
+            run_serially(job)
+            return
         dispatch.run()
         self._means.crews.release(dispatch.crew, self._means.keep_seconds)
+
+    def _dispatch(self, kind: type[D], job: Job, plan: Plan) -> D | None:
+        """Return what runs a plan; None, with a warning, when the function cannot be sent to workers."""
+        crew, terms, fingerprint = self._crewed(plan)
+        try:
+            return kind(job, crew, terms, fingerprint, self._means.crews.renew)
+        except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
+            self._means.crews.release(crew, self._means.keep_seconds)
+            said = f"execute: the function cannot be pickled ({type(error).__name__}: {error}): everything is run here"
+            warnings.warn(said, AmorsizeWarning, stacklevel=2)
+            return None
 
     def _crewed(self, plan: Plan) -> tuple[Crew, Terms, str]:
         """Return who runs a plan, what is expected, and what the function must be where it was sent before."""
