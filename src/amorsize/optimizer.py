@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, floor
+from math import floor
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -14,9 +14,10 @@ from amorsize.domain.items import describe_change, item_kind
 from amorsize.domain.rules import judge
 from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
-from amorsize.domain.values import FORMAT, Entry, Limits, Plan
+from amorsize.domain.values import FORMAT, Entry, Limits
+from amorsize.engines import Engines
 from amorsize.errors import MeasurementError
-from amorsize.question import Answer, Question, check_arguments, sized, warnings_about
+from amorsize.question import EMPTY_PLAN, Answer, Question, age, check_arguments, sized, warnings_about
 from amorsize.result import OptimizationResult
 
 if TYPE_CHECKING:
@@ -34,20 +35,6 @@ _NEAR_SECONDS: Final = 1.0
 _NEAR_ENTRIES: Final = 4096
 _MOST_FAILURES: Final = 8
 _SEEN_KINDS: Final = 4
-_EMPTY_PLAN: Final = Plan(
-    executor="serial",
-    n_jobs=1,
-    chunksize=1,
-    predicted_seconds=0.0,
-    seconds_low=0.0,
-    seconds_high=0.0,
-    serial_seconds=0.0,
-    speedup_low=1.0,
-    speedup_high=1.0,
-    reason="there is nothing to run",
-)
-
-
 _DAY_SECONDS: Final = 86400.0
 _WORTH_MEASURING_SECONDS: Final = 0.05
 """A job predicted shorter than this does not make anybody wait for this machine's overheads to be measured."""
@@ -97,8 +84,9 @@ class Optimizer:
         self.runner: Callable[..., Any] | None = None
         self._machine_read: tuple[float, Machine, str] | None = None
         self._overheads: dict[str, Overheads] = {}
+        self._engines = Engines(entries)
 
-    def optimize(
+    def optimize(  # noqa: PLR0913  what optimize of the api takes, put together
         self,
         func: Callable[[Any], Any],
         data: Iterable[Any],
@@ -192,7 +180,7 @@ class Optimizer:
         if len(live) > 1:
             return "hit", f"{len(live)} variants; one item would be timed to choose"
         entry, verdict = live[0]
-        return ("replanned", verdict.reason) if verdict.kind == "replan" else ("hit", _age(entry, self._now()))
+        return ("replanned", verdict.reason) if verdict.kind == "replan" else ("hit", age(entry, self._now()))
 
     def _question(  # noqa: PLR0913, PLR0917  what a question is made of
         self,
@@ -220,7 +208,7 @@ class Optimizer:
     def _afresh(self, question: Question, why: str, *, keep: bool) -> Answer:
         """Answer without looking for an entry and without keeping one."""
         if question.source.is_empty():
-            return Answer(_EMPTY_PLAN, "bypassed", "there is nothing to run")
+            return Answer(EMPTY_PLAN, "bypassed", "there is nothing to run")
         sample = self._sample(question, keep=keep)
         return attrs.evolve(self._solve(question, sample, keep=keep), cache="bypassed", cache_reason=why)
 
@@ -255,11 +243,11 @@ class Optimizer:
         now = self._now()
         if self._plan_holds(entry, question):
             warned = warnings_about(question, entry.sample)
-            answer = Answer(entry.plan, "hit", _age(entry, now), warned, entry.sample, doubts=entry.contradictions)
+            answer = Answer(entry.plan, "hit", age(entry, now), warned, entry.sample, doubts=entry.contradictions)
         else:
             solved = self._solve(question, entry.sample)
             answer = Answer(
-                solved.plan, "hit", _age(entry, now), solved.warnings, entry.sample, doubts=entry.contradictions
+                solved.plan, "hit", age(entry, now), solved.warnings, entry.sample, doubts=entry.contradictions
             )
         self._remember(question, answer, entry.deciding_seconds)
         if now - entry.confirmed_at > _DAY_SECONDS:
@@ -365,9 +353,9 @@ class Optimizer:
 
         situation = Situation(items, sample, question.machine, question.constraints, question.obstacle)
         engine = None
-        if question.chosen is not None and situation.serial_seconds >= _WORTH_MEASURING_SECONDS:
-            if too_small(situation, self.budget) is None:
-                engine = self.engine(question.chosen, question.func, sample, keep=keep)
+        worth = situation.serial_seconds >= _WORTH_MEASURING_SECONDS and too_small(situation, self.budget) is None
+        if worth and question.chosen is not None:
+            engine = self.engine(question.chosen, question.func, sample.obstacle, keep=keep)
         plain = plainly_serial(situation, self.budget)
         overheads = self._known_overheads(question.machine, question.machine_id, keep=keep)
         failure = ""
@@ -389,30 +377,10 @@ class Optimizer:
         return Answer(decision.plan, "", "", warned, sample, decision.candidates, overheads)
 
     def engine(
-        self, chosen: Chosen, func: Callable[[Any], Any], sample: Sample, *, keep: bool = True
+        self, chosen: Chosen, func: Callable[[Any], Any], obstacle: str | None = None, *, keep: bool = True
     ) -> Engine:
-        """Return executors that were chosen, with the room they have now and what they charge.
-
-        That is measured once for each place, and kept. Raises what they raise when they cannot be reached.
-        """
-        from amorsize.domain.engine import Engine, Room  # noqa: PLC0415  most calls choose none
-
-        machine, machine_id = self.machine()
-        room = chosen.executors.room() or Room(max(1, ceil(machine.usable_cpus)))
-        where = keys.place_id(machine_id, chosen.name, room.place)
-        keep = keep and bool(room.place)
-        known = self._overheads.get(where)
-        if known is None and keep:
-            known = self.entries.overheads(where, machine.start_method)
-        if known is None:
-            known = chosen.charges()
-            if keep:
-                self.entries.keep_overheads(where, known)
-        self._overheads[where] = known
-        obstacle = sample.obstacle
-        if obstacle is not None and obstacle.startswith("the function") and chosen.takes(func):
-            obstacle = None
-        return Engine(chosen.name, chosen.executors.kind, room, known, obstacle)
+        """Return executors that were chosen, as they are now; see Engines."""
+        return self._engines.engine(chosen, func, obstacle, self.machine(), keep=keep)
 
     def overheads(self, *, ahead_seconds: float = 0.0) -> Overheads | None:
         """Return what this machine charges if that is known, or worth measuring for the seconds ahead; else None."""
@@ -476,7 +444,3 @@ class Optimizer:
             why = "fresh, answered a moment ago"
             repeat = Answer(answer.plan, "hit", why, answer.warnings, answer.sample, doubts=answer.doubts)
         self._near[question.near] = (self._monotonic() + _NEAR_SECONDS, saves, repeat)
-
-
-def _age(entry: Entry, now: float) -> str:
-    return f"fresh entry, measured {max(0.0, now - entry.measured_at) / 3600:.1f} hours ago"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
+from amorsize.domain.values import Plan
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -13,25 +15,38 @@ if TYPE_CHECKING:
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.planner import Candidate
     from amorsize.domain.source import Source
-    from amorsize.domain.values import Constraints, Machine, Plan, Sample
+    from amorsize.domain.values import Constraints, Entry, Machine, Sample
     from amorsize.ports import Executors
 
     Near = tuple[str, str, int, Constraints]
 
 _COROUTINE_FLAGS: Final = 0x80 | 0x200  # CO_COROUTINE and CO_ASYNC_GENERATOR of the inspect module
 _OWN_THREADS: Final = 1.25
+EMPTY_PLAN: Final = Plan(
+    executor="serial",
+    n_jobs=1,
+    chunksize=1,
+    predicted_seconds=0.0,
+    seconds_low=0.0,
+    seconds_high=0.0,
+    serial_seconds=0.0,
+    speedup_low=1.0,
+    speedup_high=1.0,
+    reason="there is nothing to run",
+)
+"""The answer when there is nothing to run."""
 
 
 class Chosen(NamedTuple):
     """Executors that were chosen by name.
 
-    ``charges`` measures what they charge; ``takes`` tells whether a function can be sent to them that plain pickle
-    refuses.
+    ``charges`` measures through so many of them what they charge, for a start method; ``takes`` tells whether a
+    function can be sent to them that plain pickle refuses.
     """
 
     name: str
     executors: Executors
-    charges: Callable[[], Overheads]
+    charges: Callable[[int, str], Overheads]
     takes: Callable[[Callable[[Any], Any]], bool]
 
 
@@ -81,6 +96,11 @@ class Answer:
     candidates: tuple[Candidate, ...] = ()
     overheads: Overheads | None = None
     doubts: int = 0
+
+
+def age(entry: Entry, now: float) -> str:
+    """Say how long ago an entry was measured."""
+    return f"fresh entry, measured {max(0.0, now - entry.measured_at) / 3600:.1f} hours ago"
 
 
 def sized(data: object) -> int:

@@ -34,8 +34,8 @@ class Room(NamedTuple):
 class Engine:
     """Executors that were chosen by name, with what they charge.
 
-    ``kind`` is what a worker is to the cost model. ``obstacle`` says why they cannot take the function, its items or its
-    results, None when they can.
+    ``kind`` is what a worker is to the cost model. ``obstacle`` says why they cannot take the function, its items or
+    its results, None when they can.
     """
 
     name: str

@@ -39,7 +39,10 @@ def place_id(machine_id: str, engine: str, place: str) -> str:
 
 
 def machine_locator(machine_id: str) -> str:
-    """Return where the overheads of a machine, or of an engine's place, lie; their variant is the start method with the format."""
+    """Return where the overheads of a machine, or of an engine's place, lie.
+
+    Their variant is the start method with the format.
+    """
     return f"machine:{machine_id}"
 
 
