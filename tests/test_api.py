@@ -166,12 +166,16 @@ def test_waiting_goes_to_threads():
         ({"memory_limit": -1}, "memory_limit must be"),
         ({"min_speedup": 0.5}, "min_speedup must be a number from 1"),
         ({"min_speedup": float("nan")}, "min_speedup must be"),
-        ({"executor": "rocket"}, "executor must be one of 'auto', 'serial', 'thread', 'process', got 'rocket'"),
     ],
 )
 def test_a_limit_out_of_range_is_refused(options, said):
     with pytest.raises(ValueError, match=said):
         amorsize.optimize(double, [1, 2], **options)
+
+
+def test_an_executor_that_nobody_offers_is_refused():
+    with pytest.raises(amorsize.PluginError, match="executor must be one of 'auto', 'process', .*got 'rocket'"):
+        amorsize.optimize(double, [1, 2], executor="rocket")
 
 
 @pytest.mark.parametrize(("func", "data"), [(None, [1]), (double, None), (double, 5)])

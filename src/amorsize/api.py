@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from amorsize.config import Settings
     from amorsize.domain.values import Constraints
     from amorsize.ports import Probe, SystemInspector
+    from amorsize.question import Chosen
     from amorsize.result import OptimizationResult
     from amorsize.upkeep import Cache
 
@@ -61,7 +62,9 @@ def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
         verbose: True prints the explanation.
         max_workers: most workers, 1 or more; None: as many as pay.
         executor: ``serial``, ``thread`` or ``process`` rules out the other kinds (serial is always in the running);
-            ``auto`` leaves the choice to the config file, which leaves it to the model.
+            the name of any other executor backend adds its workers to the choice, or puts them in place of this
+            machine's own when they are on this machine; ``auto`` leaves it to the config file, which leaves it to the
+            model.
         min_speedup: least predicted gain worth leaving serial for, 1 or more; None: the config's, 1.1 by default.
         memory_limit: bytes that all workers together may take; None: what is free.
         config: a path, or a mapping with what a config file would say; None: the file found from here.
@@ -73,14 +76,17 @@ def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
         TypeError: func is not callable or a coroutine function, or data is not iterable.
         ValueError: a limit is out of range, or (ConfigError) a setting is wrong.
         PluginError: a backend is unknown or cannot be loaded.
+        ExecutionError: the executor backend that was named cannot be reached.
         Exception: whatever func raises while sampled, unchanged, with a note that names the item.
     """
     settings = _assembly.settings(config)
-    constraints = settings.constraints
-    if max_workers is not None or executor != "auto" or min_speedup is not None or memory_limit is not None:
-        constraints = _constrained(constraints, max_workers, executor, min_speedup, memory_limit)
+    constraints, chosen = settings.constraints, None
+    if executor != "auto" or settings.executor != "auto":
+        executor, chosen = _assembly.chosen(settings, executor)
+    if chosen or max_workers is not None or executor != "auto" or min_speedup is not None or memory_limit is not None:
+        constraints = _constrained(constraints, max_workers, executor, min_speedup, memory_limit, chosen=chosen)
     optimizer = _assembly.optimizer(settings, cache, probe, inspector)
-    result = optimizer.optimize(func, data, constraints, use_cache=use_cache, profile=profile)
+    result = optimizer.optimize(func, data, constraints, use_cache=use_cache, profile=profile, chosen=chosen)
     if verbose:
         result.explain()
     return result
@@ -108,6 +114,9 @@ def execute(  # noqa: PLR0913  as optimize, and how to go about failures, time a
 
     Each item is run exactly once, those that are run to find out how included. Workers are kept for the next call.
 
+    What an executor backend does when it loses a worker is its own: Dask runs what the worker had again elsewhere. Each
+    item then still has its one result, but some may have been run twice; a warning says so when it has happened.
+
     Args:
         func: takes one item.
         data: the items; any iterable.
@@ -117,11 +126,12 @@ def execute(  # noqa: PLR0913  as optimize, and how to go about failures, time a
             ExceptionGroup with ``positions``), or None when nothing failed.
         timeout: most seconds for everything. Processes are ended; threads and this one stop after the item they are at.
         item_timeout: most seconds for an item. In a process the item is interrupted, or ended with its worker; a thread
-            cannot be: the call raises and the thread goes on; where items run here, it is noticed afterwards.
+            cannot be: the call raises and the thread goes on; where items run here, it is noticed afterwards. Workers
+            elsewhere are not ours to interrupt: with this given, everything stays on this machine.
         use_cache: as for optimize, as are all below but ``executor``.
         max_workers: most workers.
-        executor: ``auto``, ``serial``, ``thread`` or ``process`` as for optimize, the name of an executor backend, or
-            any live ``concurrent.futures.Executor``, which is measured, used when it pays, and left running.
+        executor: a kind of worker or the name of a backend, as for optimize, or any live
+            ``concurrent.futures.Executor``, which is measured, used when it pays, and left running.
         min_speedup: least predicted gain worth leaving serial for.
         memory_limit: bytes that all workers together may take.
         config: a path or a mapping.
@@ -139,12 +149,14 @@ def execute(  # noqa: PLR0913  as optimize, and how to go about failures, time a
     from amorsize.execution.runner import Execution  # noqa: PLC0415  likewise
 
     settings = _assembly.settings(config)
-    means, kind, chosen = _assembly.workers(settings, executor)
-    constraints = _constrained(settings.constraints, max_workers, kind, min_speedup, memory_limit, "execute")
+    means, kind, live, chosen = _assembly.workers(settings, executor)
+    constraints = _constrained(settings.constraints, max_workers, kind, min_speedup, memory_limit, "execute", chosen)
     optimizer = _assembly.optimizer(settings, cache, probe, inspector)
     with shown(progress, "execute") as told:
         manner = manner_of("execute", errors, timeout, item_timeout, told, time.monotonic)
-        run = Execution(optimizer, means, func, data, constraints, manner, use_cache=use_cache, chosen=chosen)
+        run = Execution(
+            optimizer, means, func, data, constraints, manner, use_cache=use_cache, live=live, chosen=chosen
+        )
         return run.run()
 
 
@@ -192,10 +204,10 @@ def iexecute(  # noqa: PLR0913  as execute, for a stream
     if type(in_flight) is not int or in_flight < 1:
         raise ValueError(f"iexecute: in_flight must be a whole number from 1, got {in_flight!r:.80}")
     settings = _assembly.settings(config)
-    means, kind, chosen = _assembly.workers(settings, executor)
-    constraints = _constrained(settings.constraints, max_workers, kind, min_speedup, memory_limit, "iexecute")
+    means, kind, live, chosen = _assembly.workers(settings, executor)
+    constraints = _constrained(settings.constraints, max_workers, kind, min_speedup, memory_limit, "iexecute", chosen)
     optimizer = _assembly.optimizer(settings, cache, probe, inspector)
-    run = Execution(optimizer, means, func, data, constraints, Manner(), chosen=chosen)
+    run = Execution(optimizer, means, func, data, constraints, Manner(), live=live, chosen=chosen)
     return run.stream(in_flight, ordered=ordered)
 
 
@@ -206,12 +218,15 @@ def _constrained(  # noqa: PLR0913, PLR0917  four limits, where from and whose
     min_speedup: float | None,
     memory_limit: int | None,
     where: str = "optimize",
+    chosen: Chosen | None = None,
 ) -> Constraints:
     """Return the constraints with the arguments given in place of the config's; ValueError names a wrong one."""
     given: dict[str, Any] = {"max_workers": max_workers, "min_speedup": min_speedup, "memory_limit": memory_limit}
     changes = {name: value for name, value in given.items() if value is not None}
     if executor != "auto":
         changes["executor"] = executor
+    if chosen is not None:
+        changes["engine"] = chosen.name
     try:
         return attrs.evolve(constraints, **changes)
     except ValueError as error:

@@ -14,15 +14,17 @@ from amorsize.adapters.distributions import version_of
 from amorsize.domain.fingerprint import Fingerprints
 from amorsize.domain.values import EXECUTORS
 from amorsize.entries import Entries
-from amorsize.errors import AmorsizeWarning, CacheError
+from amorsize.errors import AmorsizeError, AmorsizeWarning, CacheError, MeasurementError
 from amorsize.optimizer import Optimizer
 from amorsize.plugins import AUTO, Backends
+from amorsize.question import Chosen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from amorsize.config import Settings
+    from amorsize.domain.overheads import Overheads
     from amorsize.domain.values import Plan
     from amorsize.execution.crews import Crews
     from amorsize.execution.runner import Means
@@ -90,22 +92,45 @@ class Assembly:
         if self._crews is not None:
             self._crews.end()
 
-    def workers(self, settings: Settings, executor: str | Executor) -> tuple[Means, str, Executors | None]:
-        """Return what a run may use, the kind of worker that plans are restricted to, and whose executors it must take.
+    def workers(
+        self, settings: Settings, executor: str | Executor
+    ) -> tuple[Means, str, Executors | None, Chosen | None]:
+        """Return what a run may use, the kind of worker that plans are restricted to, and what was chosen.
 
-        ``executor`` is a kind, the name of a backend, ``auto`` for the settings' choice, or a live executor.
+        ``executor`` is as for ``chosen``, or a live executor, which is then all that is used.
         """
         means = self.means(settings)
-        if not isinstance(executor, str):
-            from amorsize.execution.live import LiveExecutors  # noqa: PLC0415  most calls bring no executor
+        if isinstance(executor, str):
+            kind, chosen = self.chosen(settings, executor)
+            return means, kind, None, chosen
+        from amorsize.execution.live import LiveExecutors  # noqa: PLC0415  most calls bring no executor
 
-            given = LiveExecutors(executor)
-            return means, given.kind, given
+        given = LiveExecutors(executor)
+        return means, given.kind, given, None
+
+    def chosen(self, settings: Settings, executor: str) -> tuple[str, Chosen | None]:
+        """Return the kind of worker that plans are restricted to, and the backend that is in the running too.
+
+        ``executor`` is a kind, the name of a backend, or ``auto`` for the settings' choice.
+        """
         name = settings.executor if executor == AUTO else executor
         if name in (AUTO, *EXECUTORS):
-            return means, name, None
-        plugged = means.executors(name)
-        return means, plugged.kind, plugged
+            return name, None
+        from amorsize.execution.parcel import is_sendable  # noqa: PLC0415  few calls choose a backend
+
+        means = self.means(settings)
+        executors = means.executors(name)
+
+        def charges(workers: int, start_method: str) -> Overheads:
+            try:
+                return means.crews.price(executors, workers, start_method)
+            except AmorsizeError:
+                raise
+            except Exception as error:
+                said = f"executors.{name} must run small tasks, got {type(error).__name__}: {error}"
+                raise MeasurementError(said) from error
+
+        return AUTO, Chosen(name, executors, charges, is_sendable)
 
     def optimizer(
         self,
@@ -157,7 +182,8 @@ class Assembly:
         with shown(progress, "run") as told:
             manner = Manner(told=told)
             means = self.means(settings)
-            return Execution(optimizer, means, func, data, settings.constraints, manner, plan=plan).run()
+            _, chosen = self.chosen(settings, plan.executor)
+            return Execution(optimizer, means, func, data, settings.constraints, manner, plan=plan, chosen=chosen).run()
 
 
 def _layers(cache: CacheChoice | None) -> Sequence[str | CacheStore]:

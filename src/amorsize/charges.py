@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from amorsize.errors import MeasurementError
 
 if TYPE_CHECKING:
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.values import Machine
     from amorsize.entries import Entries
     from amorsize.ports import Probe
+
+
+_SURELY_WORTH_MEASURING_SECONDS: Final = 0.5
+"""A job that runs already and has less than this ahead does not wait for overheads to be measured."""
 
 
 class Charges:
@@ -39,3 +45,13 @@ class Charges:
         if keep:
             self._entries.keep_overheads(machine_id, overheads)
         return overheads
+
+    def worth_having(self, machine: Machine, machine_id: str, ahead_seconds: float) -> Overheads | None:
+        """Return them if they are known, or can be measured and that is worth it for the seconds ahead; else None."""
+        known = self.known(machine, machine_id)
+        if known is None and ahead_seconds >= _SURELY_WORTH_MEASURING_SECONDS:
+            try:
+                return self.measure(machine, machine_id)
+            except MeasurementError:
+                return None
+        return known

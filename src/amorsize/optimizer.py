@@ -17,6 +17,7 @@ from amorsize.domain.rules import judge
 from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
 from amorsize.domain.values import FORMAT, Entry, Limits
+from amorsize.engines import Engines
 from amorsize.errors import MeasurementError, SamplingError
 from amorsize.outlines import keep_outline, why_missing
 from amorsize.question import (
@@ -24,6 +25,7 @@ from amorsize.question import (
     Answer,
     Question,
     advice_on,
+    age,
     check_arguments,
     sized,
     unmeasured,
@@ -35,13 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from amorsize.domain.advice import Advice
+    from amorsize.domain.engine import Engine
     from amorsize.domain.fingerprint import Fingerprint
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.situation import Situation
     from amorsize.domain.values import Constraints, Machine, Sample, Verdict
     from amorsize.entries import Entries
     from amorsize.ports import Probe, SystemInspector
-    from amorsize.question import Near
+    from amorsize.question import Chosen, Near
 
 _NEAR_SECONDS: Final = 1.0
 _NEAR_ENTRIES: Final = 4096
@@ -49,9 +52,6 @@ _MOST_FAILURES: Final = 8
 _DAY_SECONDS: Final = 86400.0
 _WORTH_MEASURING_SECONDS: Final = 0.05
 """A job predicted shorter than this does not make anybody wait for this machine's overheads to be measured."""
-
-_SURELY_WORTH_MEASURING_SECONDS: Final = 0.5
-"""Nor does a job that runs already and has less than this ahead."""
 
 
 class Optimizer:
@@ -95,8 +95,9 @@ class Optimizer:
         self.runner: Callable[..., Any] | None = None
         self._machine_read: tuple[float, Machine, str] | None = None
         self._charges = Charges(probe, entries)
+        self._engines = Engines(entries)
 
-    def optimize(
+    def optimize(  # noqa: PLR0913  what optimize of the api takes, put together
         self,
         func: Callable[[Any], Any],
         data: Iterable[Any],
@@ -104,14 +105,15 @@ class Optimizer:
         *,
         use_cache: bool = True,
         profile: bool = False,
+        chosen: Chosen | None = None,
     ) -> OptimizationResult:
-        """Return how to run func over data within the constraints.
+        """Return how to run func over data within the constraints, on executors that were chosen if they are best.
 
         Raises:
             TypeError: func is no callable of one item, or data no iterable.
             Exception: whatever func raises while sampled, unchanged, with a note that names the item.
         """
-        answer, question = self.answer(func, data, constraints, use_cache=use_cache, profile=profile)
+        answer, question = self.answer(func, data, constraints, use_cache=use_cache, profile=profile, chosen=chosen)
         weighed = None
         if question is not None:
             data = question.source.data(data)
@@ -141,6 +143,7 @@ class Optimizer:
         use_cache: bool = True,
         profile: bool = False,
         source: Source | None = None,
+        chosen: Chosen | None = None,
     ) -> tuple[Answer, Question | None]:
         """Return the answer, and the question that was asked for it; None when it was answered a moment ago.
 
@@ -152,15 +155,15 @@ class Optimizer:
         items = sized(data)
         if not items or not use_cache or profile:
             why = "use_cache=False" if not use_cache else "profile=True" if profile else "the data has no len()"
-            question = self._question(func, data, fingerprint, ("", "", items, constraints), source)
+            question = self._question(func, data, fingerprint, ("", "", items, constraints), source, chosen)
             return self._afresh(question, why, keep=use_cache), question
         near = (fingerprint.hex, item_kind(data), items, constraints)
-        known = self._near.get(near)
+        known = self._near.get(near) if chosen is None else None
         if known is not None and self._monotonic() < known[0] and self.probe.obstacle(func) is None:
             self.hits += 1
             self.seconds_saved += known[1]
             return known[2], None
-        question = self._question(func, data, fingerprint, near, source)
+        question = self._question(func, data, fingerprint, near, source, chosen)
         try:
             return self._from_cache(question), question
         except SamplingError as error:
@@ -200,15 +203,16 @@ class Optimizer:
         if len(live) > 1:
             return "hit", f"{len(live)} variants; one item would be timed to choose"
         entry, verdict = live[0]
-        return ("replanned", verdict.reason) if verdict.kind == "replan" else ("hit", _age(entry, self._now()))
+        return ("replanned", verdict.reason) if verdict.kind == "replan" else ("hit", age(entry, self._now()))
 
-    def _question(
+    def _question(  # noqa: PLR0913, PLR0917  what a question is made of
         self,
         func: Callable[[Any], Any],
         data: Iterable[Any],
         fingerprint: Fingerprint,
         near: Near,
         source: Source | None = None,
+        chosen: Chosen | None = None,
     ) -> Question:
         check_arguments(func, data)
         machine, machine_id = self.machine()
@@ -221,6 +225,7 @@ class Optimizer:
             machine,
             machine_id,
             self.probe.obstacle(func),
+            chosen,
         )
 
     def _afresh(self, question: Question, why: str, *, keep: bool) -> Answer:
@@ -273,7 +278,7 @@ class Optimizer:
         answer = Answer(
             solved.plan,
             "hit",
-            _age(entry, now),
+            age(entry, now),
             solved.warnings,
             solved.advice,
             entry.sample,
@@ -342,8 +347,11 @@ class Optimizer:
         return answer
 
     def _plan_holds(self, entry: Entry, question: Question) -> bool:
-        """Tell whether the stored plan answers this very question, and within what this machine can bear."""
-        if entry.items != question.items or entry.obstacle != question.obstacle:
+        """Tell whether the stored plan answers this very question, and within what this machine can bear.
+
+        Never where executors were chosen: what room they have now is part of the question.
+        """
+        if question.chosen is not None or entry.items != question.items or entry.obstacle != question.obstacle:
             return False
         if entry.constraints != question.constraints or entry.plan.chunksize > entry.items:
             return False
@@ -374,13 +382,17 @@ class Optimizer:
 
     def _solve(self, question: Question, sample: Sample, *, keep: bool = True) -> Answer:
         """Return the best plan for the question, measuring this machine's overheads when they decide it."""
-        from amorsize.domain.planner import decide, plainly_serial, serial_plan  # noqa: PLC0415  a hit solves nothing
+        from amorsize.domain.planner import decide, plainly_serial, serial_plan, too_small  # noqa: PLC0415  a hit solves nothing
 
         situation = self._situation(question, sample)
+        engine = None
+        worth = situation.serial_seconds >= _WORTH_MEASURING_SECONDS and too_small(situation, self.budget) is None
+        if worth and question.chosen is not None:
+            engine = self.engine(question.chosen, question.func, sample.obstacle, keep=keep)
         plain = plainly_serial(situation, self.budget)
         overheads = self._charges.known(question.machine, question.machine_id, keep=keep)
         failure = ""
-        if plain is None and overheads is None:
+        if plain is None and overheads is None and (engine is None or not engine.is_here):
             if situation.serial_seconds < _WORTH_MEASURING_SECONDS:
                 plain = "the whole job is too short to measure what this machine charges for workers"
             else:
@@ -390,21 +402,21 @@ class Optimizer:
                     plain = failure = f"what workers cost here could not be measured: {error}"
         advice = self._advice(question, situation.items, sample, keep=keep)
         warned = warnings_about(question, sample, failure)
-        if plain is not None or overheads is None:
+        if engine is None and (plain is not None or overheads is None):
             return Answer(serial_plan(situation, plain or failure), "", "", warned, advice, sample)
-        decision = decide(situation, overheads)
+        own = None if plain is not None or (engine is not None and engine.is_here) else overheads
+        decision = decide(situation, own, engine)
         return Answer(decision.plan, "", "", warned, advice, sample, decision.candidates, overheads)
+
+    def engine(
+        self, chosen: Chosen, func: Callable[[Any], Any], obstacle: str | None = None, *, keep: bool = True
+    ) -> Engine:
+        """Return executors that were chosen, as they are now; see Engines."""
+        return self._engines.engine(chosen, func, obstacle, self.machine(), keep=keep)
 
     def overheads(self, *, ahead_seconds: float = 0.0) -> Overheads | None:
         """Return what this machine charges if that is known, or worth measuring for the seconds ahead; else None."""
-        machine, machine_id = self.machine()
-        known = self._charges.known(machine, machine_id)
-        if known is None and ahead_seconds >= _SURELY_WORTH_MEASURING_SECONDS:
-            try:
-                return self._charges.measure(machine, machine_id, keep=True)
-            except MeasurementError:
-                return None
-        return known
+        return self._charges.worth_having(*self.machine(), ahead_seconds)
 
     def _situation(self, question: Question, sample: Sample) -> Situation:
         from amorsize.domain.situation import Situation  # noqa: PLC0415  likewise
@@ -424,7 +436,7 @@ class Optimizer:
 
         One given past an obstacle is not kept: the next caller may stand elsewhere.
         """
-        if question.obstacle is not None:
+        if question.obstacle is not None or question.chosen is not None:
             return
         if len(self._near) >= _NEAR_ENTRIES:
             self._near.clear()
@@ -432,7 +444,3 @@ class Optimizer:
         if answer.cache != "hit":
             repeat = attrs.evolve(answer, cache="hit", cache_reason="fresh, answered a moment ago", candidates=())
         self._near[question.near] = (self._monotonic() + _NEAR_SECONDS, saves, repeat)
-
-
-def _age(entry: Entry, now: float) -> str:
-    return f"fresh entry, measured {max(0.0, now - entry.measured_at) / 3600:.1f} hours ago"

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
 
+    from amorsize.domain.engine import Room
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.sampling import Budget
     from amorsize.domain.source import Source
@@ -104,11 +105,17 @@ class Executors(Protocol):
         Repeated: another executor. Failing: OSError when there is no room for workers.
         """
 
-    def room(self) -> tuple[int, int | None] | None:
-        """Return how many workers there are and the bytes of memory for all of them; None: as many as pay here.
+    def room(self) -> Room | None:
+        """Return how many workers there are, with what memory and where; None: as many as pay here.
 
-        Bytes of None: they are workers on this machine.
-        Repeated: asked once for a call. What has no fixed number returns what it has now.
+        Repeated: asked once for a call. What has no fixed number returns what it has now. Failing: ExecutionError when
+        they cannot be reached, in bounded time.
+        """
+
+    def reruns(self, executor: Executor) -> int:
+        """Return how many chunks have been run again because the worker that had them was lost, since the last call.
+
+        Absent: 0 where a lost worker ends the run instead, which is what amorsize's own do. Never raises.
         """
 
     def kill(self, executor: Executor) -> None:

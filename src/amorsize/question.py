@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.planner import Candidate
     from amorsize.domain.source import Source
-    from amorsize.domain.values import Constraints, Machine, Sample
+    from amorsize.domain.values import Constraints, Entry, Machine, Sample
     from amorsize.errors import SamplingError
+    from amorsize.ports import Executors
 
     Near = tuple[str, str, int, Constraints]
 
@@ -36,6 +37,20 @@ EMPTY_PLAN: Final = Plan(
     speedup_high=1.0,
     reason="there is nothing to run",
 )
+"""The answer when there is nothing to run."""
+
+
+class Chosen(NamedTuple):
+    """Executors that were chosen by name.
+
+    ``charges`` measures through so many of them what they charge, for a start method; ``takes`` tells whether a
+    function can be sent to them that plain pickle refuses.
+    """
+
+    name: str
+    executors: Executors
+    charges: Callable[[int, str], Overheads]
+    takes: Callable[[Callable[[Any], Any]], bool]
 
 
 @attrs.frozen(eq=False, repr=False)  # never compared or shown: a hit waits for what attrs would write
@@ -43,7 +58,7 @@ class Question:
     """The workload, the limits, the machine, and where the entry would lie.
 
     ``near`` is the key of the near memory: fingerprint, item kind, number of items, constraints. ``obstacle`` says why
-    no process can be started from where the caller is.
+    no process can be started from where the caller is. ``chosen`` are executors that are in the running too.
     """
 
     func: Callable[[Any], Any]
@@ -54,6 +69,7 @@ class Question:
     machine: Machine
     machine_id: str
     obstacle: str | None
+    chosen: Chosen | None = None
 
     @property
     def kind(self) -> str:
@@ -87,6 +103,11 @@ class Answer:
     candidates: tuple[Candidate, ...] = ()
     overheads: Overheads | None = None
     doubts: int = 0
+
+
+def age(entry: Entry, now: float) -> str:
+    """Say how long ago an entry was measured."""
+    return f"fresh entry, measured {max(0.0, now - entry.measured_at) / 3600:.1f} hours ago"
 
 
 def sized(data: object) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from amorsize.domain.values import Constraints, Entry, Machine, Plan, Sample
+from amorsize.domain.values import EXECUTORS, Constraints, Entry, Machine, Plan, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,9 +101,12 @@ def decode_entry(text: str) -> Entry:
         record[_SAMPLE] = Sample(*record[_SAMPLE])
         record[_PLAN] = Plan(*record[_PLAN])
         record[_MACHINE] = Machine(*record[_MACHINE])
-        return Entry(*record)
+        entry = Entry(*record)
     except (TypeError, LookupError) as error:
         raise ValueError(f"record must be an entry, got one in which {error}") from None
+    if entry.plan.executor not in EXECUTORS and entry.plan.executor != entry.constraints.engine:
+        raise ValueError(f"record must be an entry, got one whose plan was never in the running: {entry.plan.executor}")
+    return entry
 
 
 _FIELDS: Final = [field.name for field in attrs.fields(Entry)]

@@ -102,6 +102,7 @@ class CostModel:
         machine: Machine,
         seconds_per_item: float | None = None,
     ) -> None:
+        self._basis = (items, sample, overheads, machine)
         self.items = items
         self.mean = sample.seconds_per_item if seconds_per_item is None else seconds_per_item
         self.spread = min(sample.spread_seconds, self.mean * sqrt(items))
@@ -120,6 +121,10 @@ class CostModel:
         self.parent_item_seconds = send + read
         self.one_way_seconds = max(send, read)
         self.worker_item_seconds = sample.unpickle_item_seconds + sample.pickle_result_seconds + overheads.item_seconds
+
+    def at(self, seconds_per_item: float) -> CostModel:
+        """Return the same model for items that take so long on average."""
+        return CostModel(*self._basis, seconds_per_item)
 
     def serial(self) -> float:
         """Return seconds for all items one after another, beyond the first call that sampling has paid."""

@@ -33,8 +33,16 @@ def machine_id(machine: Machine) -> str:
     return sha256(facts.encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 
+def place_id(machine_id: str, engine: str, place: str) -> str:
+    """Return 8 hex digits for an engine's workers as seen from a kind of machine."""
+    return sha256(f"{machine_id}\x00{engine}\x00{place}".encode("utf-8", "backslashreplace")).hexdigest()[:8]
+
+
 def machine_locator(machine_id: str) -> str:
-    """Return where a machine's overheads lie; their variant is the start method with the format."""
+    """Return where the overheads of a machine, or of an engine's place, lie.
+
+    Their variant is the start method with the format.
+    """
     return f"machine:{machine_id}"
 
 

@@ -10,16 +10,20 @@ import attrs
 from amorsize.domain.cost import CostModel
 from amorsize.domain.situation import worker_cap
 from amorsize.domain.values import Plan
+from amorsize.domain.wording import crew
 from amorsize.domain.wording import seconds as in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from amorsize.domain.cost import Parts
+    from amorsize.domain.engine import Engine
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.sampling import Budget
     from amorsize.domain.situation import Situation
     from amorsize.domain.values import Machine, Sample
+
+    Weighed = tuple[list["Candidate"], CostModel]
 
 _Z90: Final = 1.645
 _MODEL_ERROR: Final = 0.1
@@ -112,9 +116,9 @@ def worker_counts(cap: int) -> list[int]:
     return counts
 
 
-def plainly_serial(situation: Situation, budget: Budget) -> str | None:
-    """Say why serial is best whatever this machine charges for workers, None when that is not plain yet."""
-    sample, machine, constraints = situation.sample, situation.machine, situation.constraints
+def too_small(situation: Situation, budget: Budget) -> str | None:
+    """Say why serial is best wherever workers are and whatever they charge, None when that is not plain yet."""
+    sample, constraints = situation.sample, situation.constraints
     if constraints.executor == "serial":
         return "serial was asked for"
     if situation.items == 1:
@@ -123,6 +127,14 @@ def plainly_serial(situation: Situation, budget: Budget) -> str | None:
         return "one worker is all that the limits allow"
     if budget.is_too_small(situation.items, sample.seconds_per_item):
         return f"the whole job takes {in_words(situation.serial_seconds)}, less than starting one worker"
+    return None
+
+
+def plainly_serial(situation: Situation, budget: Budget) -> str | None:
+    """Say why serial is best whatever this machine charges for workers, None when that is not plain yet."""
+    if (reason := too_small(situation, budget)) is not None:
+        return reason
+    sample, machine, constraints = situation.sample, situation.machine, situation.constraints
     threads_help = situation.lock_share < _BUSY and (sample.cpu_fraction < _BUSY or machine.usable_cpus > 1)
     if threads_help and constraints.executor != "process":
         return None
@@ -142,37 +154,80 @@ def _no_process_pays(situation: Situation) -> str | None:
     return None
 
 
-def decide(situation: Situation, overheads: Overheads) -> Decision:
-    """Weigh serial, processes and threads and return the best plan within the constraints."""
+def decide(situation: Situation, overheads: Overheads | None, engine: Engine | None = None) -> Decision:
+    """Weigh serial, processes, threads and an engine, and return the best plan within the constraints.
+
+    Overheads of None leave out this machine's own processes and threads.
+    """
+    weighed: list[Weighed] = []
+    if overheads is not None:
+        weighed.append(_own(situation, overheads))
+    if engine is not None and engine.obstacle is None:
+        weighed.append(_on_engine(engine, situation))
+    models = {one.executor: model for found, model in weighed for one in found}
+    candidates = [one for found, _ in weighed for one in found]
+    if not candidates:
+        return Decision(serial_plan(situation, _no_candidate(situation)), ())
+    candidates.sort(key=lambda one: one.seconds)
+    near = candidates[0].seconds * _CLOSE
+    best = min((one for one in candidates if one.seconds <= near), key=lambda one: (one.n_jobs, one.seconds))
+    beside = "" if engine is None else _beside(best, engine, candidates)
+    kind = engine.kind if engine is not None and best.executor == engine.name else best.executor
+    plan = _plan(best, kind, situation, models[best.executor], beside)
+    if plan.speedup_low < situation.constraints.min_speedup or plan.predicted_seconds >= situation.serial_seconds:
+        plan = serial_plan(situation, _serial_reason(candidates[0], situation) + beside)
+    return Decision(plan, tuple(candidates))
+
+
+def _own(situation: Situation, overheads: Overheads) -> Weighed:
+    """Return what this machine's own processes and threads can do."""
     sample, constraints = situation.sample, situation.constraints
     model = CostModel(situation.items, sample, overheads, situation.machine)
     candidates: list[Candidate] = []
     if constraints.executor in {"auto", "process"} and not situation.blocked:
         cap = worker_cap("process", situation, overheads)
         alone = overheads.chunk_parent_seconds
-        candidates.extend(_search("process", model, cap, alone + overheads.chunk_worker_seconds, alone))
+        candidates.extend(_search("process", "process", model, cap, alone + overheads.chunk_worker_seconds, alone))
     if constraints.executor == "thread" or (constraints.executor == "auto" and situation.lock_share < _BUSY):
         cap = worker_cap("thread", situation)
         alone = overheads.thread_chunk_seconds
-        candidates.extend(_search("thread", model, cap, alone, alone))
-    if not candidates:
-        return Decision(serial_plan(situation, _no_candidate(situation)), ())
-    candidates.sort(key=lambda one: one.seconds)
-    near = candidates[0].seconds * _CLOSE
-    best = min((one for one in candidates if one.seconds <= near), key=lambda one: (one.n_jobs, one.seconds))
-    plan = _plan(best, situation, overheads)
-    if plan.speedup_low < constraints.min_speedup or plan.predicted_seconds >= situation.serial_seconds:
-        plan = serial_plan(situation, _serial_reason(candidates[0], situation))
-    return Decision(plan, tuple(candidates))
+        candidates.extend(_search("thread", "thread", model, cap, alone, alone))
+    return candidates, model
 
 
-def _search(executor: str, model: CostModel, cap: int, per_chunk: float, alone: float) -> Iterator[Candidate]:
+def _on_engine(engine: Engine, situation: Situation) -> Weighed:
+    """Return what an engine's workers can do."""
+    there, charge = engine.situation(situation), engine.overheads
+    model = CostModel(there.items, there.sample, charge, there.machine)
+    if engine.kind == "thread":
+        alone = charge.thread_chunk_seconds
+        return list(_search(engine.name, "thread", model, worker_cap("thread", there), alone, alone)), model
+    alone = charge.chunk_parent_seconds
+    cap = worker_cap("process", there, charge)
+    return list(_search(engine.name, "process", model, cap, alone + charge.chunk_worker_seconds, alone)), model
+
+
+def _beside(best: Candidate, engine: Engine, candidates: list[Candidate]) -> str:
+    """Say what the best would be on the other side: here if the engine is best, on the engine otherwise."""
+    if engine.obstacle is not None:
+        return f"; {engine.name} is ruled out: {engine.obstacle}"
+    here = best.executor == engine.name
+    others = [one for one in candidates if (one.executor != engine.name) == here]
+    if not others:
+        return "" if engine.is_here or not here else "; this machine's own workers would not help"
+    where = " here" if here else ""
+    return f"; {crew(others[0])}{where} should take {in_words(others[0].seconds)}"
+
+
+def _search(  # noqa: PLR0913, PLR0917  what each kind of worker has of its own
+    executor: str, kind: str, model: CostModel, cap: int, per_chunk: float, alone: float
+) -> Iterator[Candidate]:
     """Yield the best chunk size for some numbers of workers, ever closer to the best of them.
 
     The cost falls and then rises with the number of workers but for the rounding to whole chunks, so that halving the
     step around the best found needs few looks.
     """
-    predict = model.process if executor == "process" else model.thread
+    predict = model.thread if kind == "thread" else model.process
     best: dict[int, Candidate] = {}
 
     def weigh(p: int) -> Candidate:
@@ -194,16 +249,16 @@ def _search(executor: str, model: CostModel, cap: int, per_chunk: float, alone: 
     yield from best.values()
 
 
-def _plan(best: Candidate, situation: Situation, overheads: Overheads) -> Plan:
+def _plan(best: Candidate, kind: str, situation: Situation, model: CostModel, beside: str) -> Plan:
     sample, serial = situation.sample, situation.serial_seconds
     error = relative_error(sample, situation.items)
     seconds = [best.seconds]
     gains = [serial / best.seconds]
     for mean in (sample.seconds_per_item / (1 + error), sample.seconds_per_item * (1 + error)):
-        model = CostModel(situation.items, sample, overheads, situation.machine, mean)
-        parts = (model.process if best.executor == "process" else model.thread)(best.n_jobs, best.chunksize)
+        other = model.at(mean)
+        parts = (other.thread if kind == "thread" else other.process)(best.n_jobs, best.chunksize)
         seconds.append(parts.seconds)
-        gains.append(model.serial() / parts.seconds)
+        gains.append(other.serial() / parts.seconds)
     return Plan(
         executor=best.executor,
         n_jobs=best.n_jobs,
@@ -214,7 +269,7 @@ def _plan(best: Candidate, situation: Situation, overheads: Overheads) -> Plan:
         serial_seconds=serial,
         speedup_low=min(gains) * (1 - _MODEL_ERROR),
         speedup_high=max(gains) * (1 + _MODEL_ERROR),
-        reason=_parallel_reason(best, situation)[:_REASON_LENGTH],
+        reason=(_parallel_reason(best, situation) + beside)[:_REASON_LENGTH],
     )
 
 
@@ -234,14 +289,10 @@ def _limit(best: Candidate) -> str:
     return _BOUND_BY[binding]
 
 
-def _crew(best: Candidate) -> str:
-    return f"{best.n_jobs} {'processes' if best.executor == 'process' else 'threads'}"
-
-
 def _parallel_reason(best: Candidate, situation: Situation) -> str:
     waiting = " that mostly waits" if situation.sample.cpu_fraction < _MOSTLY_WAITING else ""
     return (
-        f"{_crew(best)} should take {in_words(best.seconds)} where one worker takes "
+        f"{crew(best)} should take {in_words(best.seconds)} where one worker takes "
         f"{in_words(situation.serial_seconds)} ({in_words(situation.sample.seconds_per_item)} an item{waiting}); "
         f"{_limit(best)}"
     )
@@ -255,7 +306,7 @@ def _no_candidate(situation: Situation) -> str:
 
 def _serial_reason(best: Candidate, situation: Situation) -> str:
     words = (
-        f"the best parallel plan ({_crew(best)}) should take {in_words(best.seconds)} against "
+        f"the best parallel plan ({crew(best)}) should take {in_words(best.seconds)} against "
         f"{in_words(situation.serial_seconds)} serially, not surely {situation.constraints.min_speedup:g} times "
         f"faster; {_limit(best)}"
     )

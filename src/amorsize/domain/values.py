@@ -19,6 +19,7 @@ EXECUTORS: Final = ("serial", "thread", "process")
 OWN_THREADS: Final = 1.25
 """CPUs that a function keeps busy from which on it is believed to run threads of its own."""
 
+_NAME_LENGTH: Final = 40
 _YEAR_SECONDS: Final = 366 * 86400.0
 _MAX_BYTES: Final = 2**63
 _MAX_COUNT: Final = 2**53
@@ -85,6 +86,15 @@ def one_of(*names: str) -> Callable[..., None]:
             raise _fault(attribute, "one of " + ", ".join(map(repr, names)), value)
 
     return check
+
+
+def engine(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    """Validate the name that a backend can have."""
+    if type(value) is str and value[:1].isalpha() and len(value) <= _NAME_LENGTH:
+        word = value.replace("-", "_")
+        if word.isascii() and word.isidentifier() and word.islower():
+            return
+    raise _fault(attribute, f"one of {', '.join(map(repr, EXECUTORS))} or the name of an executor backend", value)
 
 
 def places(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -182,24 +192,27 @@ class Constraints:
     """What the caller allows: the limits a plan is searched within.
 
     ``executor`` is ``auto`` or the only kind of worker wanted besides serial; ``min_speedup`` is the least predicted
-    gain (lower end) worth leaving serial for; ``memory_limit`` bounds all workers together, in bytes.
+    gain (lower end) worth leaving serial for; ``memory_limit`` bounds all workers together, in bytes. ``engine`` names
+    an executor backend that is in the running too, empty when there is none.
     """
 
     max_workers: int | None = attrs.field(default=None, validator=whole(1, 65536, optional=True))
     executor: str = attrs.field(default="auto", validator=one_of("auto", *EXECUTORS))
     min_speedup: float = attrs.field(default=1.1, validator=number(1, 1000))
     memory_limit: int | None = attrs.field(default=None, validator=whole(1, _MAX_BYTES, optional=True))
+    engine: str = attrs.field(default="", validator=text(40))
 
 
 @attrs.frozen(eq=False, repr=False)
 class Plan(Value):
     """An answer: which workers, how many, in what chunks, and what that should take.
 
-    ``seconds_low`` and ``seconds_high`` bound a 90 % interval around ``predicted_seconds``; the speedup's bounds are
-    ``serial_seconds`` of the same draw over the plan's.
+    ``executor`` is a kind of worker on this machine, or the name of an executor backend. ``seconds_low`` and
+    ``seconds_high`` bound a 90 % interval around ``predicted_seconds``; the speedup's bounds are ``serial_seconds`` of
+    the same draw over the plan's.
     """
 
-    executor: str = attrs.field(validator=one_of(*EXECUTORS))
+    executor: str = attrs.field(validator=engine)
     n_jobs: int = attrs.field(validator=whole(1, 65536))
     chunksize: int = attrs.field(validator=whole(1))
     predicted_seconds: float = attrs.field(validator=number(0))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _KIBI: Final = 1024
 _THOUSAND: Final = 999.5
+_KINDS: Final = {"process": "processes", "thread": "threads"}
 
 
 def _figure(value: float) -> str:
@@ -38,5 +39,9 @@ def workers(plan: Plan | Candidate | Neighbour) -> str:
     """Say who runs the items and in what chunks."""
     if plan.n_jobs == 1:
         return "serial"
-    kind = {"process": "processes", "thread": "threads"}[plan.executor]
-    return f"{plan.n_jobs} {kind}, chunks of {plan.chunksize}"
+    return f"{crew(plan)}, chunks of {plan.chunksize}"
+
+
+def crew(plan: Plan | Candidate | Neighbour) -> str:
+    """Say how many workers of which kind, or whose."""
+    return f"{plan.n_jobs} {_KINDS.get(plan.executor) or f'workers of {plan.executor}'}"

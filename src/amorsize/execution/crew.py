@@ -17,7 +17,8 @@ class Crew:
     """An executor of a number of workers.
 
     ``fresh`` until the first chunk has come back from it: its workers know all that the caller's process knew when they
-    were started. ``known`` holds, for each pickled function, the fingerprint its workers were found to have.
+    were started, unless they are ``elsewhere``. ``known`` holds, for each pickled function, the fingerprint its
+    workers were found to have.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Crew:
         self.workers = workers
         self.start_method = start_method
         self.owned = owned
+        self.elsewhere = False
         self.fresh = owned
         self.known: dict[bytes, str] = {}
         self.place: tuple[Any, ...] = ()
@@ -48,6 +50,10 @@ class Crew:
         """Return the worker processes that have ended, as far as the executor shows them, without those it ended."""
         processes = list((self._processes or {}).values())
         return [process for process in processes if process.exitcode not in (None, 0, -_SIGTERM)]
+
+    def move(self) -> None:
+        """Take note that the workers are elsewhere: started by somebody else, at any time, from any directory."""
+        self.elsewhere, self.fresh = True, False
 
     def kill(self) -> None:
         """End the workers at once, unless they are somebody else's."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_CREWS: Final = 4
 _CLOSE: Final = 1.34
+_PRICED_SECONDS: Final = 5.0
 
 
 class Crews:
@@ -82,6 +83,14 @@ class Crews:
         if known is None:
             known = self._charges[crew.executor] = charges(crew.executor, crew.start_method)
         return known
+
+    def price(self, executors: Executors, workers: int, start_method: str) -> Overheads:
+        """Return what chunks and bytes cost through executors; raises what their tasks raise."""
+        crew = self.hire(executors, workers, start_method)
+        try:
+            return self.charges(crew)
+        finally:
+            self.release(crew, _PRICED_SECONDS)
 
     def renew(self, crew: Crew) -> Crew:
         """End a crew and return a new one like it."""

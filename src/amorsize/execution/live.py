@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from amorsize.domain.engine import Room
 from amorsize.domain.overheads import Overheads
 
 if TYPE_CHECKING:
@@ -34,13 +35,17 @@ class LiveExecutors:
         """Return the caller's executor; see the port."""
         return self._executor
 
-    def room(self) -> tuple[int, int | None] | None:
+    def room(self) -> Room | None:
         """Return how many workers it says it has; see the port."""
         for name in ("_max_workers", "num_workers"):
             workers = getattr(self._executor, name, None)
             if type(workers) is int and workers > 0:
-                return workers, None
+                return Room(workers)
         return None
+
+    def reruns(self, executor: Executor) -> int:  # noqa: ARG002  the port's
+        """Return 0: what it does by itself is not known; see the port."""
+        return 0
 
     def kill(self, executor: Executor) -> None:
         """Do nothing: it is the caller's; see the port."""

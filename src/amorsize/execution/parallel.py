@@ -15,7 +15,7 @@ from amorsize.errors import AmorsizeWarning, ExecutionTimeout, WorkerError
 from amorsize.execution.feed import feed_for
 from amorsize.execution.job import unpacked
 from amorsize.execution.parcel import head_of, pickled
-from amorsize.execution.work import DONE, STALE, run_chunk, run_items, unpack_error
+from amorsize.execution.work import BY_VALUE, DONE, STALE, run_chunk, run_items, unpack_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +66,9 @@ class Dispatch:
         self._again: list[Chunk] = []
         self._stop: list[bool] = []
         self._running: dict[int, tuple[int, float]] = {}
-        self._head = None if crew.shares_objects else head_of(job.func, job.manner, terms.threads)
+        self._head = None
+        if not crew.shares_objects:
+            self._head = head_of(job.func, job.manner, terms.threads, elsewhere=crew.elsewhere)
         self._limits = chunk_limits(terms.chunk_seconds, terms.seconds_per_item)
         self._seen = 0
         self._warned = False
@@ -126,7 +128,7 @@ class Dispatch:
             work = (run_items, self._job.func, items, manner.collect, self._stop, watch)
         else:
             try:
-                work = (run_chunk, self._head, pickled(items))
+                work = (run_chunk, self._head, pickled(items, elsewhere=self.crew.elsewhere))
             except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
                 self._warn(f"items at {_words(positions)} cannot be pickled ({_short(error)}): they are run here")
                 self._run_here(chunk)
@@ -171,6 +173,8 @@ class Dispatch:
             return
         answer = future.result()
         if answer[0] == STALE:
+            if self.crew.elsewhere:
+                raise self._outdated()
             self._replace_crew(chunk)
             return
         self.crew.fresh = False
@@ -257,6 +261,10 @@ class Dispatch:
         """Have the workers' version of the function looked at, unless they are known to have this one."""
         assert self._head is not None  # noqa: S101  only asked when there is one
         crew, key = self.crew, self._head[0]
+        if crew.elsewhere:  # new workers may join at any time
+            expected = "" if BY_VALUE in name else self._fingerprint
+            self._head = (key, name, expected, *self._head[3:])
+            return
         known = crew.known.get(key)
         if self._fingerprint and not crew.fresh and known != self._fingerprint:
             if known is not None and self._renew is not None:
@@ -279,6 +287,15 @@ class Dispatch:
         self._head = (*self._head[:2], "", *self._head[3:])
         if self._renew is not None and not self.crew.fresh:
             self.crew = self._renew(self.crew)
+
+    def _outdated(self) -> WorkerError:
+        """Return what to raise when workers that are not ours to replace know another function by this name."""
+        name = getattr(self._job.func, "__qualname__", type(self._job.func).__qualname__)
+        return WorkerError(
+            f"execute: workers elsewhere must know {name} as it is here, got another version of it, of what it calls "
+            "or of a global that it names; restart them with this code",
+            self._job.finished(),
+        )
 
     def _watch(self, positions: Sequence[int]) -> Callable[[int | None], None]:
         """Return what notes in which item a thread is since when."""

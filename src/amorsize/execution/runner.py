@@ -11,6 +11,7 @@ import attrs
 from amorsize.domain.planner import decide
 from amorsize.domain.situation import Situation
 from amorsize.domain.source import Source
+from amorsize.domain.values import EXECUTORS
 from amorsize.errors import AmorsizeWarning
 from amorsize.execution.feedback import ratio, tell
 from amorsize.execution.job import Job, Manner
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from amorsize.execution.crews import Crews
     from amorsize.optimizer import Optimizer
     from amorsize.ports import Executors
+    from amorsize.question import Chosen
 
 D = TypeVar("D", bound=Dispatch)
 
@@ -39,6 +41,7 @@ _WARM_GAIN: Final = 0.85
 _OFF: Final = 1.5
 _WORTH_MOVING_SECONDS: Final = 0.02
 _START_SECONDS: Final = 0.02
+_WORTH_ASKING_SECONDS: Final = 0.5
 _WARM_WORTH_SECONDS: Final = 0.004
 
 
@@ -64,7 +67,8 @@ class Execution:
         manner: how to go about failures, time and progress.
         use_cache: False neither reads nor writes the cache.
         plan: how to run, if that is settled already.
-        chosen: whose executors to take when workers pay; None: those of the plan's kind.
+        live: whose executors to take when workers pay; None: those of the plan's kind.
+        chosen: executors that were chosen by name and are in the running.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  one argument a concern
@@ -78,7 +82,8 @@ class Execution:
         *,
         use_cache: bool = True,
         plan: Plan | None = None,
-        chosen: Executors | None = None,
+        live: Executors | None = None,
+        chosen: Chosen | None = None,
     ) -> None:
         self._optimizer = optimizer
         self._means = means
@@ -88,7 +93,10 @@ class Execution:
         self._use_cache = use_cache
         self._manner = manner
         self._given = plan
+        self._live = live
         self._chosen = chosen
+        if chosen is not None and manner.item_timeout is not None:
+            self._chosen, self._constraints = None, attrs.evolve(constraints, engine="")
         self._sample: Sample | None = None
         self._obstacle: str | None = None
         self._crew: Crew | None = None
@@ -110,10 +118,12 @@ class Execution:
     def _feed_back(self, job: Job, plan: Plan | None, seconds: float) -> None:
         """Tell the cache how right its entry was, if there is one."""
         sample = self._sample
-        if plan is None or sample is None or not self._use_cache or self._chosen is not None or not job.source.total:
+        if plan is None or sample is None or not self._use_cache or self._live is not None or not job.source.total:
+            return
+        plan = self._taken or plan
+        if plan.executor not in EXECUTORS:  # elsewhere an item takes as long as it does there
             return
         overheads = self._optimizer.overheads()
-        plan = self._taken or plan
         off = ratio(job, sample, plan, seconds, overheads.slowdown if overheads is not None else 1.0)
         if off is not None:
             near = self._optimizer.near(self._func, self._data, self._constraints)
@@ -121,7 +131,7 @@ class Execution:
 
     def carry_out(self, job: Job, plan: Plan | None) -> None:
         """Run a job as planned, or better."""
-        if self._chosen is None:
+        if self._live is None:
             plan = self._warmer(self._unblocked(plan))
         if plan is None or plan.n_jobs == 1:
             course = Course(self, plan, job)
@@ -136,7 +146,7 @@ class Execution:
         """Ask how to run; None when so many items failed that nothing can be said."""
         try:
             answer, question = self._optimizer.answer(
-                self._func, self._data, self._constraints, use_cache=self._use_cache, source=source
+                self._func, self._data, self._constraints, use_cache=self._use_cache, source=source, chosen=self._chosen
             )
         except Exception:
             if not source.tolerant or not source.failures:
@@ -145,24 +155,22 @@ class Execution:
         self._sample = answer.sample
         self._doubts = answer.doubts
         self._obstacle = None if question is None else question.obstacle
-        if self._chosen is None or answer.sample is None:
+        if self._live is None or answer.sample is None:
             return answer.plan
-        return self._plan_on(self._chosen, answer.plan, answer.sample)
+        return self._plan_on(self._live, answer.plan, answer.sample)
 
-    def _plan_on(self, chosen: Executors, plan: Plan, sample: Sample) -> Plan:
-        """Plan for executors that are no part of this machine's own, by what they charge."""
+    def _plan_on(self, live: Executors, plan: Plan, sample: Sample) -> Plan:
+        """Plan for the caller's own executor, by what it charges."""
         machine, _ = self._optimizer.machine()
-        room = chosen.room()
-        workers = ceil(machine.usable_cpus) if room is None else room[0]
-        if room is not None and room[1] is not None:  # elsewhere, each with a CPU of its own
-            machine = attrs.evolve(machine, usable_cpus=float(workers), available_memory_bytes=room[1])
+        room = live.room()
+        workers = ceil(machine.usable_cpus) if room is None else room.workers
         items = max(1, round(plan.serial_seconds / sample.seconds_per_item)) if sample.seconds_per_item else 1
         limits = attrs.evolve(
             self._constraints,
-            executor=chosen.kind,
+            executor=live.kind,
             max_workers=min(workers, self._constraints.max_workers or workers),
         )
-        crew = self._means.crews.hire(chosen, workers, machine.start_method)
+        crew = self._means.crews.hire(live, workers, machine.start_method)
         charge = self._means.crews.charges(crew)
         decided = decide(Situation(items, sample, machine, limits, None), charge).plan
         if decided.n_jobs == 1:
@@ -199,6 +207,8 @@ class Execution:
         sample = self._sample
         if plan is None or sample is None or plan.executor == "process" or self._means.keep_seconds <= 0:
             return plan
+        if self._chosen is not None or plan.executor not in EXECUTORS:
+            return plan
         if plan.serial_seconds < _WARM_WORTH_SECONDS or not sample.seconds_per_item:
             return plan
         machine, _ = self._optimizer.machine()
@@ -229,10 +239,14 @@ class Execution:
         """Return a parallel plan for so many items that take so long, None when serial is best."""
         sample = self._sample
         overheads = self._optimizer.overheads(ahead_seconds=items * seconds_per_item)
-        if sample is None or overheads is None or self._chosen is not None:
+        if sample is None or self._live is not None:
             return None
         sample = attrs.evolve(sample, seconds_per_item=seconds_per_item)
-        plan = decide(self._situation(items, sample), overheads).plan
+        engine = None
+        if self._chosen is not None and items * seconds_per_item >= _WORTH_ASKING_SECONDS:
+            engine = self._optimizer.engine(self._chosen, self._func, sample.obstacle, keep=self._use_cache)
+            overheads = None if engine.is_here else overheads
+        plan = decide(self._situation(items, sample), overheads, engine).plan
         return plan if plan.n_jobs > 1 else None
 
     def stream(self, in_flight: int, *, ordered: bool) -> Iterator[Any]:
@@ -248,6 +262,7 @@ class Execution:
             yield from serial_stream(job)
             return
         yield from stream.results(in_flight, ordered=ordered)
+        _tell_reruns(stream.crew)
         self._means.crews.release(stream.crew, self._means.keep_seconds)
 
     def _on_workers(self, job: Job, plan: Plan) -> None:
@@ -256,6 +271,7 @@ class Execution:
             run_serially(job)
             return
         dispatch.run()
+        _tell_reruns(dispatch.crew)
         self._means.crews.release(dispatch.crew, self._means.keep_seconds)
 
     def _dispatch(self, kind: type[D], job: Job, plan: Plan) -> D | None:
@@ -280,13 +296,28 @@ class Execution:
         fingerprint = ""
         if crew.owned and not crew.shares_objects:
             fingerprint = self._optimizer.fingerprint(self._func).hex
-        return crew, self._terms(plan, machine), fingerprint
+        terms = self._terms(plan, machine)
+        if self._chosen is not None and plan.executor == self._chosen.name:
+            engine = self._optimizer.engine(self._chosen, self._func, keep=self._use_cache)
+            terms = attrs.evolve(terms, chunk_seconds=engine.overheads.chunk_parent_seconds, threads=0)
+            if not engine.is_here:
+                crew.move()
+        return crew, terms, fingerprint
 
     def _terms(self, plan: Plan, machine: Machine) -> Terms:
         each = self._sample.seconds_per_item if self._sample is not None else _UNKNOWN_SECONDS
-        chunk = _CHUNK_SECONDS[plan.executor]
+        chunk = _CHUNK_SECONDS.get(plan.executor, _CHUNK_SECONDS["process"])
         threads = max(1, int(machine.usable_cpus / plan.n_jobs)) if plan.executor == "process" else 0
         return Terms(each, chunk, threads)
+
+
+def _tell_reruns(crew: Crew) -> None:
+    """Warn when chunks were run again, so that items may have been run twice."""
+    again = crew.executors.reruns(crew.executor)
+    if again:
+        chunks = f"{again} chunk{'s' if again > 1 else ''}"
+        said = f"execute: {chunks} ran again because a worker was lost: all results are there, items may have run twice"
+        warnings.warn(said, AmorsizeWarning, stacklevel=2)
 
 
 class Course:

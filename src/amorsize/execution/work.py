@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DONE: Final = "done"
 STALE: Final = "stale"
 UNPICKLABLE: Final = "unpicklable"
+BY_VALUE: Final = b"cloudpickle"
+"""In the pickle of a function that travels with its code."""
 
 _GRACE_SECONDS: Final = 1.0
 _MOST_FUNCTIONS: Final = 64
@@ -94,7 +96,7 @@ def run_chunk(head: Head, blob: bytes) -> tuple[Any, ...]:
     results, failures, seconds = run_items(func, items, collect, watch=alarm)
     told = [(index, pack_error(error)) for index, error in failures]
     try:
-        packed = pickle.dumps(results, pickle.HIGHEST_PROTOCOL)
+        packed = _packed(results, by_value=BY_VALUE in pickled)
     except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
         return UNPICKLABLE, _sorted_out(results), told, seconds, f"{type(error).__name__}: {error}"
     return DONE, packed, told, seconds
@@ -105,6 +107,18 @@ def _fingerprint(func: Any) -> str:
     from amorsize.domain.fingerprint import fingerprint  # noqa: PLC0415  likewise
 
     return fingerprint(func, version_of).hex
+
+
+def _packed(results: list[Any], *, by_value: bool) -> bytes:
+    """Pickle results; where the function came by value, its classes may have come so too and go back the same way."""
+    try:
+        return pickle.dumps(results, pickle.HIGHEST_PROTOCOL)
+    except Exception:
+        if not by_value:
+            raise
+        import cloudpickle  # noqa: PLC0415  it is here: the function was unpickled with it
+
+        return bytes(cloudpickle.dumps(results, pickle.HIGHEST_PROTOCOL))
 
 
 def _sorted_out(results: list[Any]) -> list[bytes | None]:

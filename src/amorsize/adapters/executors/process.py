@@ -16,6 +16,8 @@ import attrs
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from amorsize.domain.engine import Room
+
 _END_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 1.0
 
@@ -39,9 +41,13 @@ class ProcessExecutors:
         environment = dict(os.environ) if start_method == "forkserver" else None  # its server has that of its own start
         return ProcessPoolExecutor(workers, mp_context=context, initializer=settle, initargs=(environment,))
 
-    def room(self) -> tuple[int, int | None] | None:
+    def room(self) -> Room | None:
         """Return None: as many as pay here; see the port."""
         return None
+
+    def reruns(self, executor: Executor) -> int:  # noqa: ARG002  the port's
+        """Return 0: nothing is run again; see the port."""
+        return 0
 
     def kill(self, executor: Executor) -> None:
         """Kill the processes and wait until they have ended; see the port."""

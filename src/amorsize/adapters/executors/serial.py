@@ -10,6 +10,8 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from amorsize.domain.engine import Room
+
 R = TypeVar("R")
 
 
@@ -43,9 +45,13 @@ class SerialExecutors:
         """Return an executor; see the port."""
         return SerialExecutor()
 
-    def room(self) -> tuple[int, int | None] | None:
+    def room(self) -> Room | None:
         """Return None: as many as pay here; see the port."""
         return None
+
+    def reruns(self, executor: Executor) -> int:  # noqa: ARG002  the port's
+        """Return 0: nothing is run again; see the port."""
+        return 0
 
     def kill(self, executor: Executor) -> None:
         """Do nothing: there is no worker; see the port."""

@@ -10,6 +10,8 @@ import attrs
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from amorsize.domain.engine import Room
+
 
 @attrs.frozen
 class ThreadOptions:
@@ -28,9 +30,13 @@ class ThreadExecutors:
         """Return a pool of threads; see the port."""
         return ThreadPoolExecutor(workers, thread_name_prefix="amorsize")
 
-    def room(self) -> tuple[int, int | None] | None:
+    def room(self) -> Room | None:
         """Return None: as many as pay here; see the port."""
         return None
+
+    def reruns(self, executor: Executor) -> int:  # noqa: ARG002  the port's
+        """Return 0: nothing is run again; see the port."""
+        return 0
 
     def kill(self, executor: Executor) -> None:
         """Let go of the threads: a thread cannot be ended, it ends after the item it is at; see the port."""
