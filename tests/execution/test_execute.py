@@ -203,11 +203,11 @@ def test_an_item_that_takes_too_long_here_is_noticed(kind):
     def slow(item):
         nap(item)
         if item == 151:
-            time.sleep(0.5)
+            time.sleep(1.0)
         return item
 
     with pytest.raises(ExecutionTimeout, match="position 151"):
-        execute(slow, range(300), executor=kind, item_timeout=0.1)
+        execute(slow, range(300), executor=kind, item_timeout=0.5)
 
 
 def test_results_that_cannot_be_pickled_are_run_again_here_with_a_warning():
