@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import Executor, Future
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, suppress
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
@@ -15,8 +16,7 @@ from amorsize.domain.engine import Room
 from amorsize_dask.line import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping
 
     from distributed import Client
 
@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 _LARGE_BYTES: Final = 1 << 20
 _NO_LIMIT_BYTES: Final = 1 << 62
-_QUIET: Final = {"distributed.admin.large-graph-warning-threshold": _NO_LIMIT_BYTES}
+_THRESHOLD: Final = "distributed.admin.large-graph-warning-threshold"
 
 
 class DaskExecutor(Executor):
@@ -120,10 +120,18 @@ class DaskExecutors:
         return found
 
 
-def _quietly(args: tuple[Any, ...]) -> AbstractContextManager[object]:
+@contextmanager
+def _quietly(args: tuple[Any, ...]) -> Iterator[None]:
     """Keep Dask from advising the user about the size of what amorsize sends."""
-    large = any(isinstance(arg, bytes) and len(arg) >= _LARGE_BYTES for arg in args)
-    return dask.config.set(_QUIET) if large else nullcontext()
+    if not any(isinstance(arg, bytes) and len(arg) >= _LARGE_BYTES for arg in args):
+        yield
+    elif dask.config.get(_THRESHOLD, None) is not None:
+        with dask.config.set({_THRESHOLD: _NO_LIMIT_BYTES}):
+            yield
+    else:  # a Dask that has no such setting yet
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+            yield
 
 
 def _free_bytes(worker: Mapping[str, Any]) -> int:
