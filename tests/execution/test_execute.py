@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from array import array
 from collections import deque
@@ -273,3 +275,16 @@ def test_a_live_executor_is_used_and_left_running(pool):
 def test_a_wrong_argument_is_said(wrong, message):
     with pytest.raises((ValueError, TypeError, amorsize.PluginError), match=message):
         execute(twice, [1, 2], **wrong)
+
+
+def test_what_is_done_is_logged_for_whoever_listens(caplog):
+    with caplog.at_level("DEBUG", logger="amorsize"):
+        assert execute(abs, range(-50, 0)) == [abs(x) for x in range(-50, 0)]
+    assert [record.name for record in caplog.records] == ["amorsize"]
+    assert caplog.messages[0].startswith("serial: ")
+
+
+def test_a_silent_logger_stays_silent():
+    code = "from amorsize import execute; execute(abs, range(50))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -12,6 +13,7 @@ from amorsize.domain.planner import decide
 from amorsize.domain.situation import Situation
 from amorsize.domain.source import Source
 from amorsize.domain.values import EXECUTORS
+from amorsize.domain.wording import workers
 from amorsize.errors import AmorsizeWarning
 from amorsize.execution.feedback import ratio, tell
 from amorsize.execution.job import Job, Manner
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from amorsize.question import Chosen
 
 D = TypeVar("D", bound=Dispatch)
+
+_log: Final = logging.getLogger("amorsize")
+_log.addHandler(logging.NullHandler())  # silent until somebody listens
 
 _CHUNK_SECONDS: Final = {"process": 250e-6, "thread": 50e-6}
 """What a chunk costs beside its items through the standard's executors, at least."""
@@ -133,11 +138,15 @@ class Execution:
         """Run a job as planned, or better."""
         if self._live is None:
             plan = self._warmer(self._unblocked(plan))
+        if plan is not None:
+            _log.debug("%s: %s", workers(plan), plan.reason)
         if plan is None or plan.n_jobs == 1:
             course = Course(self, plan, job)
             if run_serially(job, course.reconsider if self._sample is not None else None):
                 return
             plan = course.better
+            if plan is not None:
+                _log.debug("%d items took longer than expected; going on with %s", job.ran, workers(plan))
         if plan is not None:
             self._taken = plan
             self._on_workers(job, plan)
