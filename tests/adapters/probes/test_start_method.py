@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 import time
 
 import attrs
+import psutil
 import pytest
 from fakes import OVERHEADS
 
@@ -17,6 +20,8 @@ from amorsize.adapters.probes.start_method import ProbeOptions, StartMethodProbe
 from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
 from amorsize.errors import MeasurementError
+
+METHODS = multiprocessing.get_all_start_methods()
 
 
 def probe(method="spawn", timeout_seconds=20.0):
@@ -72,6 +77,49 @@ def test_a_child_that_hangs_is_ended_in_time(child):
     assert time.monotonic() - began < 20
 
 
+def marked(mark):
+    """Return the processes that have inherited a variable."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get("AMORSIZE_MARK") == mark:
+                found.append(process)
+    return found
+
+
+def gone(mark, seconds=20.0):
+    until = time.monotonic() + seconds
+    while marked(mark) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not marked(mark)
+
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups to end")
+
+
+@posix
+def test_a_measurement_that_takes_too_long_leaves_no_process(monkeypatch, tmp_path):
+    monkeypatch.setenv("AMORSIZE_MARK", str(tmp_path))
+    with pytest.raises(MeasurementError, match="TimeoutExpired"):
+        probe("fork" if "fork" in METHODS else "spawn", timeout_seconds=0.15).overheads()
+    assert gone(str(tmp_path))
+
+
+@posix
+def test_a_measurement_whose_caller_was_killed_ends_with_its_workers(monkeypatch, tmp_path):
+    monkeypatch.setenv("AMORSIZE_MARK", str(tmp_path))
+    code = (
+        "from amorsize.adapters.probes.start_method import ProbeOptions, StartMethodProbe\n"
+        "StartMethodProbe(ProbeOptions(0.5), 'spawn').overheads()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as caller:
+        until = time.monotonic() + 20
+        while len(marked(str(tmp_path))) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        caller.kill()
+    assert gone(str(tmp_path))
+
+
 def test_without_an_interpreter_to_run_nothing_is_started(child, monkeypatch):
     child(answering({}))
     monkeypatch.setattr(sys, "frozen", True, raising=False)
@@ -123,7 +171,7 @@ def test_an_obstacle_is_cut_to_what_an_entry_holds(monkeypatch):
     assert probe().obstacle(abs) == "x" * 200
 
 
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize("method", METHODS)
 def test_no_kind_of_worker_is_ever_free(method):
     measured = probe(method).overheads()
     assert measured.start_worker_seconds > 0
@@ -136,7 +184,7 @@ def test_the_measuring_program_imports_what_it_is_asked_to_and_passes_over_what_
     (tmp_path / "broken.py").write_text("raise SystemExit(3)")
     asked = {"path": [str(tmp_path)], "modules": ["slow", "broken", "there_is_none"]}
     done = subprocess.run(
-        [sys.executable, "-I", start_method._WORKER, "imports"],
+        [sys.executable, "-I", start_method._WORKER, "imports", "60"],
         input=json.dumps(asked),
         capture_output=True,
         text=True,

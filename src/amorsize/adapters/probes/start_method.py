@@ -13,6 +13,7 @@ from amorsize.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from subprocess import Popen
 
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.sampling import Budget
@@ -130,21 +131,42 @@ class StartMethodProbe:
             raise MeasurementError(f"a Python interpreter must be there to run, got {python!r}")
         window = getattr(subprocess, "CREATE_NO_WINDOW", 0)
         flags = ["-I", "-S"] if arguments[-1] == "fork" else ["-I"]  # forked workers do not pass through site again
+        seconds = self._options.timeout_seconds
+        command = [python, *flags, _WORKER, *arguments, str(seconds)]
         try:
-            done = subprocess.run(  # noqa: S603  this very interpreter, this very package
-                [python, *flags, _WORKER, *arguments],
-                input=text,
+            with subprocess.Popen(  # noqa: S603  this very interpreter, this very package
+                command,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
                 encoding="utf-8",
-                timeout=self._options.timeout_seconds,
-                check=True,
                 creationflags=window,
-            )
-            answer = json.loads(done.stdout)
+                start_new_session=True,  # a group of its own, so that it can be ended with its workers
+            ) as child:
+                try:
+                    said, _ = child.communicate(text, seconds)
+                except BaseException:
+                    _end(child)
+                    raise
+            if child.returncode:
+                raise subprocess.CalledProcessError(child.returncode, command)
+            answer = json.loads(said)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             raise MeasurementError(f"the measuring child failed ({type(error).__name__}: {error})") from error
         if type(answer) is not dict:
             raise MeasurementError(f"the measuring child must answer with an object, got {type(answer).__name__}")
         return answer
+
+
+def _end(child: Popen[str]) -> None:
+    """Kill a child and its workers, unless it has ended by itself."""
+    if sys.platform == "win32":
+        child.kill()
+        return
+    if child.poll() is not None:
+        return
+    import os  # noqa: PLC0415  as where it is called
+    import signal  # noqa: PLC0415  likewise
+
+    os.killpg(child.pid, signal.SIGKILL)

@@ -1,7 +1,8 @@
 """A program that measures, in a clean interpreter of its own, what pools of one start method cost here.
 
-It is run as a file, never imported by amorsize: ``python -I worker.py overheads fork`` or ``... imports`` with the
-module search path and module names as JSON on standard input. The answer is a line of JSON on standard output.
+It is run as a file, never imported by amorsize: ``python -I worker.py overheads fork SECONDS``, or ``imports SECONDS`` with
+the module search path and module names as JSON on standard input. The answer is a line of JSON on standard output.
+After so many seconds it ends with all its workers, whether somebody still waits for it or not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import multiprocessing
 import multiprocessing.pool
 import os
 import pickle
+import signal
 import sys
 import time
 from itertools import islice
@@ -284,7 +286,15 @@ def imports() -> dict[str, Any]:
     return {"seconds": time.perf_counter() - began}
 
 
+def end_within(seconds: float) -> None:
+    """End this process and its workers, which are its process group, when the time is over (POSIX)."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGALRM, lambda *_: os.killpg(0, signal.SIGKILL))
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
 if __name__ == "__main__":
+    end_within(float(sys.argv[-1]))
     out = sys.stdout
     sys.stdout = sys.stderr  # what an imported module prints must not mix with the answer
     answer = imports() if sys.argv[1] == "imports" else overheads(sys.argv[2])
