@@ -1,7 +1,7 @@
 """A program that measures, in a clean interpreter of its own, what pools of one start method cost here.
 
-It is run as a file, never imported by amorsize: ``python -I worker.py overheads fork SECONDS``, or ``imports SECONDS`` with
-the module search path and module names as JSON on standard input. The answer is a line of JSON on standard output.
+It is run as a file, never imported by amorsize: ``python -I worker.py overheads fork SECONDS``, or ``imports SECONDS``
+with the module search path and module names as JSON on standard input. The answer is a line of JSON on standard output.
 After so many seconds it ends with all its workers, whether somebody still waits for it or not.
 """
 
