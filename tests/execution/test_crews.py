@@ -52,7 +52,8 @@ def program(own_place, monkeypatch):
         path = own_place / "work" / "program.py"
         body = textwrap.indent(textwrap.dedent(code), "    ")
         path.write_text(
-            "import os, sys, time\nimport work\nfrom execution.forced import execute\n"
+            "import os, signal, sys, time\nimport work\nfrom execution.forced import execute\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a test run in the background passes it over
             f"if __name__ == '__main__':\n{body}"
         )
         return subprocess.Popen([sys.executable, str(path)], stdout=subprocess.PIPE, text=True, **options)

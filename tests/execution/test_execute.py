@@ -65,9 +65,11 @@ def ending(item):
 
 @pytest.fixture(autouse=True, scope="module")
 def no_process_is_left():
+    before = set(psutil.Process().children())
     yield
     amorsize.api._assembly.end_workers()
-    assert not [child for child in psutil.Process().children() if "resource_tracker" not in " ".join(child.cmdline())]
+    left = set(psutil.Process().children()) - before
+    assert not [child for child in left if "resource_tracker" not in " ".join(child.cmdline())]
 
 
 @pytest.mark.parametrize("kind", KINDS)
