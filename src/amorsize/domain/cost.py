@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import ceil, log, pi, sqrt
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ _PIPE_BYTES: Final = 1 << 16
 _EXPECTED_MAXIMA: Final = (0.0, 0.0, 0.5642, 0.8463, 1.0294, 1.1630, 1.2672, 1.3522, 1.4236)
 
 
+@cache
 def expected_maximum(p: int) -> float:
     """Return the expected maximum of p standard normal deviates.
 

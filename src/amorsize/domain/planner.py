@@ -38,17 +38,13 @@ _REASON_LENGTH: Final = 300
 
 @attrs.frozen
 class Candidate:
-    """One way of running that was weighed."""
+    """One way of running that was weighed; ``seconds`` is the predicted wall seconds, the sum of its parts."""
 
     executor: str
     n_jobs: int
     chunksize: int
     parts: Parts
-
-    @property
-    def seconds(self) -> float:
-        """Predicted wall seconds."""
-        return self.parts.seconds
+    seconds: float = attrs.field(init=False, default=attrs.Factory(lambda self: self.parts.seconds, takes_self=True))
 
 
 @attrs.frozen
@@ -232,9 +228,8 @@ def _search(  # noqa: PLR0913, PLR0917  what each kind of worker has of its own
 
     def weigh(p: int) -> Candidate:
         if p not in best:
-            options = ((k, predict(p, k)) for k in model.chunksizes(p, per_chunk, alone))
-            k, parts = min(options, key=lambda option: (option[1].seconds, -option[0]))
-            best[p] = Candidate(executor, p, k, parts)
+            options = [Candidate(executor, p, k, predict(p, k)) for k in model.chunksizes(p, per_chunk, alone)]
+            best[p] = min(options, key=lambda one: (one.seconds, -one.chunksize))
         return best[p]
 
     for p in worker_counts(cap):
