@@ -59,6 +59,7 @@ def run(tmp_path):
         # bytecode of a module rewritten within a second, as long as before, would pass for the new one's
         own = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
         environment = {**os.environ, **own, **options.pop("env", {})}
+        environment.pop("VIRTUAL_ENV", None)  # IPython warns when it is not the one that runs
         done = subprocess.run(
             [sys.executable, *arguments],
             input=source if way in {"stdin", "repl"} else "",
