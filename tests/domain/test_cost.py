@@ -307,3 +307,10 @@ def test_any_dearer_overhead_never_makes_a_prediction_cheaper(p, k, extra):
     for field in ("start_seconds", "start_worker_seconds", "end_seconds", "chunk_parent_seconds", "item_seconds"):
         dearer = attrs.evolve(FREE, **{field: extra})
         assert model(overheads=dearer).process(p, k).seconds >= model().process(p, k).seconds
+
+
+def test_processes_that_are_there_cost_nothing_to_start_to_get_ready_or_to_end():
+    charged = attrs.evolve(FREE, start_seconds=0.1, start_worker_seconds=0.2, boot_seconds=0.3, end_seconds=0.4)
+    assert charged.least_seconds == pytest.approx(1.0)
+    assert charged.running() == FREE
+    assert attrs.evolve(charged, item_seconds=0.5).running().item_seconds == 0.5

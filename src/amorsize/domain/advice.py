@@ -95,9 +95,7 @@ def _unlocked(situation: Situation, overheads: Overheads) -> tuple[Situation, Ov
 def _started_already(situation: Situation, overheads: Overheads) -> tuple[Situation, Overheads, str]:
     sample = situation.sample
     warm = attrs.evolve(sample, worker_import_seconds=0.0, first_call_seconds=sample.seconds_per_item)
-    running = attrs.evolve(
-        overheads, start_seconds=0.0, start_worker_seconds=0.0, end_seconds=0.0, thread_start_seconds=0.0
-    )
+    running = attrs.evolve(overheads.running(), thread_start_seconds=0.0, thread_pool_seconds=0.0)
     words = "starting and ending workers is a large share: keep one pool open for several calls"
     return attrs.evolve(situation, sample=warm), running, words
 

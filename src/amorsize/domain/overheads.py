@@ -34,6 +34,10 @@ class Overheads:
     boot_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     thread_pool_seconds: float = attrs.field(default=0.0, validator=SECONDS)
 
+    def running(self) -> Overheads:
+        """Return these as processes charge that are there already: nothing to start, to get ready or to end."""
+        return attrs.evolve(self, start_seconds=0.0, start_worker_seconds=0.0, boot_seconds=0.0, end_seconds=0.0)
+
     @property
     def least_seconds(self) -> float:
         """The least that using a process costs: to start and to end a pool of one."""

@@ -173,7 +173,6 @@ class Execution:
         machine, _ = self._optimizer.machine()
         room = live.room()
         workers = ceil(machine.usable_cpus) if room is None else room.workers
-        items = max(1, round(plan.serial_seconds / sample.seconds_per_item)) if sample.seconds_per_item else 1
         limits = attrs.evolve(
             self._constraints,
             executor=live.kind,
@@ -181,7 +180,7 @@ class Execution:
         )
         crew = self._means.crews.hire(live, workers, machine.start_method)
         charge = self._means.crews.charges(crew)
-        decided = decide(Situation(items, sample, machine, limits, None), charge).plan
+        decided = decide(Situation(_items(plan, sample), sample, machine, limits, None), charge).plan
         if decided.n_jobs == 1:
             self._means.crews.release(crew, self._means.keep_seconds)
         else:
@@ -205,8 +204,7 @@ class Execution:
         except Exception:  # noqa: BLE001  __reduce__ of the user's may raise anything
             return plan
         self._sample = attrs.evolve(sample, obstacle=None)
-        items = max(1, round(plan.serial_seconds / max(sample.seconds_per_item, _LEAST_SECONDS)))
-        return self.better(items, sample.seconds_per_item) or plan
+        return self.better(_items(plan, sample), sample.seconds_per_item) or plan
 
     def _warmer(self, plan: Plan | None) -> Plan | None:
         """Return a better plan when workers that are warm make one.
@@ -225,13 +223,11 @@ class Execution:
         overheads = self._optimizer.overheads()
         if not workers or overheads is None:
             return plan
-        started = attrs.evolve(overheads, start_seconds=0.0, start_worker_seconds=0.0, end_seconds=0.0)
-        items = max(1, round(plan.serial_seconds / sample.seconds_per_item))
         constraints = self._constraints
         if constraints.max_workers is None or constraints.max_workers > workers:
             constraints = attrs.evolve(constraints, max_workers=workers)
-        situation = attrs.evolve(self._situation(items, sample), constraints=constraints)
-        weighed = decide(situation, started).candidates
+        situation = attrs.evolve(self._situation(_items(plan, sample), sample), constraints=constraints)
+        weighed = decide(situation, overheads.running()).candidates
         if not weighed or weighed[0].seconds > _WARM_GAIN * plan.predicted_seconds:
             return plan
         best = weighed[0]
@@ -327,6 +323,11 @@ def _tell_reruns(crew: Crew) -> None:
         chunks = f"{again} chunk{'s' if again > 1 else ''}"
         said = f"execute: {chunks} ran again because a worker was lost: all results are there, items may have run twice"
         warnings.warn(said, AmorsizeWarning, stacklevel=2)
+
+
+def _items(plan: Plan, sample: Sample) -> int:
+    """Return how many items a plan was made for."""
+    return max(1, round(plan.serial_seconds / max(sample.seconds_per_item, _LEAST_SECONDS)))
 
 
 class Course:
