@@ -181,26 +181,17 @@ def _own(situation: Situation, overheads: Overheads) -> Weighed:
     model = CostModel(situation.items, sample, overheads, situation.machine)
     candidates: list[Candidate] = []
     if constraints.executor in {"auto", "process"} and not situation.blocked:
-        cap = worker_cap("process", situation, overheads)
-        alone = overheads.chunk_parent_seconds
-        candidates.extend(_search("process", "process", model, cap, alone + overheads.chunk_worker_seconds, alone))
+        candidates.extend(_search("process", "process", model, situation, overheads))
     if constraints.executor == "thread" or (constraints.executor == "auto" and situation.lock_share < _BUSY):
-        cap = worker_cap("thread", situation)
-        alone = overheads.thread_chunk_seconds
-        candidates.extend(_search("thread", "thread", model, cap, alone, alone))
+        candidates.extend(_search("thread", "thread", model, situation, overheads))
     return candidates, model
 
 
 def _on_engine(engine: Engine, situation: Situation) -> Weighed:
     """Return what an engine's workers can do."""
-    there, charge = engine.situation(situation), engine.overheads
-    model = CostModel(there.items, there.sample, charge, there.machine)
-    if engine.kind == "thread":
-        alone = charge.thread_chunk_seconds
-        return list(_search(engine.name, "thread", model, worker_cap("thread", there), alone, alone)), model
-    alone = charge.chunk_parent_seconds
-    cap = worker_cap("process", there, charge)
-    return list(_search(engine.name, "process", model, cap, alone + charge.chunk_worker_seconds, alone)), model
+    there = engine.situation(situation)
+    model = CostModel(there.items, there.sample, engine.overheads, there.machine)
+    return list(_search(engine.name, engine.kind, model, there, engine.overheads)), model
 
 
 def _beside(best: Candidate, engine: Engine, candidates: list[Candidate]) -> str:
@@ -215,15 +206,16 @@ def _beside(best: Candidate, engine: Engine, candidates: list[Candidate]) -> str
     return f"; {crew(others[0])}{where} should take {in_words(others[0].seconds)}"
 
 
-def _search(  # noqa: PLR0913, PLR0917  what each kind of worker has of its own
-    executor: str, kind: str, model: CostModel, cap: int, per_chunk: float, alone: float
-) -> Iterator[Candidate]:
+def _search(executor: str, kind: str, model: CostModel, situation: Situation, charge: Overheads) -> Iterator[Candidate]:
     """Yield the best chunk size for some numbers of workers, ever closer to the best of them.
 
     The cost falls and then rises with the number of workers but for the rounding to whole chunks, so that halving the
     step around the best found needs few looks.
     """
-    predict = model.thread if kind == "thread" else model.process
+    predict, alone, beside = model.process, charge.chunk_parent_seconds, charge.chunk_worker_seconds
+    if kind == "thread":
+        predict, alone, beside = model.thread, charge.thread_chunk_seconds, 0.0
+    per_chunk, cap = alone + beside, worker_cap(kind, situation, charge)
     best: dict[int, Candidate] = {}
 
     def weigh(p: int) -> Candidate:
