@@ -41,6 +41,19 @@ OVERHEADS = Overheads(
     thread_chunk_seconds=1e-5,
     worker_bytes=float(10 << 20),
 )
+FREE = Overheads(
+    start_method="fork",
+    start_seconds=0.0,
+    start_worker_seconds=0.0,
+    end_seconds=0.0,
+    chunk_parent_seconds=0.0,
+    chunk_worker_seconds=0.0,
+    item_seconds=0.0,
+    byte_seconds=0.0,
+    thread_start_seconds=0.0,
+    thread_chunk_seconds=0.0,
+    worker_bytes=0.0,
+)
 
 
 class FakeInspector:

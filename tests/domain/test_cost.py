@@ -6,40 +6,14 @@ from itertools import pairwise
 
 import attrs
 import pytest
+from fakes import FREE, MACHINE
 from hypothesis import given
 from hypothesis import strategies as st
 
 from amorsize.domain.cost import CostModel, expected_maximum, queued
-from amorsize.domain.overheads import Overheads
-from amorsize.domain.values import Machine, Sample
+from amorsize.domain.values import Sample
 
-MACHINE = Machine(
-    physical_cores=4,
-    logical_cores=4,
-    usable_cpus=4.0,
-    available_memory_bytes=8 << 30,
-    total_memory_bytes=16 << 30,
-    start_method="fork",
-    python_tag="cpython-311",
-    python_version="CPython 3.11.7",
-    gil_enabled=True,
-    cpu_model="test",
-    architecture="x86_64",
-)
 SAMPLE = Sample(count=5, seconds_per_item=0.01, spread_seconds=0.0, first_call_seconds=0.01, cpu_fraction=1.0)
-FREE = Overheads(
-    start_method="fork",
-    start_seconds=0.0,
-    start_worker_seconds=0.0,
-    end_seconds=0.0,
-    chunk_parent_seconds=0.0,
-    chunk_worker_seconds=0.0,
-    item_seconds=0.0,
-    byte_seconds=0.0,
-    thread_start_seconds=0.0,
-    thread_chunk_seconds=0.0,
-    worker_bytes=0.0,
-)
 
 
 def model(items=100, sample=SAMPLE, overheads=FREE, machine=MACHINE):

@@ -4,43 +4,19 @@ from __future__ import annotations
 
 import attrs
 import pytest
+from fakes import MACHINE as FOUR_CORES
+from fakes import OVERHEADS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from amorsize.domain.cost import CostModel
-from amorsize.domain.overheads import Overheads
 from amorsize.domain.planner import decide, plainly_serial, relative_error, serial_plan, worker_counts
 from amorsize.domain.sampling import Budget
 from amorsize.domain.situation import Situation, worker_cap
-from amorsize.domain.values import EXECUTORS, Constraints, Machine, Sample
+from amorsize.domain.values import EXECUTORS, Constraints, Sample
 
-MACHINE = Machine(
-    physical_cores=8,
-    logical_cores=8,
-    usable_cpus=8.0,
-    available_memory_bytes=8 << 30,
-    total_memory_bytes=16 << 30,
-    start_method="fork",
-    python_tag="cpython-311",
-    python_version="CPython 3.11.7",
-    gil_enabled=True,
-    cpu_model="test",
-    architecture="x86_64",
-)
+MACHINE = attrs.evolve(FOUR_CORES, physical_cores=8, logical_cores=8, usable_cpus=8.0)
 SAMPLE = Sample(count=10, seconds_per_item=0.01, spread_seconds=0.001, first_call_seconds=0.01, cpu_fraction=1.0)
-OVERHEADS = Overheads(
-    start_method="fork",
-    start_seconds=0.005,
-    start_worker_seconds=0.003,
-    end_seconds=0.003,
-    chunk_parent_seconds=5e-5,
-    chunk_worker_seconds=5e-5,
-    item_seconds=1e-6,
-    byte_seconds=1e-9,
-    thread_start_seconds=1e-4,
-    thread_chunk_seconds=1e-5,
-    worker_bytes=10 << 20,
-)
 
 
 def situation(items=1000, *, machine=MACHINE, constraints=None, obstacle=None, sample=SAMPLE, **sampled):

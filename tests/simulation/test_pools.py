@@ -7,26 +7,11 @@ from math import ceil
 
 import attrs
 import pytest
-from fakes import MACHINE, SAMPLE
+from fakes import FREE, MACHINE, SAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
 from simulation.pools import Job
 
-from amorsize.domain.overheads import Overheads
-
-FREE = Overheads(
-    start_method="fork",
-    start_seconds=0.0,
-    start_worker_seconds=0.0,
-    end_seconds=0.0,
-    chunk_parent_seconds=0.0,
-    chunk_worker_seconds=0.0,
-    item_seconds=0.0,
-    byte_seconds=0.0,
-    thread_start_seconds=0.0,
-    thread_chunk_seconds=0.0,
-    worker_bytes=0.0,
-)
 CHARGED = attrs.evolve(
     FREE,
     start_seconds=0.02,
