@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-import threading
 from math import ceil, sqrt
 from time import perf_counter, process_time, thread_time
 from typing import TYPE_CHECKING, Any, Final
@@ -150,7 +149,7 @@ class Sampling:
 
     def _block(self, size: int) -> float | None:
         """Run the next size items and return their seconds; None when there is none left."""
-        taken = _take(self, size)
+        taken = take(self, size)
         if not taken:
             return None
         places = [position for position, _ in taken]
@@ -197,8 +196,7 @@ class Sampling:
     def _lock_share(self, mean: float, share: float) -> float | None:
         """Return the share of wall time the interpreter lock is held, from two threads side by side.
 
-        Two threads that each burn c CPU seconds end after c when nothing holds them up and after 2c when only one runs
-        at a time. None when that is not worth its price or cannot be told.
+        None when that is not worth its price or cannot be told.
         """
         each = max(1, ceil(_LOCK_TEST_SECONDS / mean)) if mean else 0
         worth = self.total * mean > 10 * self.budget.worker_start_seconds
@@ -207,6 +205,8 @@ class Sampling:
             return None
         if mean < _BLOCK_BELOW_SECONDS:
             return None
+        from amorsize.adapters.probes.side_by_side import lock_share  # noqa: PLC0415  few functions come this far
+
         return lock_share(self, each, share)
 
 
@@ -214,48 +214,8 @@ def _keep(kept: list[Any], new: list[Any], most: int) -> None:
     kept.extend(new[: max(0, most - len(kept))])
 
 
-def lock_share(sampling: Sampling, each: int, share: float) -> float | None:
-    """Run each items in each of two threads at once and return the share of time the interpreter lock was held."""
-    cpu: list[float] = []
-    errors: list[BaseException] = []
-    blocks = [_take(sampling, each), _take(sampling, each)]
-    if not all(blocks):
-        return None
-    if sampling.begun:
-        sampling.begun([position for block in blocks for position, _ in block])
-    ready = threading.Barrier(3)
-
-    def run(block: list[tuple[int, Any]]) -> None:
-        ready.wait()
-        began = thread_time()
-        for position, item in block:
-            try:
-                sampling.source.keep((position,), (sampling.func(item),))
-            except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
-                sampling.source.keep((position,), (), error)
-                note(error, position, item)
-                errors.append(error)
-                return
-        cpu.append(thread_time() - began)
-
-    threads = [threading.Thread(target=run, args=(block,), daemon=True) for block in blocks]
-    for thread in threads:
-        thread.start()
-    ready.wait()
-    began = perf_counter()
-    for thread in threads:
-        thread.join()
-    wall = perf_counter() - began
-    if errors:
-        raise errors[0]
-    sampling.count += 2 * each
-    low, high = sorted(cpu)
-    if low <= 0:
-        return None
-    return min(1.0, max(0.0, (wall * share - high) / low)) * min(1.0, share)
-
-
-def _take(sampling: Sampling, count: int) -> list[tuple[int, Any]]:
+def take(sampling: Sampling, count: int) -> list[tuple[int, Any]]:
+    """Return the next positions and items to run, fewer than count when there are no more."""
     block = []
     for position in sampling.source.positions():
         block.append((position, sampling.source.at(position)))

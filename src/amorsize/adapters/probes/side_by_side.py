@@ -1,0 +1,142 @@
+"""Runs items in two threads at once, which tells how much of the time they hold the interpreter lock."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import suppress
+from time import perf_counter, thread_time
+from typing import TYPE_CHECKING, Any, Final
+
+from amorsize.adapters.probes.sampling import note, take
+
+if TYPE_CHECKING:
+    from amorsize.adapters.probes.sampling import Sampling
+
+_TRIES: Final = 2
+_DISTURBED: Final = 0.5
+
+
+class _Run(threading.Thread):
+    """A thread that runs its items beside another one.
+
+    ``seconds`` are when it began and ended, ``cpu`` what it burnt, ``delay`` how long it was kept from a CPU meanwhile.
+    """
+
+    def __init__(self, sampling: Sampling, block: list[tuple[int, Any]], beside: threading.Barrier, place: int) -> None:
+        super().__init__(daemon=True)
+        self.sampling = sampling
+        self.block = block
+        self.beside = beside
+        self.place = place
+        self.seconds = (0.0, 0.0)
+        self.cpu = 0.0
+        self.delay = 0.0
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Run the items as soon as the other thread is there too, each on a CPU of its own where one can ask for it.
+
+        Left alone, both would be woken on one CPU and stay there for longer than the test takes. The choice is taken
+        back before the first item, so that whatever that starts does not inherit it.
+        """
+        cpus = _settle_on(self.place)
+        delay = _delay_seconds()
+        self.beside.wait()
+        _settle_anywhere(cpus)
+        began, cpu = perf_counter(), thread_time()
+        for position, item in self.block:
+            try:
+                self.sampling.source.keep((position,), (self.sampling.func(item),))
+            except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
+                self.sampling.source.keep((position,), (), error)
+                note(error, position, item)
+                self.error = error
+                return
+        self.cpu = thread_time() - cpu
+        self.seconds = (began, perf_counter())
+        self.delay = _delay_seconds() - delay
+
+
+def lock_share(sampling: Sampling, each: int, share: float) -> float | None:
+    """Run each items in each of two threads at once and return the share of time the interpreter lock was held.
+
+    Two threads that each burn c CPU seconds end after c when nothing holds them up and after 2c when only one runs
+    at a time. Time in which other programs had the CPU is left out; where that was much, it is tried once more, and
+    then counts as held. None when it cannot be told.
+    """
+    held = None
+    for _ in range(_TRIES):
+        blocks = [take(sampling, each), take(sampling, each)]
+        if not all(blocks):
+            break
+        runs = _side_by_side(sampling, blocks)
+        low, high = sorted(run.cpu for run in runs)
+        if low <= 0:
+            break
+        delay = max(run.delay for run in runs)
+        disturbed = delay > _DISTURBED * low
+        wall = max(run.seconds[1] for run in runs) - min(run.seconds[0] for run in runs)
+        held = min(1.0, max(0.0, ((wall if disturbed else wall - delay) * share - high) / low)) * min(1.0, share)
+        if not disturbed:
+            break
+    return held
+
+
+def _side_by_side(sampling: Sampling, blocks: list[list[tuple[int, Any]]]) -> list[_Run]:
+    """Return threads that have run a block each; what the function raised there is raised here."""
+    if sampling.begun:
+        sampling.begun([position for block in blocks for position, _ in block])
+    beside = threading.Barrier(len(blocks))
+    runs = [_Run(sampling, block, beside, place) for place, block in enumerate(blocks)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    sampling.count += sum(len(block) for block in blocks)
+    for run in runs:
+        if run.error is not None:
+            raise run.error
+    return runs
+
+
+if sys.platform == "linux":
+
+    def _settle_on(place: int) -> set[int]:
+        """Move this thread to a CPU of its own; return those it may use, none when that is not to be."""
+        try:
+            cpus = os.sched_getaffinity(0)
+            if place >= len(cpus):
+                return set()
+            os.sched_setaffinity(0, {sorted(cpus)[place]})
+        except OSError:  # forbidden here
+            return set()
+        return cpus
+
+    def _settle_anywhere(cpus: set[int]) -> None:
+        """Let this thread use these CPUs again, if there are any."""
+        if cpus:
+            with suppress(OSError):
+                os.sched_setaffinity(0, cpus)
+
+    def _delay_seconds() -> float:
+        """Return how long this thread has been ready to run without a CPU, 0 where the kernel does not count it."""
+        try:
+            with open("/proc/thread-self/schedstat", "rb") as file:  # noqa: PTH123  two system calls less
+                return int(file.read().split()[1]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return 0.0
+
+else:
+
+    def _settle_on(place: int) -> set[int]:  # noqa: ARG001  as on Linux
+        """Leave it to the system: it does not let a thread choose its CPU."""
+        return set()
+
+    def _settle_anywhere(cpus: set[int]) -> None:
+        """Do nothing: nothing was chosen."""
+
+    def _delay_seconds() -> float:
+        """Return 0: the system does not tell how long a thread was kept from a CPU."""
+        return 0.0
