@@ -23,6 +23,8 @@ _BLOCK_SECONDS: Final = 200e-6
 _MOST_IN_BLOCK: Final = 4096
 _ENOUGH_FOR_SMALL: Final = 3
 _DEAR_SHARE: Final = 0.03
+_ALIKE: Final = 1.5
+_LEAST_SHARE: Final = 1 / 64
 _FEW: Final = 10
 _CHEAP_SHARE: Final = 0.25
 _KEPT: Final = 8
@@ -36,6 +38,7 @@ _SHORT_SECONDS: Final = 2e-4
 _OWN_SECONDS: Final = 2e-3
 _PICKLED_ITEMS: Final = 32
 _MOST_REPEATS_SECONDS: Final = 1e-4
+_PICKLING_SECONDS: Final = 1e-3
 
 
 class Sampling:
@@ -72,9 +75,9 @@ class Sampling:
         first = self._block(1)
         if first is None:
             raise ValueError("sample: source must have an item, got none")
-        waits_before, before = waits(), clocks()
+        waits_before, self._began = waits(), clocks()
         seconds, counts, pickling = self._steady(first)
-        wall, cpu, inside, own = (now - then - pickling for now, then in zip(clocks(), before, strict=True))
+        wall, cpu, inside, own = (now - then - pickling for now, then in zip(clocks(), self._began, strict=True))
         if not seconds:  # one item only: the first call is all there is to know
             seconds, counts = [first], [1]
             wall, cpu, inside, own = self._first
@@ -111,7 +114,7 @@ class Sampling:
         seconds: list[float] = []
         counts: list[int] = []
         spent, mean, other = 0.0, first, 0.0
-        while not self._is_enough(spent, mean, len(seconds)):
+        while not self._is_enough(first, spent, mean, len(seconds)):
             size = 1 if mean >= _BLOCK_BELOW_SECONDS else min(_MOST_IN_BLOCK, max(2 * sum(counts), 1))
             if mean * size > _BLOCK_SECONDS:
                 size = max(1, int(_BLOCK_SECONDS / mean))
@@ -133,7 +136,7 @@ class Sampling:
                     break  # moving items costs as much as running them: more samples would change nothing
         return seconds, counts, other
 
-    def _is_enough(self, spent: float, mean: float, blocks: int) -> bool:
+    def _is_enough(self, first: float, spent: float, mean: float, blocks: int) -> bool:
         budget = self.budget
         if budget.most_items is not None and self.count >= budget.most_items:
             return True
@@ -143,9 +146,17 @@ class Sampling:
             return self.warms_workers and self.total < _FEW and mean > _FEW * budget.worker_start_seconds
         if blocks >= _ENOUGH_FOR_SMALL - 1 and budget.is_too_small(self.total, 2 * mean):
             return True
+        # Waiting is shared by many workers, so that a job that waits is over sooner the less it computes.
+        at_stake = serial * max(self._computing(), _LEAST_SHARE)
         if blocks < _ENOUGH_FOR_SMALL - 1:
-            return (spent + mean) > _DEAR_SHARE * serial and spent >= budget.min_seconds
-        return spent >= budget.seconds(serial)
+            looked = spent + first if first <= _ALIKE * mean else spent  # a first call unlike the next tells little
+            return spent + mean > _DEAR_SHARE * at_stake and looked >= budget.min_seconds
+        return spent >= budget.seconds(at_stake)
+
+    def _computing(self) -> float:
+        """Return CPU seconds per wall second since the first call, 1.0 when that is too short to tell."""
+        now = clocks()
+        return min(1.0, cpu_share(now[1] - self._began[1], now[0] - self._began[0]))
 
     def _block(self, size: int) -> float | None:
         """Run the next size items and return their seconds; None when there is none left."""
@@ -225,13 +236,18 @@ def take(sampling: Sampling, count: int) -> list[tuple[int, Any]]:
 
 
 def pickle_costs(objects: list[Any]) -> tuple[float, float, float, str | None]:
-    """Return seconds to pickle and to unpickle and bytes, each per object, and why one cannot be pickled."""
+    """Return seconds to pickle and to unpickle and bytes, each per object, and why one cannot be pickled.
+
+    All of them at once; of large ones as many as take about a millisecond, since that is what they cost to look at.
+    """
     try:
-        put, text = _timed(lambda: pickle.dumps(objects, pickle.HIGHEST_PROTOCOL))
-        get, _ = _timed(lambda: pickle.loads(text))  # noqa: S301  what was dumped a line above
+        put, text = _timed(lambda: pickle.dumps(objects[:1], pickle.HIGHEST_PROTOCOL))
+        count = len(objects) if put * len(objects) <= _PICKLING_SECONDS else max(1, int(_PICKLING_SECONDS / put))
+        if count > 1:
+            put, text = _timed(lambda: pickle.dumps(objects[:count], pickle.HIGHEST_PROTOCOL))
+        get, _ = _timed(lambda: pickle.loads(text))  # noqa: S301  what was dumped some lines above
     except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
         return 0.0, 0.0, 0.0, reason_of(error)
-    count = len(objects)
     return put / count, get / count, len(text) / count, None
 
 

@@ -75,11 +75,11 @@ def lock_share(sampling: Sampling, each: int, share: float) -> float | None:
         low, high = sorted(run.cpu for run in runs)
         if low <= 0:
             break
-        delay = max(run.delay for run in runs)
-        disturbed = delay > _DISTURBED * low
         wall = max(run.seconds[1] for run in runs) - min(run.seconds[0] for run in runs)
-        held = min(1.0, max(0.0, ((wall if disturbed else wall - delay) * share - high) / low)) * min(1.0, share)
-        if not disturbed:
+        delay = max(run.delay for run in runs)
+        least, most = (min(1.0, max(0.0, (seconds * share - high) / low)) for seconds in (wall - delay, wall))
+        held = (least if delay <= _DISTURBED * low else most) * min(1.0, share)
+        if delay <= _DISTURBED * low or least > _DISTURBED:
             break
     return held
 
