@@ -11,7 +11,7 @@ import attrs
 import pytest
 from fakes import MACHINE, OVERHEADS, SAMPLE, Desk
 
-from amorsize import optimizer
+from amorsize import charges, optimizer
 from amorsize.domain.values import Constraints
 from amorsize.errors import AmorsizeWarning, SamplingError
 
@@ -228,6 +228,15 @@ def test_overheads_are_measured_once_for_a_machine(desk):
     desk.anew()
     desk.ask(func=float)
     assert desk.probe.asked["overheads"] == 1
+
+
+def test_the_first_pool_of_a_process_costs_what_it_imports(monkeypatch):
+    desk = Desk(overheads=attrs.evolve(OVERHEADS, first_pool_seconds=0.2))
+    monkeypatch.setattr(charges, "_POOL_MODULES", ("no.such.module",))
+    first = desk.ask(profile=True).profile.overheads
+    monkeypatch.setattr(charges, "_POOL_MODULES", ("sys",))
+    again = desk.ask(profile=True).profile.overheads
+    assert first.start_seconds == pytest.approx(again.start_seconds + 0.2)
 
 
 def test_overheads_are_not_measured_for_what_is_plainly_serial(desk):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from amorsize.errors import MeasurementError
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from amorsize.entries import Entries
     from amorsize.ports import Probe
 
+
+_POOL_MODULES: Final = ("multiprocessing.pool", "concurrent.futures.process")
+"""What a process has imported that has started a pool, or is about to."""
 
 _SURELY_WORTH_MEASURING_SECONDS: Final = 0.5
 """A job that runs already and has less than this ahead does not wait for overheads to be measured."""
@@ -37,14 +41,15 @@ class Charges:
             stored = self._entries.overheads(machine_id, method)
             if stored is not None and stored.start_method == method:
                 self._known[method] = stored
-        return self._known.get(method)
+        known = self._known.get(method)
+        return None if known is None else _as_here(known)
 
     def measure(self, machine: Machine, machine_id: str, *, keep: bool = True) -> Overheads:
         """Measure them, and keep them in the cache with ``keep``; MeasurementError when that fails."""
         overheads = self._known[machine.start_method] = self._probe.overheads()
         if keep:
             self._entries.keep_overheads(machine_id, overheads)
-        return overheads
+        return _as_here(overheads)
 
     def worth_having(self, machine: Machine, machine_id: str, ahead_seconds: float) -> Overheads | None:
         """Return them if they are known, or can be measured and that is worth it for the seconds ahead; else None."""
@@ -55,3 +60,8 @@ class Charges:
             except MeasurementError:
                 return None
         return known
+
+
+def _as_here(overheads: Overheads) -> Overheads:
+    """Return overheads as this very process pays them."""
+    return overheads if any(name in sys.modules for name in _POOL_MODULES) else overheads.with_first_pool()

@@ -44,6 +44,19 @@ def test_starting_costs_a_fixed_part_and_a_part_for_each_worker():
     assert parts.end == pytest.approx(0.03)
 
 
+def test_forking_costs_more_the_more_memory_the_parent_has():
+    charged = attrs.evolve(FREE, start_worker_seconds=0.02, fork_byte_seconds=1e-10)
+    large = attrs.evolve(SAMPLE, parent_bytes=1e9)
+    assert model(sample=large, overheads=charged).process(4, 25).start == pytest.approx(4 * 0.12)
+    assert model(sample=large, overheads=charged.running()).process(4, 25).start == 0
+
+
+def test_cpus_that_differ_in_speed_make_a_large_chunk_the_last_to_end():
+    uneven = attrs.evolve(FREE, jitter=0.2)
+    assert model(overheads=uneven).process(4, 25).tail == pytest.approx(1.0294 * 0.2 * 25 * 0.01)
+    assert model(overheads=uneven).process(4, 5).tail < model(overheads=uneven).process(4, 25).tail
+
+
 def test_the_parent_pays_for_pickling_bytes_and_chunks():
     sample = attrs.evolve(SAMPLE, pickle_item_seconds=0.001, unpickle_result_seconds=0.002, item_bytes=100.0)
     charged = attrs.evolve(FREE, byte_seconds=1e-5, chunk_parent_seconds=0.01)

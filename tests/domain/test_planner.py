@@ -138,6 +138,14 @@ def test_the_interval_holds_the_prediction():
     assert plan.speedup_low < plan.speedup < plan.speedup_high
 
 
+def test_a_machine_whose_speed_changes_widens_what_is_told_and_not_what_is_chosen():
+    even = decide(situation(100_000), OVERHEADS).plan
+    told = decide(situation(100_000), attrs.evolve(OVERHEADS, jitter=0.3)).plan
+    assert told.executor == even.executor != "serial"
+    assert told.speedup_low < even.speedup_low < even.speedup_high < told.speedup_high
+    assert told.seconds_low < even.seconds_low < even.seconds_high < told.seconds_high
+
+
 def test_the_error_shrinks_with_what_was_seen():
     assert relative_error(attrs.evolve(SAMPLE, count=1), 1000) == 0.5
     assert relative_error(attrs.evolve(SAMPLE, seconds_per_item=0.0), 1000) == 0.5

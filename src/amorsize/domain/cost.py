@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from math import ceil, log, pi, sqrt
+from math import ceil, hypot, log, pi, sqrt
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -118,6 +118,7 @@ class CostModel:
             first = max(0.0, sample.first_call_seconds - sample.seconds_per_item)
             self.fresh_worker_seconds = first + sample.worker_import_seconds
         self.overheads = overheads
+        self.start_worker_seconds = overheads.start_worker_seconds + sample.parent_bytes * overheads.fork_byte_seconds
         send = sample.pickle_item_seconds + sample.item_bytes * overheads.byte_seconds
         read = sample.unpickle_result_seconds + sample.result_bytes * overheads.byte_seconds
         self.parent_item_seconds = send + read
@@ -173,7 +174,7 @@ class CostModel:
             self.mean * self.cpu_fraction + self.worker_item_seconds + self.parent_item_seconds
         ) + chunks * (charge.chunk_parent_seconds + charge.chunk_worker_seconds)
         ready = (charge.boot_seconds + self.fresh_worker_seconds) * crowding
-        start = charge.start_seconds + p * charge.start_worker_seconds + ready
+        start = charge.start_seconds + p * self.start_worker_seconds + ready
         cores = cpu_seconds * slowdown / self.cpus
         return Parts(start, parent, through, workers, queue, cores, tail, charge.end_seconds)
 
@@ -199,9 +200,10 @@ class CostModel:
         """Return the busiest worker's seconds and the wait for the last chunk to end.
 
         With few chunks a worker they come in whole rounds; with many the work spreads evenly and half a chunk is left
-        over on average. The spread of the last chunks is Kruskal and Weiss's E_p s sqrt(k) (1985).
+        over on average. The spread of the last chunks is Kruskal and Weiss's E_p s sqrt(k) (1985), and what CPUs differ
+        in speed at the time, which all items of a chunk share.
         """
-        tail = expected_maximum(min(p, chunks)) * self.spread * sqrt(k)
+        tail = expected_maximum(min(p, chunks)) * hypot(self.spread * sqrt(k), self.overheads.jitter * k * each)
         if chunks <= _FEW_ROUNDS * p:
             rounds = ceil(chunks / p)
             return min(rounds * k, self.items) * each + rounds * per_chunk, tail

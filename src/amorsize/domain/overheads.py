@@ -15,7 +15,10 @@ class Overheads:
     worker too, and then ``boot_seconds`` of each worker to get ready, side by side as far as there are CPUs.
     ``byte_seconds`` is for large messages, beyond what a pipe holds; what small ones cost is in the chunk.
     ``thread_pool_seconds`` starts and ends a pool of threads, its workers apart. ``slowdown`` is how much longer a
-    computation takes when every usable CPU is busy with one, ``slowdown_half`` when half of them are (1.0: no longer).
+    computation takes when every usable CPU is busy with one, ``slowdown_half`` when half of them are (1.0: no longer);
+    ``jitter`` is the relative standard deviation of a CPU's speed from one moment to the next. The first pool of a
+    process imports what it needs for ``first_pool_seconds``. Each forked worker costs ``fork_byte_seconds`` more for
+    every byte of the parent's own memory.
     """
 
     start_method: str = attrs.field(validator=one_of("fork", "spawn", "forkserver"))
@@ -33,10 +36,24 @@ class Overheads:
     slowdown_half: float = attrs.field(default=1.0, validator=number(1, 1000))
     boot_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     thread_pool_seconds: float = attrs.field(default=0.0, validator=SECONDS)
+    jitter: float = attrs.field(default=0.0, validator=number(0, 1000))
+    first_pool_seconds: float = attrs.field(default=0.0, validator=SECONDS)
+    fork_byte_seconds: float = attrs.field(default=0.0, validator=number(0, 1))
 
     def running(self) -> Overheads:
         """Return these as processes charge that are there already: nothing to start, to get ready or to end."""
-        return attrs.evolve(self, start_seconds=0.0, start_worker_seconds=0.0, boot_seconds=0.0, end_seconds=0.0)
+        return attrs.evolve(
+            self,
+            start_seconds=0.0,
+            start_worker_seconds=0.0,
+            boot_seconds=0.0,
+            end_seconds=0.0,
+            fork_byte_seconds=0.0,
+        )
+
+    def with_first_pool(self) -> Overheads:
+        """Return these as a process pays that has not started any pool."""
+        return attrs.evolve(self, start_seconds=self.start_seconds + self.first_pool_seconds)
 
     @property
     def least_seconds(self) -> float:

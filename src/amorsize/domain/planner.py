@@ -169,9 +169,11 @@ def decide(situation: Situation, overheads: Overheads | None, engine: Engine | N
     best = min((one for one in candidates if one.seconds <= near), key=lambda one: (one.n_jobs, one.seconds))
     beside = "" if engine is None else _beside(best, engine, candidates)
     kind = engine.kind if engine is not None and best.executor == engine.name else best.executor
-    plan = _plan(best, kind, situation, models[best.executor], beside)
-    if plan.speedup_low < situation.constraints.min_speedup or plan.predicted_seconds >= situation.serial_seconds:
+    ends = _ends(best, kind, situation, models[best.executor])
+    if ends.gain_low < situation.constraints.min_speedup or best.seconds >= situation.serial_seconds:
         plan = serial_plan(situation, _serial_reason(candidates[0], situation) + beside)
+    else:
+        plan = _plan(best, ends, situation, models[best.executor].overheads.jitter, beside)
     return Decision(plan, tuple(candidates))
 
 
@@ -236,26 +238,47 @@ def _search(executor: str, kind: str, model: CostModel, situation: Situation, ch
     yield from best.values()
 
 
-def _plan(best: Candidate, kind: str, situation: Situation, model: CostModel, beside: str) -> Plan:
-    sample, serial = situation.sample, situation.serial_seconds
+@attrs.frozen
+class _Ends:
+    """Between what the seconds of a plan and its gain over serial lie, by the errors of the sample and of the model."""
+
+    seconds_low: float
+    seconds_high: float
+    gain_low: float
+    gain_high: float
+
+
+def _ends(best: Candidate, kind: str, situation: Situation, model: CostModel) -> _Ends:
+    sample = situation.sample
     error = relative_error(sample, situation.items)
-    seconds = [best.seconds]
-    gains = [serial / best.seconds]
+    seconds, gains = [best.seconds], [situation.serial_seconds / best.seconds]
     for mean in (sample.seconds_per_item / (1 + error), sample.seconds_per_item * (1 + error)):
         other = model.at(mean)
         parts = (other.thread if kind == "thread" else other.process)(best.n_jobs, best.chunksize)
         seconds.append(parts.seconds)
         gains.append(other.serial() / parts.seconds)
+    low, high = 1 - _MODEL_ERROR, 1 + _MODEL_ERROR
+    return _Ends(min(seconds) * low, max(seconds) * high, min(gains) * low, max(gains) * high)
+
+
+def _plan(best: Candidate, ends: _Ends, situation: Situation, jitter: float, beside: str) -> Plan:
+    """Return the plan of a candidate.
+
+    What is told of it is wider by what the machine's own speed changes between two moments: the one in which it was
+    sampled, or runs serially, and the one in which the plan runs. That weighs on no side, so that the choice is made
+    without it.
+    """
+    unsteady = 1 + _Z90 * sqrt(2) * jitter
     return Plan(
         executor=best.executor,
         n_jobs=best.n_jobs,
         chunksize=best.chunksize,
         predicted_seconds=best.seconds,
-        seconds_low=min(seconds) * (1 - _MODEL_ERROR),
-        seconds_high=max(seconds) * (1 + _MODEL_ERROR),
-        serial_seconds=serial,
-        speedup_low=min(gains) * (1 - _MODEL_ERROR),
-        speedup_high=max(gains) * (1 + _MODEL_ERROR),
+        seconds_low=ends.seconds_low / unsteady,
+        seconds_high=ends.seconds_high * unsteady,
+        serial_seconds=situation.serial_seconds,
+        speedup_low=ends.gain_low / unsteady,
+        speedup_high=ends.gain_high * unsteady,
         reason=(_parallel_reason(best, situation) + beside)[:_REASON_LENGTH],
     )
 

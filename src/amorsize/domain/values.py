@@ -165,7 +165,8 @@ class Sample(Value):
     ``peak_bytes`` is what the process's memory grew by while the items ran. ``worker_import_seconds`` is what a fresh
     (not forked) worker pays to import the function's surroundings. ``obstacle`` says why no other process can take the
     function, its items or its results, None when one can. ``threads_variable`` is the environment variable that sets
-    how many threads the function's own library runs, None when it runs none or nobody knows which.
+    how many threads the function's own library runs, None when it runs none or nobody knows which. ``parent_bytes`` is
+    the memory of the caller's process that a forked worker takes over, 0 where nothing forks.
     """
 
     count: int = attrs.field(validator=whole(1))
@@ -185,6 +186,7 @@ class Sample(Value):
     obstacle: str | None = attrs.field(default=None, validator=text(200, optional=True))
     positions: tuple[int, ...] = attrs.field(default=(), converter=tuple, validator=places)
     threads_variable: str | None = attrs.field(default=None, validator=text(40, optional=True))
+    parent_bytes: float = attrs.field(default=0.0, validator=BYTES)
 
 
 @attrs.frozen

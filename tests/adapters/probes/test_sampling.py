@@ -120,6 +120,17 @@ def test_a_function_that_lets_go_of_the_lock_is_measured_in_two_threads():
     assert 0 <= found.gil_fraction <= 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell")
+def test_what_a_forked_worker_would_take_over_is_what_this_process_has():
+    def of_parent():
+        return Sampling(abs, Source(range(10)), Budget(), warms_workers=True).run().parent_bytes
+
+    before = of_parent()
+    ballast = b"x" * (64 << 20)
+    assert of_parent() >= before + len(ballast) / 2
+    assert sample(abs, range(10)).parent_bytes == 0
+
+
 def test_nothing_of_an_iterator_is_lost():
     source = Source(iter(range(1000)))
     Sampling(lambda _: None, source, Budget()).run()

@@ -177,6 +177,9 @@ def test_no_kind_of_worker_is_ever_free(method):
     assert measured.start_worker_seconds > 0
     assert 0 < measured.thread_start_seconds <= measured.start_worker_seconds
     assert measured.slowdown >= 1
+    assert measured.jitter >= 0
+    assert measured.first_pool_seconds > 0
+    assert (measured.fork_byte_seconds > 0) <= (method == "fork")
 
 
 def test_the_measuring_program_imports_what_it_is_asked_to_and_passes_over_what_fails(tmp_path):

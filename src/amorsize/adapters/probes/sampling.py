@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 from math import ceil, sqrt
+from mmap import PAGESIZE
 from time import perf_counter, process_time, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -106,6 +107,7 @@ class Sampling:
             obstacle=obstacle,
             positions=tuple(self.places),  # type: ignore[arg-type]  # attrs takes the converter's own type
             threads_variable=threads_variable() if threaded else None,
+            parent_bytes=own_memory_bytes() if self.warms_workers else 0.0,
             **costs,
         )
 
@@ -309,6 +311,16 @@ else:
     def peak_memory_bytes() -> float:
         """Return the most memory this process has had, in bytes."""
         return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB)
+
+
+def own_memory_bytes() -> float:
+    """Return the bytes of memory that are this process's alone, 0 where the system does not tell (not Linux)."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  two system calls less
+            fields = file.read().split()
+        return float((int(fields[1]) - int(fields[2])) * PAGESIZE)  # what is resident, but for files and what is shared
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def note(error: BaseException, position: int, item: object) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import math
+import mmap
 import multiprocessing
-import multiprocessing.pool
 import os
 import pickle
 import signal
@@ -22,8 +23,9 @@ from typing import Any
 
 CHUNKS, ITEMS = 150, 5000
 LARGE, MESSAGES = 1 << 19, 2
-WINDOW_SECONDS, LEAD_SECONDS = 0.002, 0.0005
-REPEATS, CHUNK_REPEATS = 5, 3
+WINDOWS, WINDOW_SECONDS, LEAD_SECONDS = 3, 0.001, 0.0005
+REPEATS = 3
+BALLAST, FORKS = 1 << 24, 5
 CROWD, THREADS = 3, 5
 POOLS = {"fork": 4, "spawn": 3, "forkserver": 5}
 SERVERS = 3
@@ -137,8 +139,12 @@ def pool_costs(context: Any, start_method: str) -> dict[str, float]:
     medians are steadier than those of their parts. So that what is left of noise cannot hide what a worker costs, that
     is never less than a small part of what making a pool of one takes.
     """
+    began = time.perf_counter()
+    import multiprocessing.pool  # noqa: PLC0415, F401  as a process does that makes its first pool
+
+    pool_seconds(context, 1)
+    first = time.perf_counter() - began
     server = server_seconds(context) if start_method == "forkserver" else 0.0
-    pool_seconds(context, 1)  # what only the first pool of a process imports
     ones, crowds = [], []
     for _ in range(POOLS[start_method]):
         ones.append(pool_seconds(context, 1))
@@ -152,6 +158,7 @@ def pool_costs(context: Any, start_method: str) -> dict[str, float]:
         making, ready = making + ready, 0.0
     worker = min(max(further, making / LEAST_PART), making)
     return {
+        "first_pool_seconds": max(first - server - whole, 0.0),
         "start_seconds": server + max(whole - ending - ready - worker, 0.0),
         "start_worker_seconds": worker,
         "boot_seconds": ready,
@@ -165,7 +172,7 @@ def per_chunk(pool: Any) -> tuple[float, float]:
     The first is wall time with workers that do nothing else: how often the parent can serve its workers in practice.
     """
     walls, busy = [], []
-    for _ in range(CHUNK_REPEATS):
+    for _ in range(REPEATS):
         began = time.perf_counter()
         told = pool.map(spent, range(CHUNKS), 1)
         walls.append((time.perf_counter() - began) / CHUNKS)
@@ -214,25 +221,69 @@ def per_byte(pool: Any) -> float:
     return max(middle(seconds), 0.0) / LARGE
 
 
-def slowdown(pool: Any, busy: int) -> float:
-    """Return how many times the CPU seconds a computation takes when so many run at once, as told by CPU clocks.
+def fork_byte_seconds() -> float:
+    """Return seconds that forking this process takes longer for each byte of memory in use, by the least of some."""
+    light = min(fork_seconds() for _ in range(FORKS))
+    ballast = bytearray(BALLAST)
+    ballast[:: mmap.PAGESIZE] = b"x" * len(range(0, BALLAST, mmap.PAGESIZE))
+    return max(min(fork_seconds() for _ in range(FORKS)) - light, 0.0) / len(ballast)
 
-    One alone and all together by turns, so that a change of the machine's speed meets both.
-    """
-    if busy <= 1:
-        return 1.0
-    ratios = []
-    for _ in range(REPEATS):
-        rates = []
-        for count in (1, busy):
-            begin = time.perf_counter() + LEAD_SECONDS * (1 + count)
-            told = pool.map(burn, [(begin, begin + WINDOW_SECONDS)] * count, 1)
-            turns = [turns for turns, _ in told]
-            if min(turns) > 0:  # a worker that took two missed the second's moment
-                rates.append(sum(seconds for _, seconds in told) / sum(turns))
-        if len(rates) == 2 and rates[0] > 0:  # noqa: PLR2004  alone and together
-            ratios.append(rates[1] / rates[0])
-    return max(1.0, middle(ratios)) if ratios else 1.0
+
+def fork_seconds() -> float:
+    """Return the seconds until a fork returns here; its child ends at once."""
+    if sys.platform == "win32":
+        return 0.0
+    began = time.perf_counter()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    seconds = time.perf_counter() - began
+    os.waitpid(child, 0)
+    return seconds
+
+
+class Burns:
+    """CPU seconds a turn of a computation, of one alone and of so many at once, window by window."""
+
+    def __init__(self, pool: Any, busy: int) -> None:
+        self.pool = pool
+        self.busy = busy
+        self.ratios: list[float] = []
+        self.off: list[float] = []
+
+    def look(self) -> None:
+        """Measure some windows of both, by turns, so that a change of the machine's speed meets both."""
+        alone: list[float] = []
+        together: list[float] = []
+        for _ in range(WINDOWS):
+            for rates, count in ((alone, 1), (together, self.busy)):
+                begin = time.perf_counter() + LEAD_SECONDS * (1 + count)
+                told = self.pool.map(burn, [(begin, begin + WINDOW_SECONDS)] * count, 1)
+                if all(turns > 0 for turns, _ in told):  # a worker that took two missed the second's moment
+                    rates.extend(seconds / turns for turns, seconds in told)
+        if sum(alone) and sum(together):
+            self.ratios.append(mean(together) / mean(alone))
+            self.off.extend(abs(rate / mean(rates) - 1.0) for rates in (alone, together) for rate in rates)
+
+    def slowdown(self) -> float:
+        """Return how many times as long a turn takes beside others, in the look in which that was least.
+
+        What is due to sharing a core shows in each look; what is due to another program, or to the machine's own
+        change of speed, hardly in all of them.
+        """
+        return max(1.0, min(self.ratios, default=1.0)) if self.busy > 1 else 1.0
+
+    def jitter(self) -> float:
+        """Return the relative standard deviation of the speed, by the mean absolute deviation.
+
+        That of a normal distribution is sqrt(2 / pi) of its standard deviation, and bears a stray window.
+        """
+        return mean(self.off) * math.sqrt(math.pi / 2) if self.off else 0.0
+
+
+def mean(values: list[float]) -> float:
+    """Return the arithmetic mean."""
+    return sum(values) / len(values)
 
 
 def thread_costs() -> dict[str, float]:
@@ -265,11 +316,20 @@ def overheads(start_method: str) -> dict[str, Any]:
     with context.Pool(max(2, busy)) as pool:
         pool.map(idle, range(2 * busy), 1)
         measured["worker_bytes"] = float(pool.apply(resident, (0,)))
-        measured["slowdown"] = slowdown(pool, busy)
-        measured["slowdown_half"] = min(slowdown(pool, busy // 2), measured["slowdown"])
+        all_busy, half_busy = Burns(pool, busy), Burns(pool, busy // 2)
+        all_busy.look()
         measured["chunk_parent_seconds"], measured["chunk_worker_seconds"] = per_chunk(pool)
+        all_busy.look()
         measured["byte_seconds"] = per_byte(pool)
+        all_busy.look()
+        for _ in range(REPEATS if half_busy.busy > 1 else 0):
+            half_busy.look()
+    measured["slowdown"] = all_busy.slowdown()
+    measured["slowdown_half"] = min(half_busy.slowdown(), measured["slowdown"])
+    measured["jitter"] = all_busy.jitter()
     measured["item_seconds"] = per_item()
+    if start_method == "fork":
+        measured["fork_byte_seconds"] = fork_byte_seconds()
     worker = measured["start_worker_seconds"]  # only noise makes a thread dearer than a process
     measured["thread_start_seconds"] = min(measured["thread_start_seconds"], worker)
     return measured
