@@ -160,10 +160,11 @@ class CostModel:
         served = self.parent_item_seconds + charge.chunk_parent_seconds / k
         computed = self.mean * self.cpu_fraction + self.worker_item_seconds
         slowdown = self.slowdown(min(p * self.cpu_fraction, computed / served if served else p * self.cpu_fraction))
-        each = self.mean * (1.0 - cpu) + (self.mean * cpu + self.worker_item_seconds) * slowdown
+        computing = (self.mean * cpu + self.worker_item_seconds) * slowdown
+        each = self.mean * (1.0 - cpu) + computing
         crowding = max(1.0, p / self.cpus)
         parent = (self.items * self.parent_item_seconds + chunks * charge.chunk_parent_seconds) * slowdown
-        workers, tail = self._shares(p, k, chunks, each, charge.chunk_worker_seconds * slowdown)
+        workers, tail = self._shares(p, k, chunks, each, computing, charge.chunk_worker_seconds * slowdown)
         through = (self.items * self.one_way_seconds + chunks * charge.chunk_parent_seconds / 2) * slowdown
         through += k * each + self.spread * sqrt(k)
         queue = 0.0
@@ -188,22 +189,26 @@ class CostModel:
         held, cpu = self.gil_fraction, max(self.gil_fraction, min(1.0, self.cpu_fraction))
         slowdown = self.slowdown(min(p, 1.0 / held if held else p) * max(cpu, self.cpu_fraction))
         locked = self.mean * held * slowdown + charge.thread_chunk_seconds * chunks / self.items
-        apart = self.mean * (1.0 - cpu) + self.mean * (cpu - held) * slowdown
-        workers, tail = self._shares(p, k, chunks, locked + apart, 0.0)
+        computing = locked + self.mean * (cpu - held) * slowdown
+        apart = self.mean * (1.0 - cpu) + computing - locked
+        workers, tail = self._shares(p, k, chunks, locked + apart, computing, 0.0)
         queue = self.items / p * (queued(p, locked, apart, self.unevenness) - locked)
         cores = self.items * self.mean * self.cpu_fraction * slowdown / self.cpus
         through = self.items * locked + apart + self.spread
         start = p * charge.thread_start_seconds
         return Parts(start, self.items * locked, through, workers, queue, cores, tail, charge.thread_pool_seconds)
 
-    def _shares(self, p: int, k: int, chunks: int, each: float, per_chunk: float) -> tuple[float, float]:
+    def _shares(  # noqa: PLR0913, PLR0917  the parts of one formula
+        self, p: int, k: int, chunks: int, each: float, computing: float, per_chunk: float
+    ) -> tuple[float, float]:
         """Return the busiest worker's seconds and the wait for the last chunk to end.
 
-        With few chunks a worker they come in whole rounds; with many the work spreads evenly and half a chunk is left
-        over on average. The spread of the last chunks is Kruskal and Weiss's E_p s sqrt(k) (1985), and what CPUs differ
-        in speed at the time, which all items of a chunk share.
+        ``computing`` is the part of ``each`` item's seconds that needs a CPU. With few chunks a worker they come in
+        whole rounds; with many the work spreads evenly and half a chunk is left over on average. The spread of the last
+        chunks is Kruskal and Weiss's E_p s sqrt(k) (1985), and what CPUs differ in speed at the time, which all items of
+        a chunk share.
         """
-        tail = expected_maximum(min(p, chunks)) * hypot(self.spread * sqrt(k), self.overheads.jitter * k * each)
+        tail = expected_maximum(min(p, chunks)) * hypot(self.spread * sqrt(k), self.overheads.jitter * k * computing)
         if chunks <= _FEW_ROUNDS * p:
             rounds = ceil(chunks / p)
             return min(rounds * k, self.items) * each + rounds * per_chunk, tail
