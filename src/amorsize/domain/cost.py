@@ -205,8 +205,8 @@ class CostModel:
 
         ``computing`` is the part of ``each`` item's seconds that needs a CPU. With few chunks a worker they come in
         whole rounds; with many the work spreads evenly and half a chunk is left over on average. The spread of the last
-        chunks is Kruskal and Weiss's E_p s sqrt(k) (1985), and what CPUs differ in speed at the time, which all items of
-        a chunk share.
+        chunks is Kruskal and Weiss's E_p s sqrt(k) (1985), and what CPUs differ in speed at the time, which all items
+        of a chunk share.
         """
         tail = expected_maximum(min(p, chunks)) * hypot(self.spread * sqrt(k), self.overheads.jitter * k * computing)
         if chunks <= _FEW_ROUNDS * p:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from functools import partial
 from math import ceil, sqrt
 from mmap import PAGESIZE
 from time import perf_counter, process_time, thread_time
@@ -40,6 +41,7 @@ _OWN_SECONDS: Final = 2e-3
 _PICKLED_ITEMS: Final = 32
 _MOST_REPEATS_SECONDS: Final = 1e-4
 _PICKLING_SECONDS: Final = 1e-3
+_SMALL_BYTES: Final = 1 << 14
 
 
 class Sampling:
@@ -115,8 +117,9 @@ class Sampling:
         """Run further items until the decision is clear; return block seconds, block counts and time not to count."""
         seconds: list[float] = []
         counts: list[int] = []
-        spent, mean, other = 0.0, first, 0.0
-        while not self._is_enough(first, spent, mean, len(seconds)):
+        mean, other = first, 0.0
+        started = perf_counter()
+        while not self._is_enough(first, perf_counter() - started, mean, len(seconds)):
             size = 1 if mean >= _BLOCK_BELOW_SECONDS else min(_MOST_IN_BLOCK, max(2 * sum(counts), 1))
             if mean * size > _BLOCK_SECONDS:
                 size = max(1, int(_BLOCK_SECONDS / mean))
@@ -126,7 +129,6 @@ class Sampling:
             if block is None:
                 break
             other += perf_counter() - began - block
-            spent += block
             seconds.append(block)
             counts.append(self.count - before)
             mean = sum(seconds) / sum(counts)
@@ -240,17 +242,20 @@ def take(sampling: Sampling, count: int) -> list[tuple[int, Any]]:
 def pickle_costs(objects: list[Any]) -> tuple[float, float, float, str | None]:
     """Return seconds to pickle and to unpickle and bytes, each per object, and why one cannot be pickled.
 
-    All of them at once; of large ones as many as take about a millisecond, since that is what they cost to look at.
+    All of them at once when they are small, else one after another for as long as a millisecond.
     """
+    put, get, size, count = 0.0, 0.0, 0, 0
     try:
-        put, text = _timed(lambda: pickle.dumps(objects[:1], pickle.HIGHEST_PROTOCOL))
-        count = len(objects) if put * len(objects) <= _PICKLING_SECONDS else max(1, int(_PICKLING_SECONDS / put))
-        if count > 1:
-            put, text = _timed(lambda: pickle.dumps(objects[:count], pickle.HIGHEST_PROTOCOL))
-        get, _ = _timed(lambda: pickle.loads(text))  # noqa: S301  what was dumped some lines above
+        while count < len(objects) and put + get < _PICKLING_SECONDS:
+            some = objects[count:] if 0 < size < count * _SMALL_BYTES else objects[count : count + 1]
+            seconds, text = _timed(partial(pickle.dumps, some, pickle.HIGHEST_PROTOCOL))
+            put += seconds
+            get += _timed(partial(pickle.loads, text))[0]
+            size += len(text)
+            count += len(some)
     except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
         return 0.0, 0.0, 0.0, reason_of(error)
-    return put / count, get / count, len(text) / count, None
+    return put / count, get / count, size / count, None
 
 
 def _timed(action: Callable[[], Any]) -> tuple[float, Any]:

@@ -14,7 +14,6 @@ from amorsize.adapters.probes.sampling import note, take
 if TYPE_CHECKING:
     from amorsize.adapters.probes.sampling import Sampling
 
-_TRIES: Final = 2
 _DISTURBED: Final = 0.5
 
 
@@ -63,25 +62,21 @@ def lock_share(sampling: Sampling, each: int, share: float) -> float | None:
     """Run each items in each of two threads at once and return the share of time the interpreter lock was held.
 
     Two threads that each burn c CPU seconds end after c when nothing holds them up and after 2c when only one runs
-    at a time. Time in which other programs had the CPU is left out; where that was much, it is tried once more, and
-    then counts as held. None when it cannot be told.
+    at a time. Time in which other programs had the CPU is left out; where that was much, it counts as held, since then
+    nobody knows. None when it cannot be told.
     """
-    held = None
-    for _ in range(_TRIES):
-        blocks = [take(sampling, each), take(sampling, each)]
-        if not all(blocks):
-            break
-        runs = _side_by_side(sampling, blocks)
-        low, high = sorted(run.cpu for run in runs)
-        if low <= 0:
-            break
-        wall = max(run.seconds[1] for run in runs) - min(run.seconds[0] for run in runs)
-        delay = max(run.delay for run in runs)
-        least, most = (min(1.0, max(0.0, (seconds * share - high) / low)) for seconds in (wall - delay, wall))
-        held = (least if delay <= _DISTURBED * low else most) * min(1.0, share)
-        if delay <= _DISTURBED * low or least > _DISTURBED:
-            break
-    return held
+    blocks = [take(sampling, each), take(sampling, each)]
+    if not all(blocks):
+        return None
+    runs = _side_by_side(sampling, blocks)
+    low, high = sorted(run.cpu for run in runs)
+    if low <= 0:
+        return None
+    wall = max(run.seconds[1] for run in runs) - min(run.seconds[0] for run in runs)
+    delay = max(run.delay for run in runs)
+    if delay < _DISTURBED * low:
+        wall -= delay
+    return min(1.0, max(0.0, (wall * share - high) / low)) * min(1.0, share)
 
 
 def _side_by_side(sampling: Sampling, blocks: list[list[tuple[int, Any]]]) -> list[_Run]:
