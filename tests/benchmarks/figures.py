@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from statistics import geometric_mean, median, quantiles
 
 import attrs
@@ -26,6 +27,7 @@ class Judged:
     seconds: dict
     predicted: float
     error: float
+    rerun: float
     speedup: float
     interval: tuple[float, float]
     beyond_seconds: float
@@ -69,6 +71,11 @@ class Judged:
         return self.beyond_seconds <= max(DECIDING_SHARE * self.seconds["serial"], DECIDING_SECONDS)
 
 
+def rerun_error(seconds):
+    """Return how far one timing of a plan is off another in the median: the error of who foretold it by running it."""
+    return median([abs(one / other - 1) for one, other in permutations(seconds, 2)] or [0.0])
+
+
 def judged(row):
     """Return a row with its medians.
 
@@ -88,6 +95,7 @@ def judged(row):
         seconds=seconds,
         predicted=median(one.plan.predicted_seconds for one in row.decided),
         error=median(errors),
+        rerun=rerun_error((row.others | row.grid)[static(row.decided[0].plan)]),
         speedup=seconds["serial"] / measured,
         interval=(row.decided[0].plan.speedup_low, row.decided[0].plan.speedup_high),
         beyond_seconds=median(max(0.0, one.seconds - items_seconds(one.sample)) for one in row.decided),
@@ -164,6 +172,8 @@ FIGURES = (
     ("right side of serial/parallel", lambda rows: share([one.right_side for one in rows]), PERCENT, (0.97, 1)),
     ("error of prediction, median", lambda rows: median(one.error for one in rows), PERCENT, (0, 0.15)),
     ("error of prediction, p90", lambda rows: ninetieth([one.error for one in rows]), PERCENT, (0, 0.35)),
+    ("  one run foretold by another, median", lambda rows: median(one.rerun for one in rows), PERCENT, None),
+    ("  one run foretold by another, p90", lambda rows: ninetieth([one.rerun for one in rows]), PERCENT, None),
     ("interval held the speedup", lambda rows: share([one.held for one in rows]), PERCENT, (0.85, 0.95)),
     ("rows decided in time", lambda rows: share([one.decided_in_time for one in rows]), PERCENT, (1, 1)),
     ("noise, geometric mean", lambda rows: geometric_mean([one.noise for one in rows]), PLAIN, None),
@@ -181,15 +191,15 @@ def summary(rows, trivial_seconds):
         "held out": [one for one in rows if one.row.held_out],
         "all": rows,
     }
-    yield f"{'figure':<34} {'target':>13} " + " ".join(
+    yield f"{'figure':<37} {'target':>13} " + " ".join(
         f"{f'{name} ({len(group)})':>14}" for name, group in groups.items()
     )
     for name, figure, style, bounds in FIGURES:
         cells = [_cell(figure(group), style, bounds) if group else "-" for group in groups.values()]
-        yield f"{name:<34} {_target(style, bounds):>13} " + " ".join(f"{cell:>14}" for cell in cells)
+        yield f"{name:<37} {_target(style, bounds):>13} " + " ".join(f"{cell:>14}" for cell in cells)
     if trivial_seconds is not None:
         cell = _cell(trivial_seconds * 1e3, "{:.2f} ms", (0, 2))
-        yield f"{'x + 1 over range(10_000_000)':<34} {'<= 2 ms':>13} {'':>14} {'':>14} {cell:>14}"
+        yield f"{'x + 1 over range(10_000_000)':<37} {'<= 2 ms':>13} {'':>14} {'':>14} {cell:>14}"
 
 
 def _target(style, bounds):

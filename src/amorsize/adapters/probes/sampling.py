@@ -24,6 +24,7 @@ _BLOCK_BELOW_SECONDS: Final = 50e-6
 _BLOCK_SECONDS: Final = 200e-6
 _MOST_IN_BLOCK: Final = 4096
 _ENOUGH_FOR_SMALL: Final = 3
+_ENOUGH_FOR_TINY: Final = 4
 _DEAR_SHARE: Final = 0.03
 _ALIKE: Final = 1.5
 _LEAST_SHARE: Final = 1 / 64
@@ -132,7 +133,7 @@ class Sampling:
             seconds.append(block)
             counts.append(self.count - before)
             mean = sum(seconds) / sum(counts)
-            if mean < _BLOCK_BELOW_SECONDS and len(seconds) == _ENOUGH_FOR_SMALL:
+            if mean < _BLOCK_BELOW_SECONDS and len(seconds) == _ENOUGH_FOR_TINY:
                 began = perf_counter()
                 costs, _ = self._pickles()
                 other += perf_counter() - began
