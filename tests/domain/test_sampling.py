@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from amorsize.domain.sampling import Budget, mean_and_spread
 
 
-def test_the_budget_is_a_share_of_the_job_and_never_less_than_its_least():
+def test_the_budget_is_a_share_of_the_job_and_of_short_jobs_a_larger_one():
     budget = Budget(fraction=0.01, min_seconds=0.005)
+    assert budget.seconds(0.02) == pytest.approx(0.001)
     assert budget.seconds(0.1) == 0.005
     assert budget.seconds(0.5) == 0.005
     assert budget.seconds(100.0) == 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -11,16 +11,18 @@ from amorsize.domain.values import Value, number, one_of, whole
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_SHORT_SHARE: Final = 0.05
+
 
 @attrs.frozen(eq=False, repr=False)
 class Budget(Value):
     """How much may be spent on looking before deciding.
 
-    Sampling ends when ``fraction`` of the predicted serial seconds, and at least ``min_seconds``, is spent. It ends at
-    once when the whole job is dearly estimated cheaper than ``worker_start_seconds``, the least that starting a worker
-    costs, or after ``most_items`` when that is given. ``assumed_items`` stands in for a number of items that nobody
-    knows. ``where`` is ``here``, in the caller's own process, or ``worker``, in a child that is ended when an item
-    takes longer than ``item_seconds``.
+    Sampling ends when ``fraction`` of the predicted serial seconds is spent, and at least ``min_seconds`` or, of a
+    shorter job, a twentieth of it. It ends at once when the whole job is dearly estimated cheaper than
+    ``worker_start_seconds``, the least that starting a worker costs, or after ``most_items`` when that is given.
+    ``assumed_items`` stands in for a number of items that nobody knows. ``where`` is ``here``, in the caller's own
+    process, or ``worker``, in a child that is ended when an item takes longer than ``item_seconds``.
     """
 
     fraction: float = attrs.field(default=0.01, validator=number(0, 1))
@@ -33,7 +35,7 @@ class Budget(Value):
 
     def seconds(self, serial_seconds: float) -> float:
         """Return the seconds that may be spent on a job predicted to take serial_seconds in one worker."""
-        return max(self.min_seconds, self.fraction * serial_seconds)
+        return max(min(self.min_seconds, _SHORT_SHARE * serial_seconds), self.fraction * serial_seconds)
 
     def is_too_small(self, items: int, upper_seconds_per_item: float) -> bool:
         """Tell whether the whole job costs less than starting one worker, by its upper estimate."""
