@@ -301,3 +301,37 @@ def test_processes_that_are_there_cost_nothing_to_start_to_get_ready_or_to_end()
     assert charged.least_seconds == pytest.approx(1.0)
     assert charged.running() == FREE
     assert attrs.evolve(charged, item_seconds=0.5).running().item_seconds == 0.5
+
+
+@given(
+    items=st.integers(2, 5000),
+    p=st.integers(2, 100),
+    k=st.integers(1, 500),
+    cpus=st.floats(0.1, 64),
+    mean=st.floats(1e-7, 10),
+    cpu=st.floats(0, 3),
+    held=st.floats(0, 1),
+    each=st.floats(0, 0.1),
+    slow=st.floats(1, 3),
+    method=st.sampled_from(["fork", "spawn"]),
+)
+def test_no_chunk_size_makes_workers_cheaper_than_the_least_they_cost(  # noqa: PLR0913, PLR0917  all that it depends on
+    items, p, k, cpus, mean, cpu, held, each, slow, method
+):
+    sample = attrs.evolve(
+        SAMPLE,
+        seconds_per_item=mean,
+        first_call_seconds=3 * mean,
+        cpu_fraction=cpu,
+        gil_fraction=held,
+        pickle_item_seconds=each,
+        pickle_result_seconds=each / 2,
+        item_bytes=1e5 * each,
+    )
+    charged = attrs.evolve(
+        FREE, start_worker_seconds=each / 3, boot_seconds=each, thread_start_seconds=each / 9, slowdown_half=slow
+    )
+    of = model(items, sample, charged, attrs.evolve(MACHINE, usable_cpus=cpus, start_method=method))
+    room = 1 + 1e-9
+    assert of.least_process(p) <= of.process(p, min(k, items)).seconds * room
+    assert of.least_thread(p) <= of.thread(p, min(k, items)).seconds * room

@@ -63,6 +63,26 @@ def test_only_the_executor_asked_for_is_weighed_besides_serial(executor):
     assert decision.plan.executor in {executor, "serial"}
 
 
+@given(
+    items=st.integers(2, 20_000),
+    cpus=st.sampled_from([2.0, 7.5, 64.0]),
+    seconds=st.floats(1e-5, 1),
+    cpu=st.floats(0.01, 1),
+    byte=st.floats(0, 1e6),
+)
+def test_no_number_of_workers_that_was_passed_over_would_have_been_better(items, cpus, seconds, cpu, byte):
+    machine = attrs.evolve(MACHINE, usable_cpus=cpus)
+    asked = situation(
+        items, machine=machine, seconds_per_item=seconds, cpu_fraction=cpu, gil_fraction=0.5 * cpu, item_bytes=byte
+    )
+    best = decide(asked, OVERHEADS).candidates[0].seconds
+    model = CostModel(items, asked.sample, OVERHEADS, machine)
+    for p in worker_counts(worker_cap("process", asked, OVERHEADS))[1:]:
+        assert best <= min(model.process(p, k).seconds for k in model.chunksizes(p, 1e-4, 5e-5))
+    for p in worker_counts(worker_cap("thread", asked, OVERHEADS))[1:]:
+        assert best <= min(model.thread(p, k).seconds for k in model.chunksizes(p, 1e-5, 1e-5))
+
+
 def test_nothing_is_weighed_when_one_worker_is_all_there_is():
     decision = decide(situation(constraints=Constraints(max_workers=1, executor="process")), OVERHEADS)
     assert decision.candidates == ()

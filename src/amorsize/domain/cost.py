@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from math import ceil, hypot, log, pi, sqrt
-from typing import TYPE_CHECKING, Final
-
-import attrs
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from amorsize.domain.situation import lock_share
 
@@ -48,8 +46,7 @@ def queued(p: int, alone: float, apart: float, unevenness: float) -> float:
     return (crowd + sqrt(crowd * crowd + 4 * alone * apart)) / 2
 
 
-@attrs.frozen
-class Parts:
+class Parts(NamedTuple):
     """What a prediction is made of, in seconds: of those between start and end only the largest counts.
 
     ``parent`` is what one process must do for all items (pickling, dispatch, or holding the interpreter lock),
@@ -70,8 +67,8 @@ class Parts:
     @property
     def seconds(self) -> float:
         """Predicted wall seconds."""
-        bound = max(self.parent, self.through, max(self.workers + self.queue, self.cores) + self.tail)
-        return self.start + bound + self.end
+        start, parent, through, workers, queue, cores, tail, end = self
+        return start + max(parent, through, max(workers + queue, cores) + tail) + end
 
     @property
     def binding(self) -> str:
@@ -124,6 +121,14 @@ class CostModel:
         self.parent_item_seconds = send + read
         self.one_way_seconds = max(send, read)
         self.worker_item_seconds = sample.unpickle_item_seconds + sample.pickle_result_seconds + overheads.item_seconds
+        # What all numbers of workers and all chunk sizes share is worked out once.
+        self._computed = self.mean * self.cpu_fraction + self.worker_item_seconds
+        self._parent_seconds = items * self.parent_item_seconds
+        self._one_way_seconds = items * self.one_way_seconds
+        self._cpu_seconds = items * (self._computed + self.parent_item_seconds)
+        cpu = min(1.0, self.cpu_fraction)
+        self._waiting = self.mean * (1.0 - cpu)
+        self._computing = self.mean * cpu + self.worker_item_seconds
 
     def at(self, seconds_per_item: float) -> CostModel:
         """Return the same model for items that take so long on average."""
@@ -155,25 +160,24 @@ class CostModel:
         The chunk sent last is run after all sending, and no result is read before the first chunk was run.
         """
         charge = self.overheads
+        per_chunk = charge.chunk_parent_seconds
         chunks = ceil(self.items / k)
-        cpu = min(1.0, self.cpu_fraction)
-        served = self.parent_item_seconds + charge.chunk_parent_seconds / k
-        computed = self.mean * self.cpu_fraction + self.worker_item_seconds
-        slowdown = self.slowdown(min(p * self.cpu_fraction, computed / served if served else p * self.cpu_fraction))
-        computing = (self.mean * cpu + self.worker_item_seconds) * slowdown
-        each = self.mean * (1.0 - cpu) + computing
-        crowding = max(1.0, p / self.cpus)
-        parent = (self.items * self.parent_item_seconds + chunks * charge.chunk_parent_seconds) * slowdown
+        sending = chunks * per_chunk
+        served = self.parent_item_seconds + per_chunk / k
+        busy = p * self.cpu_fraction
+        slowdown = self.slowdown(min(busy, self._computed / served) if served else busy)
+        computing = self._computing * slowdown
+        each = self._waiting + computing
+        parent = (self._parent_seconds + sending) * slowdown
         workers, tail = self._shares(p, k, chunks, each, computing, charge.chunk_worker_seconds * slowdown)
-        through = (self.items * self.one_way_seconds + chunks * charge.chunk_parent_seconds / 2) * slowdown
+        through = (self._one_way_seconds + sending / 2) * slowdown
         through += k * each + self.spread * sqrt(k)
         queue = 0.0
         if k * self.message_bytes > _PIPE_BYTES:
             served = parent / self.items
             queue = self.items / p * (queued(p, served, each, self.unevenness) - served)
-        cpu_seconds = self.items * (
-            self.mean * self.cpu_fraction + self.worker_item_seconds + self.parent_item_seconds
-        ) + chunks * (charge.chunk_parent_seconds + charge.chunk_worker_seconds)
+        cpu_seconds = self._cpu_seconds + chunks * (per_chunk + charge.chunk_worker_seconds)
+        crowding = max(1.0, p / self.cpus)
         ready = (charge.boot_seconds + self.fresh_worker_seconds) * crowding
         start = charge.start_seconds + p * self.start_worker_seconds + ready
         cores = cpu_seconds * slowdown / self.cpus
@@ -197,6 +201,20 @@ class CostModel:
         through = self.items * locked + apart + self.spread
         start = p * charge.thread_start_seconds
         return Parts(start, self.items * locked, through, workers, queue, cores, tail, charge.thread_pool_seconds)
+
+    def least_process(self, p: int) -> float:
+        """Return seconds that p processes take at the least, whatever the chunk size."""
+        charge = self.overheads
+        ready = (charge.boot_seconds + self.fresh_worker_seconds) * max(1.0, p / self.cpus)
+        beside = (self._waiting + self._computing) * self.items / p
+        bound = max(beside, self._parent_seconds, self._cpu_seconds / self.cpus)
+        return charge.start_seconds + p * self.start_worker_seconds + ready + bound + charge.end_seconds
+
+    def least_thread(self, p: int) -> float:
+        """Return seconds that p threads take at the least, whatever the chunk size."""
+        charge = self.overheads
+        shared = max(1.0 / p, self.gil_fraction, self.cpu_fraction / self.cpus)
+        return p * charge.thread_start_seconds + self.items * self.mean * shared + charge.thread_pool_seconds
 
     def _shares(  # noqa: PLR0913, PLR0917  the parts of one formula
         self, p: int, k: int, chunks: int, each: float, computing: float, per_chunk: float
@@ -226,26 +244,29 @@ class CostModel:
         share = ceil(self.items / p)
         if p == 1:
             return {share}
-        sizes: set[int] = set()
-        for gain in {per_chunk * self.items / p, per_chunk * self.items / min(p, self.cpus), alone * self.items}:
-            rounds = max(1, int(share / self._chunksize(p, gain, share)))
-            sizes.update((ceil(self.items / (p * rounds)), ceil(self.items / (p * (rounds + 1)))))
-        return sizes
-
-    def _chunksize(self, p: int, gain: float, share: int) -> float:
-        """Return the k from 1 to share that minimises ``gain/k + E_p s sqrt(k) + m k (p-1)/(2p)``."""
         spread = expected_maximum(p) * self.spread
         slope = self.mean * (p - 1) / (2 * p)
-        k = float(share)
-        if slope > 0:
-            k = min(k, sqrt(gain / slope))
-        if spread > 0:
-            k = min(k, (2 * gain / spread) ** (2 / 3))
-        k = max(1.0, k)
-        for _ in range(2):  # Newton on the derivative in k, which is convex and decreasing towards the root
-            wrong = slope + spread / (2 * sqrt(k)) - gain / (k * k)
-            steep = 2 * gain / k**3 - spread / (4 * k**1.5)
-            if steep <= 0:
-                break
-            k = min(max(1.0, k - wrong / steep), float(share))
-        return k
+        sizes: set[int] = set()
+        for gain in {per_chunk * self.items / p, per_chunk * self.items / min(p, self.cpus), alone * self.items}:
+            rounds = max(1, int(share / _chunksize(gain, spread, slope, share)))
+            sizes.add(ceil(self.items / (p * rounds)))
+            sizes.add(ceil(self.items / (p * (rounds + 1))))
+        return sizes
+
+
+def _chunksize(gain: float, spread: float, slope: float, share: int) -> float:
+    """Return the k from 1 to share that minimises ``gain/k + spread sqrt(k) + slope k``."""
+    k = most = float(share)
+    if slope > 0 and (limit := sqrt(gain / slope)) < k:
+        k = limit
+    if spread > 0 and (limit := (2 * gain / spread) ** (2 / 3)) < k:
+        k = limit
+    k = max(1.0, k)
+    for _ in range(2):  # Newton on the derivative in k, which is convex and decreasing towards the root
+        square, root = k * k, sqrt(k)
+        wrong = slope + spread / (2 * root) - gain / square
+        steep = 2 * gain / (square * k) - spread / (4 * k * root)
+        if steep <= 0:
+            break
+        k = min(max(1.0, k - wrong / steep), most)
+    return k

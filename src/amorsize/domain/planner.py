@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, sqrt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
@@ -29,6 +29,8 @@ _Z90: Final = 1.645
 _MODEL_ERROR: Final = 0.1
 _LONE_ERROR: Final = 0.5
 _CLOSE: Final = 1.03
+_OUT: Final = 1.04
+"""Times the best from which on a candidate is not close to it, whatever rounding does."""
 _ALL_COUNTS: Final = 4
 _STEP: Final = 1.5
 _BUSY: Final = 0.9
@@ -36,15 +38,14 @@ _MOSTLY_WAITING: Final = 0.5
 _REASON_LENGTH: Final = 300
 
 
-@attrs.frozen
-class Candidate:
-    """One way of running that was weighed; ``seconds`` is the predicted wall seconds, the sum of its parts."""
+class Candidate(NamedTuple):
+    """One way of running that was weighed; ``seconds`` is the predicted wall seconds of its parts."""
 
     executor: str
     n_jobs: int
     chunksize: int
     parts: Parts
-    seconds: float = attrs.field(init=False, default=attrs.Factory(lambda self: self.parts.seconds, takes_self=True))
+    seconds: float
 
 
 @attrs.frozen
@@ -164,7 +165,7 @@ def decide(situation: Situation, overheads: Overheads | None, engine: Engine | N
     candidates = [one for found, _ in weighed for one in found]
     if not candidates:
         return Decision(serial_plan(situation, _no_candidate(situation)), ())
-    candidates.sort(key=lambda one: one.seconds)
+    candidates.sort(key=_rank)
     near = candidates[0].seconds * _CLOSE
     best = min((one for one in candidates if one.seconds <= near), key=lambda one: (one.n_jobs, one.seconds))
     beside = "" if engine is None else _beside(best, engine, candidates)
@@ -212,30 +213,41 @@ def _search(executor: str, kind: str, model: CostModel, situation: Situation, ch
     """Yield the best chunk size for some numbers of workers, ever closer to the best of them.
 
     The cost falls and then rises with the number of workers but for the rounding to whole chunks, so that halving the
-    step around the best found needs few looks.
+    step around the best found needs few looks. Numbers that cannot come close to the best found are not weighed.
     """
-    predict, alone, beside = model.process, charge.chunk_parent_seconds, charge.chunk_worker_seconds
+    predict, least = model.process, model.least_process
+    alone, beside = charge.chunk_parent_seconds, charge.chunk_worker_seconds
     if kind == "thread":
-        predict, alone, beside = model.thread, charge.thread_chunk_seconds, 0.0
-    per_chunk, cap = alone + beside, worker_cap(kind, situation, charge)
+        predict, least, alone, beside = model.thread, model.least_thread, charge.thread_chunk_seconds, 0.0
+    cap = worker_cap(kind, situation, charge)
     best: dict[int, Candidate] = {}
 
     def weigh(p: int) -> Candidate:
         if p not in best:
-            options = [Candidate(executor, p, k, predict(p, k)) for k in model.chunksizes(p, per_chunk, alone)]
-            best[p] = min(options, key=lambda one: (one.seconds, -one.chunksize))
+            options = {k: predict(p, k) for k in model.chunksizes(p, alone + beside, alone)}
+            seconds, less = min([(parts.seconds, -k) for k, parts in options.items()])
+            best[p] = Candidate(executor, p, -less, options[-less], seconds)
         return best[p]
 
-    for p in worker_counts(cap):
-        if p > 1:
-            weigh(p)
-    top = min(best.values(), key=lambda one: one.seconds).n_jobs if best else 0
-    step = top // 4
-    while top > _ALL_COUNTS and step >= max(1, top // 10):
-        near = [weigh(p) for p in (top - step, top, top + step) if 1 < p <= cap]
-        top = min(near, key=lambda one: one.seconds).n_jobs
+    bounds = sorted([(least(p), p) for p in worker_counts(cap) if p > 1])
+    if not bounds:
+        return
+    top = weigh(bounds[0][1])
+    for bound, p in bounds[1:]:
+        if bound > top.seconds * _OUT:
+            break
+        top = min(top, weigh(p), key=_rank)
+    step = top.n_jobs // 4
+    while top.n_jobs > _ALL_COUNTS and step >= max(1, top.n_jobs // 10):
+        around = (top.n_jobs - step, top.n_jobs, top.n_jobs + step)
+        most = top.seconds * _OUT
+        top = min([weigh(p) for p in around if 1 < p <= cap and least(p) <= most], key=_rank)
         step //= 2
     yield from best.values()
+
+
+def _rank(one: Candidate) -> tuple[float, int]:
+    return one.seconds, one.n_jobs
 
 
 @attrs.frozen
