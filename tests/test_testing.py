@@ -14,10 +14,11 @@ CASES = """
 
     from amorsize.adapters.caches.json import JsonCache, JsonOptions
     from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
+    from amorsize.adapters.executors.thread import ThreadExecutors, ThreadOptions
     from amorsize.adapters.inspectors.psutil import PsutilInspector, PsutilOptions
     from amorsize.testing import (
-        CacheContract, DamagedCacheContract, FaultyMediumContract, ForkedCacheContract, InspectorContract,
-        SharedCacheContract,
+        CacheContract, DamagedCacheContract, ExecutorsContract, FaultyMediumContract, ForkedCacheContract,
+        InspectorContract, SharedCacheContract,
     )
 
 
@@ -56,6 +57,13 @@ CASES = """
             return PsutilInspector(PsutilOptions())
 
 
+    class Threads(ExecutorsContract, unittest.TestCase):
+        ends_workers = False
+
+        def make(self):
+            return ThreadExecutors(ThreadOptions())
+
+
     class Forgets(CacheContract, unittest.TestCase):
         def make(self):
             store = MemoryCache(MemoryOptions())
@@ -75,7 +83,7 @@ def run(tmp_path, *names):
 
 
 def test_sound_adapters_pass_in_unittest(tmp_path):
-    done = run(tmp_path, "Memory", "Shared", "Faulty", "Forked", "Psutil")
+    done = run(tmp_path, "Memory", "Shared", "Faulty", "Forked", "Psutil", "Threads")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("... ok") + done.stderr.count("... skipped") >= 25
     assert "... ok" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -22,6 +23,23 @@ def nap(item):
 def here(item):
     time.sleep(0.001)
     return os.getpid()
+
+
+@attrs.frozen
+class Placed:
+    """Says where it was run; takes longer in workers, threads too, or wherever it is run from some item on."""
+
+    seconds: float
+    seconds_in_workers: float
+    late: int = 10**9
+    seconds_late: float = 0.0
+    home: tuple = attrs.field(factory=lambda: (os.getpid(), threading.get_ident()))
+
+    def __call__(self, item):
+        is_home = self.home == (os.getpid(), threading.get_ident())
+        seconds = self.seconds if is_home else self.seconds_in_workers
+        time.sleep(self.seconds_late if item >= self.late else seconds)
+        return item, is_home
 
 
 @attrs.frozen

@@ -16,12 +16,22 @@ from hypothesis import strategies as st
 import amorsize
 from amorsize import ExecutionTimeout, WorkerError, execute, iexecute
 from amorsize.domain.schedule import Spread, as_slice, chunk_limits, chunk_size
+from amorsize.execution import pace
 
 EXAMPLES = 250
 """A thousand of them, with HYPOTHESIS_PROFILE=thorough."""
 
 
-PLANS = [("process",), ("thread",)]
+PLANS = [("process", 0.0), ("thread", 0.0), ("process", 1e-7), ("thread", 1e-7)]
+"""Kinds of worker, and the seconds an item is said to take here: too few, so that workers always seem to be behind."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def workers_are_judged_at_once():
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_LEAST_SECONDS", "_LEAST_ITEMS", "_WORTH_MOVING_SECONDS"):
+            patch.setattr(pace, name, 0)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -58,7 +68,9 @@ def outcome(run, job, data):
         if isinstance(run["how"], str):
             limits = {"executor": run["how"], "max_workers": 2, "timeout": run["timeout"]}
             return execute(job, data, errors=errors, **limits)
-        return forced.execute(job, data, kind=run["how"][0], errors=errors, timeout=run["timeout"])
+        kind, each = run["how"]
+        asked = {"errors": errors, "timeout": run["timeout"], "expected": each * run["items"]}
+        return forced.execute(job, data, kind=kind, **asked)
     except (LookupError, WorkerError, ExecutionTimeout) as error:
         return error
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import warnings
 from queue import Empty, SimpleQueue
-from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from amorsize.domain.schedule import chunk_limits, chunk_size
-from amorsize.errors import AmorsizeWarning, ExecutionTimeout, WorkerError
+from amorsize.errors import AmorsizeWarning, ExecutionTimeout
+from amorsize.execution.endings import GRACE_SECONDS, brief, broken, is_broken, outdated
 from amorsize.execution.feed import feed_for
 from amorsize.execution.job import unpacked
+from amorsize.execution.pace import Pace
 from amorsize.execution.parcel import head_of, pickled
 from amorsize.execution.work import BY_VALUE, DONE, STALE, run_chunk, run_items, unpack_error
 
@@ -26,20 +28,27 @@ if TYPE_CHECKING:
 
     Chunk = tuple[Sequence[int], Any]
 
+_log: Final = logging.getLogger("amorsize")
+
 _LOOK_SECONDS: Final = 0.25
-_GRACE_SECONDS: Final = 0.1
 _MOST_AHEAD: Final = 4
 _HELP_SECONDS: Final = 0.002
+_BLOCK_SECONDS: Final = 0.01
+_GROWTH: Final = 8
 _TRUSTED_ITEMS: Final = 8
 
 
 @attrs.frozen
 class Terms:
-    """What is expected: seconds an item takes in a worker and a chunk costs beside them; and threads for libraries."""
+    """What is expected: seconds an item takes in a worker and a chunk costs beside them; and threads for libraries.
+
+    ``here_seconds`` is what an item takes in the caller's process; None: not known.
+    """
 
     seconds_per_item: float
     chunk_seconds: float
     threads: int = 0
+    here_seconds: float | None = None
 
 
 class Dispatch:
@@ -70,6 +79,7 @@ class Dispatch:
         if not crew.shares_objects:
             self._head = head_of(job.func, job.manner, terms.threads, elsewhere=crew.elsewhere)
         self._limits = chunk_limits(terms.chunk_seconds, terms.seconds_per_item)
+        self._pace = Pace(None if job.manner.item_timeout is not None else terms.here_seconds, crew.workers)
         self._seen = 0
         self._warned = False
 
@@ -109,6 +119,8 @@ class Dispatch:
                 self._help()
                 self._settle()
                 more = more or bool(self._again)
+                if more and self._pace.is_behind(self._feed.left):
+                    more = self._go_on_here()
 
     def _next(self) -> Chunk | None:
         if self._again:
@@ -130,13 +142,13 @@ class Dispatch:
             try:
                 work = (run_chunk, self._head, pickled(items, elsewhere=self.crew.elsewhere))
             except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-                self._warn(f"items at {_words(positions)} cannot be pickled ({_short(error)}): they are run here")
+                self._warn(f"items at {_words(positions)} cannot be pickled ({brief(error)}): they are run here")
                 self._run_here(chunk)
                 return
         try:
             future = executor.submit(*work)
         except RuntimeError as error:  # a broken pool, or one that is shut down
-            raise self._broken(error) from error
+            raise broken(self.crew, self._job, error) from error
         self._flying[future] = chunk
         future.add_done_callback(self._done.put)
 
@@ -145,7 +157,9 @@ class Dispatch:
         future = self._next_done()
         chunk = self._flying.pop(future, None)
         if chunk is not None:
+            before = self._job.done
             self._take_in(future, chunk)
+            self._pace.came(self._job.done - before, self._job.monotonic())
             self._job.check()
 
     def _next_done(self) -> Future[Any]:
@@ -166,7 +180,7 @@ class Dispatch:
     def _take_in(self, future: Future[Any], chunk: Chunk) -> None:
         error = future.exception()
         if error is not None:
-            raise self._broken(error) from error
+            raise broken(self.crew, self._job, error) from error
         if self._head is None:
             results, failures, seconds = future.result()
             self._put(chunk, results, failures, seconds)
@@ -174,7 +188,7 @@ class Dispatch:
         answer = future.result()
         if answer[0] == STALE:
             if self.crew.elsewhere:
-                raise self._outdated()
+                raise outdated(self._job)
             self._replace_crew(chunk)
             return
         self.crew.fresh = False
@@ -257,6 +271,24 @@ class Dispatch:
             if job.busy_seconds - before < _HELP_SECONDS / 2:
                 size *= 2
 
+    def _go_on_here(self) -> bool:
+        """Run items here for as long as that is quicker than the workers were; return whether any are left."""
+        job, pace = self._job, self._pace
+        while self._flying:
+            self._settle()
+        seconds, here = pace.workers_seconds, pace.here_seconds
+        _log.debug("an item takes %.3g s on all workers and %.3g s here; going on here", seconds, here)
+        began, ran, size = job.monotonic(), 0, 1
+        while (chunk := self._again.pop() if self._again else self._feed.take(size)) is not None:
+            self._run_here(chunk)
+            ran += len(chunk[0])
+            spent = job.monotonic() - began
+            if pace.is_slower_here(ran, spent):
+                _log.debug("an item takes %.3g s here; going back to workers", spent / ran)
+                return True
+            size = max(1, min(size * _GROWTH, int(_BLOCK_SECONDS * ran / max(spent, 1e-9))))
+        return False
+
     def _expect(self, name: bytes) -> None:
         """Have the workers' version of the function looked at, unless they are known to have this one."""
         assert self._head is not None  # noqa: S101  only asked when there is one
@@ -287,15 +319,6 @@ class Dispatch:
         self._head = (*self._head[:2], "", *self._head[3:])
         if self._renew is not None and not self.crew.fresh:
             self.crew = self._renew(self.crew)
-
-    def _outdated(self) -> WorkerError:
-        """Return what to raise when workers that are not ours to replace know another function by this name."""
-        name = getattr(self._job.func, "__qualname__", type(self._job.func).__qualname__)
-        return WorkerError(
-            f"execute: workers elsewhere must know {name} as it is here, got another version of it, of what it calls "
-            "or of a global that it names; restart them with this code",
-            self._job.finished(),
-        )
 
     def _watch(self, positions: Sequence[int]) -> Callable[[int | None], None]:
         """Return what notes in which item a thread is since when."""
@@ -328,54 +351,18 @@ class Dispatch:
         running = [future for future in self._flying if not future.cancel()]
         self._flying.clear()
         if self.crew.owned and not self.crew.shares_objects:
-            until = self._job.monotonic() + _GRACE_SECONDS
+            until = self._job.monotonic() + GRACE_SECONDS
             while not all(future.done() for future in running) and self._job.monotonic() < until:
                 try:
-                    self._done.get(timeout=_GRACE_SECONDS / 10)
+                    self._done.get(timeout=GRACE_SECONDS / 10)
                 except Empty:
                     continue
-            if all(future.done() and not _is_broken(future) for future in running):
+            if all(future.done() and not is_broken(future) for future in running):
                 self.crew.end(wait=True)
             else:
                 self.crew.kill()
         else:
             self.crew.end()
-
-    def _broken(self, error: BaseException) -> BaseException:
-        """Return what to raise when an executor, and no item, has failed."""
-        until = self._job.monotonic() + _GRACE_SECONDS
-        while self.crew.owned and not self.crew.dead() and self._job.monotonic() < until:
-            sleep(
-                _GRACE_SECONDS / 20
-            )  # the pool waits for its processes too, and only one of us is told how they ended
-        ends = sorted({f"{process.pid} {_end(process.exitcode)}" for process in self.crew.dead()})
-        who = f"worker process {' and '.join(ends)}" if ends else f"the executor failed ({_short(error)})"
-        left = self._job.done
-        return WorkerError(
-            f"execute: {who} while it ran items; {left} results were there by then, in this error's `finished`",
-            self._job.finished(),
-        )
-
-
-def _is_broken(future: Future[Any]) -> bool:
-    return not future.cancelled() and isinstance(future.exception(), RuntimeError)
-
-
-def _end(exitcode: int | None) -> str:
-    """Say how a process ended."""
-    if exitcode is None or exitcode >= 0:
-        return f"ended itself with code {exitcode}"
-    import signal  # noqa: PLC0415  only a failure needs it
-
-    try:
-        name = signal.Signals(-exitcode).name
-    except ValueError:
-        name = f"signal {-exitcode}"
-    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-
-
-def _short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:120]
 
 
 def _words(positions: Sequence[int]) -> str:

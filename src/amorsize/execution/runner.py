@@ -40,6 +40,7 @@ _log.addHandler(logging.NullHandler())  # silent until somebody listens
 _CHUNK_SECONDS: Final = {"process": 250e-6, "thread": 50e-6}
 """What a chunk costs beside its items through the standard's executors, at least."""
 
+_TRUSTED_ITEMS: Final = 8
 _UNKNOWN_SECONDS: Final = 1e-3
 _LEAST_SECONDS: Final = 1e-9
 _WARM_GAIN: Final = 0.85
@@ -281,7 +282,7 @@ class Execution:
 
     def _dispatch(self, kind: type[D], job: Job, plan: Plan) -> D | None:
         """Return what runs a plan; None, with a warning, when the function cannot be sent to workers."""
-        crew, terms, fingerprint = self._crewed(plan)
+        crew, terms, fingerprint = self._crewed(job, plan)
         try:
             return kind(job, crew, terms, fingerprint, self._means.crews.renew)
         except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
@@ -290,7 +291,7 @@ class Execution:
             warnings.warn(said, AmorsizeWarning, stacklevel=2)
             return None
 
-    def _crewed(self, plan: Plan) -> tuple[Crew, Terms, str]:
+    def _crewed(self, job: Job, plan: Plan) -> tuple[Crew, Terms, str]:
         """Return who runs a plan, what is expected, and what the function must be where it was sent before."""
         means = self._means
         machine, _ = self._optimizer.machine()
@@ -301,7 +302,7 @@ class Execution:
         fingerprint = ""
         if crew.owned and not crew.shares_objects:
             fingerprint = self._optimizer.fingerprint(self._func).hex
-        terms = self._terms(plan, machine)
+        terms = self._terms(job, plan, machine)
         if self._chosen is not None and plan.executor == self._chosen.name:
             engine = self._optimizer.engine(self._chosen, self._func, keep=self._use_cache)
             terms = attrs.evolve(terms, chunk_seconds=engine.overheads.chunk_parent_seconds, threads=0)
@@ -309,11 +310,20 @@ class Execution:
                 crew.move()
         return crew, terms, fingerprint
 
-    def _terms(self, plan: Plan, machine: Machine) -> Terms:
+    def _terms(self, job: Job, plan: Plan, machine: Machine) -> Terms:
         each = self._sample.seconds_per_item if self._sample is not None else _UNKNOWN_SECONDS
         chunk = _CHUNK_SECONDS.get(plan.executor, _CHUNK_SECONDS["process"])
         threads = max(1, int(machine.usable_cpus / plan.n_jobs)) if plan.executor == "process" else 0
-        return Terms(each, chunk, threads)
+        return Terms(each, chunk, threads, self._here_seconds(job, plan))
+
+    def _here_seconds(self, job: Job, plan: Plan) -> float | None:
+        """Return what an item takes here: by what has run, else by what is expected; None: not known."""
+        if job.ran >= _TRUSTED_ITEMS:
+            return job.busy_seconds / job.ran
+        if self._sample is not None:
+            return self._sample.seconds_per_item
+        total = job.total
+        return plan.serial_seconds / total if total and plan.serial_seconds else None
 
 
 def _tell_reruns(crew: Crew) -> None:

@@ -1,4 +1,4 @@
-"""Contracts that any cache, probe or inspector must pass, for authors of plugins; nothing here needs pytest.
+"""Contracts that any cache, probe, inspector or executors must pass, for authors of plugins; nothing here needs pytest.
 
 Inherit from a contract and say in ``make``, ``shared`` or ``at`` how to build yours; pytest then runs it, and so does
 unittest beside ``unittest.TestCase``. The fault harness (killed writers, rivals, damaged bytes, full and read-only
@@ -8,6 +8,7 @@ media, forks) is contracts like any others: inherit from those whose guarantees 
 from __future__ import annotations
 
 from amorsize.testing.caches import CacheContract
+from amorsize.testing.executors import ExecutorsContract
 from amorsize.testing.faults import DamagedCacheContract, FaultyMediumContract, ForkedCacheContract
 from amorsize.testing.machines import InspectorContract, ProbeContract
 from amorsize.testing.rivals import SharedCacheContract
@@ -15,6 +16,7 @@ from amorsize.testing.rivals import SharedCacheContract
 __all__ = [
     "CacheContract",
     "DamagedCacheContract",
+    "ExecutorsContract",
     "FaultyMediumContract",
     "ForkedCacheContract",
     "InspectorContract",

@@ -23,14 +23,23 @@ class SerialOptions:
 class SerialExecutor(Executor):
     """Runs what is submitted before submit returns; what it raises comes out of the future."""
 
+    def __init__(self) -> None:
+        self._shut = False
+
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
-        """Run fn and return a future that is done."""
+        """Run fn and return a future that is done; RuntimeError once it is shut down."""
+        if self._shut:
+            raise RuntimeError("serial: an executor must not be shut down to take work, got a call after shutdown()")
         future: Future[R] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
         except Exception as error:  # noqa: BLE001  whatever it is belongs to the future
             future.set_exception(error)
         return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002  nothing waits
+        """Take no more."""
+        self._shut = True
 
 
 class SerialExecutors:
