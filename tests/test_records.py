@@ -118,6 +118,8 @@ def test_what_would_be_longer_is_not_written():
         records.seal("[]"),
         records.seal("{"),
         records.seal('{"sample":3}'),
+        records.seal("[] "),
+        records.seal("[][]"),
         records.seal('{"unknown":3}'),
         records.seal('{"items":NaN}'),
         records.seal("[" * 1000),

@@ -197,9 +197,10 @@ class Optimizer:
             return "bypassed", "the data has no len()"
         fingerprint = self._fingerprints.of(func)
         near = (fingerprint.hex, item_kind(data), items, constraints)
-        live, reason = self._live(self._question(func, data, fingerprint, near))
+        question = self._question(func, data, fingerprint, near)
+        live, stale = self._live(question)
         if not live:
-            return "miss", reason
+            return "miss", stale or why_missing(self.entries, self._outlined(question))
         if len(live) > 1:
             return "hit", f"{len(live)} variants; one item would be timed to choose"
         entry, verdict = live[0]
@@ -234,12 +235,12 @@ class Optimizer:
             return Answer(EMPTY_PLAN, "bypassed", "there is nothing to run")
         try:
             sample = self._sample(question, keep=keep)
-            return attrs.evolve(self._solve(question, sample, keep=keep), cache="bypassed", cache_reason=why)
+            return self._solve(question, sample, keep=keep)._replace(cache="bypassed", cache_reason=why)
         except SamplingError as error:
             return unmeasured(question, error, "bypassed", why)
 
     def _live(self, question: Question) -> tuple[list[tuple[Entry, Verdict]], str]:
-        """Return the entries that still hold with their verdicts, the latest first, and why there is none."""
+        """Return the entries that still hold with their verdicts, the latest first, and why one does not."""
         suffix = keys.variant_suffix(question.machine_id)
         now = self._now()
         live: list[tuple[Entry, Verdict]] = []
@@ -255,35 +256,36 @@ class Optimizer:
                 break
         if len(live) > 1:
             live.sort(key=lambda one: -one[0].measured_at)
-        return live, "" if live else stale or why_missing(self.entries, question)
+        return live, stale
+
+    def _outlined(self, question: Question) -> Question:
+        """Return the question with the outline of its function, which only a miss has a use for."""
+        return question._replace(fingerprint=self._fingerprints.outlined(question.func))
 
     def _from_cache(self, question: Question) -> Answer:
         live, reason = self._live(question)
-        chosen = live[0] if len(live) == 1 else None
+        if not live:
+            question = self._outlined(question)
+            return self._from_measurement(question, reason or why_missing(self.entries, question))
+        chosen: tuple[Entry, Verdict] | None = live[0]
         if len(live) > 1:
             chosen, reason = self._choose(question, live)
         if chosen is None:
-            return self._from_measurement(question, reason)
+            return self._from_measurement(self._outlined(question), reason)
         entry, verdict = chosen
         if verdict.kind == "replan":
             return self._replan(question, entry, verdict.reason)
         self.hits += 1
         self.seconds_saved += entry.deciding_seconds
         now = self._now()
+        plan, sample = entry.plan, entry.sample
         if self._plan_holds(entry, question):
-            advice = self._advice(question, question.items, entry.sample)
-            solved = Answer(entry.plan, "hit", "", warnings_about(question, entry.sample), advice)
+            advice: Callable[[], Advice | None] | None = self._advice(question, question.items, sample)
+            warned = warnings_about(question, sample)
         else:
-            solved = self._solve(question, entry.sample)
-        answer = Answer(
-            solved.plan,
-            "hit",
-            age(entry, now),
-            solved.warnings,
-            solved.advice,
-            entry.sample,
-            doubts=entry.contradictions,
-        )
+            solved = self._solve(question, sample)
+            plan, advice, warned = solved.plan, solved.advice, solved.warnings
+        answer = Answer(plan, "hit", age(entry, now), warned, advice, sample, doubts=entry.contradictions)
         self._remember(question, answer, entry.deciding_seconds)
         if now - entry.confirmed_at > _DAY_SECONDS:
             confirmed = attrs.evolve(entry, confirmed_at=float(floor(now)), confirmations=entry.confirmations + 1)
@@ -293,7 +295,7 @@ class Optimizer:
     def _replan(self, question: Question, entry: Entry, reason: str) -> Answer:
         """Solve an entry again for a machine that has changed, from the sample it holds, and keep that."""
         self.misses += 1
-        answer = attrs.evolve(self._solve(question, entry.sample), cache="replanned", cache_reason=reason)
+        answer = self._solve(question, entry.sample)._replace(cache="replanned", cache_reason=reason)
         replanned = attrs.evolve(
             entry,
             items=question.items,
@@ -322,7 +324,7 @@ class Optimizer:
         self.misses += 1
         began = self._monotonic()
         sample = self._sample(question)
-        answer = attrs.evolve(self._solve(question, sample), cache="miss", cache_reason=reason)
+        answer = self._solve(question, sample)._replace(cache="miss", cache_reason=reason)
         spent = max(0.0, self._monotonic() - began)
         now = float(floor(self._now()))
         entry = Entry(
@@ -442,5 +444,5 @@ class Optimizer:
             self._near.clear()
         repeat = answer
         if answer.cache != "hit":
-            repeat = attrs.evolve(answer, cache="hit", cache_reason="fresh, answered a moment ago", candidates=())
+            repeat = answer._replace(cache="hit", cache_reason="fresh, answered a moment ago", candidates=())
         self._near[question.near] = (self._monotonic() + _NEAR_SECONDS, saves, repeat)

@@ -53,8 +53,7 @@ class Chosen(NamedTuple):
     takes: Callable[[Callable[[Any], Any]], bool]
 
 
-@attrs.frozen(eq=False, repr=False)  # never compared or shown: a hit waits for what attrs would write
-class Question:
+class Question(NamedTuple):
     """The workload, the limits, the machine, and where the entry would lie.
 
     ``near`` is the key of the near memory: fingerprint, item kind, number of items, constraints. ``obstacle`` says why
@@ -87,8 +86,7 @@ class Question:
         return self.near[3]
 
 
-@attrs.frozen(eq=False, repr=False)  # likewise
-class Answer:
+class Answer(NamedTuple):
     """A plan with what it came from and what the cache did.
 
     ``advice`` finds what holds the plan back, when asked; ``doubts`` is how often running contradicted the entry.

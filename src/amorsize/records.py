@@ -50,9 +50,12 @@ def unseal(text: str) -> Any:
     ):
         raise ValueError("record must match its digest")
     try:
-        return _decoder.decode(body)
+        record, end = _decoder.raw_decode(body)
     except RecursionError:
         raise ValueError("record must not be nested that deep") from None
+    if end != len(body):
+        raise ValueError(f"record must be one JSON value, got {len(body) - end} characters more")
+    return record
 
 
 def _refuse_constant(name: str) -> float:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amorsize.domain.encoding import constant, encode
-from amorsize.domain.fingerprint import changes, fingerprint
+from amorsize.domain.encoding import constant, encode, framed
+from amorsize.domain.fingerprint import Fingerprints, changes, fingerprint
 
 
 def define(source, name="f", module="a_script", **given_names):
@@ -144,6 +144,19 @@ def test_two_nans_of_different_bits_differ():
 @attrs.frozen
 class Point:
     x: int
+
+
+@given(one=st.lists(st.binary(max_size=3), max_size=4), other=st.lists(st.binary(max_size=3), max_size=4))
+def test_parts_join_to_the_same_only_if_they_are_the_same(one, other):
+    assert (framed(one) == framed(other)) is (one == other)
+    assert framed([b"".join(one)]) != framed(one) or len(one) == 1
+
+
+def test_only_who_asks_for_an_outline_gets_one():
+    known, func = Fingerprints(), define("def f(x): return x + 1")
+    assert known.of(func) == known.outlined(func)
+    assert not known.of(func).outline
+    assert ("constant 1", "1") in known.outlined(func).outline
 
 
 def test_values_of_other_types_have_no_encoding():

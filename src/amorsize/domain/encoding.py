@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import opcode
+from array import array
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
 _DOUBLE: Final = Struct("<d").pack
+_COUNTS: Final = Struct("<9I").pack
 _MOST_ELEMENTS: Final = 64
 _MOST_LENGTH: Final = 1 << 16
 _DEEPEST: Final = 3
@@ -40,21 +42,23 @@ _EXTENDED_ARG: Final = opcode.opmap["EXTENDED_ARG"]
 _LOADS: Final = _CONST_OPS | {opcode.opmap.get("LOAD_SMALL_INT", opcode.opmap["LOAD_CONST"])}
 
 
+def framed(parts: list[bytes]) -> bytes:
+    """Join parts, their number and lengths ahead, so that no other parts join to the same."""
+    return array("Q", [len(parts), *map(len, parts)]).tobytes() + b"".join(parts)
+
+
 def text(value: str) -> bytes:
     """Encode a str."""
-    data = value.encode("utf-8", "surrogatepass")
-    return b"s%d:%b" % (len(data), data)
+    return b"s" + value.encode("utf-8", "surrogatepass")
 
 
-def texts(values: tuple[str, ...]) -> bytes:
-    """Encode any number of names; no name holds a NUL."""
-    data = "\x00".join(values).encode("utf-8", "surrogatepass")
-    return b"T%d,%d:%b" % (len(values), len(data), data)
+def _joined(names: tuple[str, ...]) -> bytes:
+    """Encode names, of which none is empty or holds a NUL."""
+    return "\x00".join(names).encode("utf-8", "surrogatepass")
 
 
 def _integer(value: int) -> bytes:
-    data = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
-    return b"i%d:%b" % (len(data), data)
+    return b"i" + value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
 
 
 def _complex(value: complex) -> bytes:
@@ -70,8 +74,8 @@ _ATOMS: Final[dict[int, Callable[[Any], bytes]]] = {
     id(float): lambda value: b"f" + _DOUBLE(value),
     id(complex): _complex,
     id(str): text,
-    id(bytes): lambda value: b"b%d:%b" % (len(value), value),
-    id(range): lambda value: b"r" + b"".join(map(_integer, (value.start, value.stop, value.step))),
+    id(bytes): lambda value: b"b" + value,
+    id(range): lambda value: b"r" + framed([*map(_integer, (value.start, value.stop, value.step))]),
 }
 
 
@@ -110,7 +114,7 @@ def _encode(value: Any, levels: int) -> bytes | None:
 def _collection(ordered: bool, parts: list[bytes]) -> bytes:
     if not ordered:
         parts.sort()
-    return b"%b%d:%b" % (b"t" if ordered else b"z", len(parts), b"".join(parts))
+    return (b"t" if ordered else b"z") + framed(parts)
 
 
 def constant(value: Any) -> bytes | None:
@@ -130,39 +134,38 @@ def constant(value: Any) -> bytes | None:
     return (b"S" if kind is slice else b"") + _collection(kind is not frozenset, known)
 
 
-def code_parts(code: CodeType) -> tuple[bytes, list[Any]]:
-    """Return the encoding of code without its constants, and the constants that matter.
+def code_parts(code: CodeType, raw: bytes) -> tuple[list[bytes], list[Any]]:
+    """Return the encoding of code without its constants, in parts, and the constants that matter.
 
     Left out is what can differ while the function does the same: names of files and of the function, line numbers, the
     names of local variables (unless the code can look at them) and what a docstring says (unless it is used). The names
-    of parameters stay: they are how a function can be called.
+    of parameters stay: they are how a function can be called. ``raw`` is the bytecode.
     """
-    names = code.co_names
-    flags = code.co_flags
-    raw = code.co_code
+    names, flags, variables = code.co_names, code.co_flags, code.co_varnames
+    cells, free = code.co_cellvars, code.co_freevars
     constants = list(code.co_consts)
-    variables = code.co_varnames
     if flags & _OPTIMIZED:
         if _has_docstring(code) and not _first_constant_is_used(raw) and "__doc__" not in names:
             constants[0] = None
     else:
         raw = _without_incidentals(raw, names, constants)
-    seen = variables + code.co_cellvars + code.co_freevars
     if _SEES_LOCALS.isdisjoint(names):
         arguments = code.co_argcount + code.co_kwonlyargcount
-        arguments += bool(flags & _VARARGS) + bool(flags & _VARKEYWORDS)
-        seen = variables[:arguments]
-    head = b"%d,%d,%d,%d,%d,%d,%d:" % (
+        seen = variables[: arguments + bool(flags & _VARARGS) + bool(flags & _VARKEYWORDS)]
+    else:
+        seen = variables + cells + free
+    counts = _COUNTS(
         code.co_argcount,
         code.co_posonlyargcount,
         code.co_kwonlyargcount,
         len(variables),
-        len(code.co_cellvars),
-        len(code.co_freevars),
+        len(cells),
+        len(free),
         flags & _MEANT_FLAGS,
+        len(seen),
+        len(names),
     )
-    table = code.co_exceptiontable
-    return b"C%b%b%b%d:%b%d:%b" % (head, texts(seen), texts(names), len(raw), raw, len(table), table), constants
+    return [b"C" + counts, _joined(seen), _joined(names), raw, code.co_exceptiontable], constants
 
 
 def _has_docstring(code: CodeType) -> bool:
@@ -194,15 +197,16 @@ def _without_incidentals(raw: bytes, names: tuple[str, ...], constants: list[Any
     return bytes(edited)
 
 
-def names_of(code: CodeType) -> tuple[list[str], list[str], list[str]]:
+def names_of(code: CodeType, raw: bytes) -> tuple[list[str], list[str], list[str]]:
     """Return the names that the code reads as globals or builtins, those it assigns to outside itself, its imports.
 
     Assigned are globals and variables of enclosing functions. Imports stand as written there ('' for a bare
-    ``from .``).
+    ``from .``). ``raw`` is the bytecode.
     """
-    raw = code.co_code
+    names, free = code.co_names, code.co_freevars
+    if not names and not free:
+        return [], [], []
     operations = raw[::2]
-    names = code.co_names
     # The lowest bit of a global's argument says whether it is called at once.
     read = [names[argument >> 1] for argument in _arguments(raw, operations, _LOAD_GLOBAL)]
     if not code.co_flags & _OPTIMIZED:
@@ -212,7 +216,6 @@ def names_of(code: CodeType) -> tuple[list[str], list[str], list[str]]:
     imports: list[str] = []
     if _STORE_GLOBAL in operations:
         assigned += [names[argument] for argument in _arguments(raw, operations, _STORE_GLOBAL)]
-    free = code.co_freevars
     if free and _STORE_DEREF in operations:
         variables = code.co_varnames
         first = len(variables) + sum(name not in variables for name in code.co_cellvars)

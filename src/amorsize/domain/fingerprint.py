@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from amorsize.domain.encoding import text
+from amorsize.domain.encoding import framed, text
 from amorsize.domain.objects import crop, digest, name_of
 from amorsize.domain.origins import Origins, own_package
 from amorsize.domain.reading import Reading
@@ -28,21 +28,23 @@ _MOST_REMEMBERED: Final = 4096
 _MOST_HELD: Final = 64
 _MOST_CHANGES: Final = 4
 _PYTHON: Final = sys.implementation.cache_tag or sys.implementation.name
+_FIRST: Final = text(_PYTHON)
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False, repr=False, slots=False)
 class Fingerprint(Value):
     """What identifies a function's behaviour.
 
     ``hex`` is 16 digits, the same in every process and wherever the file lies; the name is no part of it. ``name`` is
     ``module.qualname`` in at most 120 characters. ``shallow`` says what could not be looked into. ``outline`` holds the
-    parts of the function itself, label and text or digest (which begins with ``#``), about 1 KB at most.
+    parts of the function itself, label and text or digest (which begins with ``#``), about 1 KB at most; it is empty
+    where only ``Fingerprints.of`` was asked, since a hit has no use for it.
     """
 
     hex: str
     name: str
     shallow: tuple[str, ...] = ()
-    outline: tuple[tuple[str, str], ...] = ()
+    outline: tuple[tuple[str, str], ...] = attrs.field(default=(), eq=False)
 
     def __str__(self) -> str:
         return self.hex
@@ -63,24 +65,20 @@ def fingerprint(func: Callable[..., Any], version_of: Callable[[str], str | None
     Raises:
         TypeError: an ``__amorsize_fingerprint__()`` returned neither str nor bytes.
     """
-    return _fingerprint(func, _read(func, version_of))
+    reading = _read(func, version_of, outlined=True)
+    return attrs.evolve(_fingerprint(func, reading), outline=_bounded(reading.outline))
 
 
-def _read(func: Any, version_of: Callable[[str], str | None]) -> Reading:
-    reading = Reading(Origins(own_package(func), version_of))
+def _read(func: Any, version_of: Callable[[str], str | None], *, outlined: bool = False) -> Reading:
+    reading = Reading(Origins(own_package(func), version_of), outlined=outlined)
+    reading.out.append(_FIRST)
     reading.run(func)
     return reading
 
 
 def _fingerprint(func: Any, reading: Reading) -> Fingerprint:
-    whole = sha256(text(_PYTHON))
-    whole.update(b"".join(reading.out))
-    return Fingerprint(
-        hex=whole.hexdigest()[:_DIGITS],
-        name=crop(name_of(func), _MOST_NAME),
-        shallow=tuple(reading.origins.notes),
-        outline=_bounded(reading.outline),
-    )
+    digits = sha256(framed(reading.out)).hexdigest()[:_DIGITS]
+    return Fingerprint(digits, crop(name_of(func), _MOST_NAME), tuple(reading.origins.notes))
 
 
 def _bounded(parts: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -172,6 +170,10 @@ class Fingerprints:
         if known is not None and known[1].holds(owner):
             return known[0]
         return self._read(func, owner, key)
+
+    def outlined(self, func: Callable[..., Any]) -> Fingerprint:
+        """Return the fingerprint with its outline, read afresh."""
+        return fingerprint(func, self._version_of)
 
     def _read(self, func: Any, owner: Any, key: object) -> Fingerprint:
         reading = _read(func, self._version_of)

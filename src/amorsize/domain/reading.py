@@ -7,7 +7,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain import objects
-from amorsize.domain.encoding import code_parts, constant, encode, names_of, text
+from amorsize.domain.encoding import code_parts, constant, encode, framed, names_of, text
 from amorsize.domain.instances import BINDING, MANY, read_class, read_instance, read_many, read_members
 
 if TYPE_CHECKING:
@@ -25,20 +25,23 @@ SPEAKS: Final = "__amorsize_fingerprint__"
 
 _PLACES: Final = frozenset({"__file__", "__spec__", "__loader__", "__cached__", "__path__", "__builtins__"})
 _OPAQUE: Final = frozenset({"eval", "exec"})
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 class Reading:
     """One pass over a callable.
 
-    ``out`` holds the bytes in order, ``outline`` the labelled parts of the callable itself, ``origins`` notes what
-    could not be looked into. The rest is what a memo has to watch: ``functions`` with the globals they name (those that
-    are there, those that are not) and whether their cells count, ``spaces`` with the names read from them, and the
-    ``contents`` of small collections. ``volatile`` tells that an object spoke for itself and must be asked again.
+    ``out`` holds the parts in order, ``outline`` the labelled ones of the callable itself if that is asked for,
+    ``origins`` notes what could not be looked into. The rest is what a memo has to watch: ``functions`` with the
+    globals they name (those that are there, those that are not) and whether their cells count, ``spaces`` with the
+    names read from them, and the ``contents`` of small collections. ``volatile`` tells that an object spoke for itself
+    and must be asked again.
     """
 
     __slots__ = (
         "_alive",
         "_levels",
+        "_outlined",
         "_seen",
         "classes",
         "contents",
@@ -51,8 +54,9 @@ class Reading:
         "volatile",
     )
 
-    def __init__(self, origins: Origins) -> None:
+    def __init__(self, origins: Origins, *, outlined: bool = False) -> None:
         self.origins = origins
+        self._outlined = outlined
         self.out: list[bytes] = []
         self.outline: list[tuple[str, str]] = []
         self.functions: list[tuple[FunctionType, tuple[str, ...], frozenset[str], bool]] = []
@@ -72,8 +76,8 @@ class Reading:
         self.value(root, 0)
         start = len(self.out)
         read_members(self)
-        if len(self.out) > start:
-            self.outline.append(("methods", objects.digest(b"".join(self.out[start:]))))
+        if self._outlined and len(self.out) > start:
+            self.outline.append(("methods", self._digest(start)))
 
     def value(self, value: Any, depth: int) -> None:
         """Append the encoding of any object; at depth 0 its parts are outlined too."""
@@ -113,7 +117,7 @@ class Reading:
         plain = encode(value)
         if plain is not None:
             self.out.append(plain)
-            if not depth:
+            if self._outlined and not depth:
                 self.outline.append((label, objects.shown(value, plain)))
             return
         if depth:
@@ -123,7 +127,8 @@ class Reading:
         start = len(self.out)
         self.value(value, 1)
         self.origins.where = ""
-        self.outline.append(self._described(label, value, start))
+        if self._outlined:
+            self.outline.append(self._described(label, value, start))
 
     def _described(self, label: str, value: Any, start: int) -> tuple[str, str]:
         kind = type(value)
@@ -135,16 +140,19 @@ class Reading:
             name = objects.module_name(objects.module_space(value))
             if self.origins.is_installed(name):
                 return label, objects.crop(f"{name} {self.origins.version_of(name)}".rstrip(), 40)
-        return label, objects.digest(b"".join(self.out[start:]))
+        return label, self._digest(start)
+
+    def _digest(self, start: int) -> str:
+        return objects.digest(framed(self.out[start:]))
 
     def from_elsewhere(self, module: str, qualname: str) -> None:
         """Append something installed by its name and version."""
-        self.out.append(b"I" + text(module) + text(qualname) + text(self.origins.version_of(module)))
+        self.out += (b"I", text(module), text(qualname), text(self.origins.version_of(module)))
 
     def _spoke(self, value: Any) -> bool:
         kind = type(value)
         if kind is FunctionType:
-            speaker = dict.get(value.__dict__, SPEAKS)
+            speaker = getattr(value, SPEAKS, None)  # as in its __dict__, which would be made for the asking
         else:
             speaker = objects.raw_attribute(value, SPEAKS)
             if type(speaker) in BINDING:
@@ -174,26 +182,31 @@ class Reading:
             return
         self.out.append(b"F")
         self._wrapped(func, depth)
+        code = func.__code__
         names: dict[str, None] = {}
         loaded: dict[str, None] = {}
         stored: set[str] = set()
-        self._code(func.__code__, names, loaded, stored, depth)
-        self._defaults(func, depth)
-        free = func.__code__.co_freevars
-        for name, content in zip(free, objects.contents_of(func), strict=True):
-            self._variable(f"closure {name}", content, depth, stored=name in stored, names=names)
-        present = tuple(name for name in loaded if name in space and name not in _PLACES)
+        self._code(code, names, loaded, stored, depth)
+        self._defaults(func, code, depth)
+        free = code.co_freevars
+        if free:
+            for name, content in zip(free, objects.contents_of(func), strict=True):
+                self._variable(f"closure {name}", content, depth, stored=name in stored, names=names)
+        present = tuple([name for name in loaded if name in space and name not in _PLACES])
         for name in present:
             self.out.append(text(name))
             self._variable(f"global {name}", space[name], depth, stored=name in stored, names=names)
-        absent = frozenset(loaded).difference(present).difference(_PLACES)
+        absent = frozenset(loaded).difference(present, _PLACES) if len(loaded) > len(present) else _NONE
         if not absent.isdisjoint(_OPAQUE):
             self.origins.note("what it runs through eval or exec")
-        watched = tuple(name for name in present if name not in stored)
+        watched = tuple([name for name in present if name not in stored]) if stored else present
         self.functions.append((func, watched, absent, stored.isdisjoint(free)))
 
     def _wrapped(self, func: Any, depth: int) -> None:
-        wrapped = dict.get(func.__dict__, "__wrapped__")
+        if type(func) is FunctionType:
+            wrapped = getattr(func, "__wrapped__", None)  # as above
+        else:
+            wrapped = dict.get(func.__dict__, "__wrapped__")
         if wrapped is not None:
             self.out.append(b"w")
             self.value(wrapped, depth)
@@ -203,19 +216,14 @@ class Reading:
         self, code: CodeType, names: dict[str, None], loaded: dict[str, None], stored: set[str], depth: int
     ) -> None:
         """Append code with the code inside it, and collect its names, those of globals, and those it assigns to."""
-        head, constants = code_parts(code)
-        self.out.append(head)
-        names.update(dict.fromkeys(code.co_names))
-        self.names.update(code.co_names)
-        read, assigned, imports = names_of(code)
-        loaded.update(dict.fromkeys(read))
-        stored.update(assigned)
-        for name in imports:
-            if objects.top_of(name) not in objects.STANDARD:
-                self.origins.note(f"{name or 'its package'}, which is imported when it runs")
-        outlined = not depth
+        raw = code.co_code
+        head, constants = code_parts(code, raw)
+        self.out += head
+        if code.co_names or code.co_freevars:
+            self._names(code, raw, names, loaded, stored)
+        outlined = self._outlined and not depth
         if outlined:
-            self.outline.append(("code", objects.digest(head)))
+            self.outline.append(("code", objects.digest(framed(head))))
         for index, value in enumerate(constants):
             plain = constant(value)
             if plain is not None:
@@ -226,21 +234,31 @@ class Reading:
                 start = len(self.out)
                 self._code(value, names, loaded, stored, depth + 1)
                 if outlined:
-                    inside = objects.digest(b"".join(self.out[start:]))
-                    self.outline.append((f"inner {value.co_name}", inside))
+                    self.outline.append((f"inner {value.co_name}", self._digest(start)))
             else:
                 self.value(value, depth + 1)
 
-    def _defaults(self, func: FunctionType, depth: int) -> None:
-        defaults = func.__defaults__ or ()
-        code = func.__code__
-        first = code.co_argcount - len(defaults)
-        self.out.append(b"d%d:" % len(defaults))
-        for index, value in enumerate(defaults, first):
-            self.part(f"default {code.co_varnames[index] if index >= 0 else index}", value, depth)
+    def _names(
+        self, code: CodeType, raw: bytes, names: dict[str, None], loaded: dict[str, None], stored: set[str]
+    ) -> None:
+        names.update(dict.fromkeys(code.co_names))
+        self.names.update(code.co_names)
+        read, assigned, imports = names_of(code, raw)
+        loaded.update(dict.fromkeys(read))
+        stored.update(assigned)
+        for name in imports:
+            if objects.top_of(name) not in objects.STANDARD:
+                self.origins.note(f"{name or 'its package'}, which is imported when it runs")
+
+    def _defaults(self, func: FunctionType, code: CodeType, depth: int) -> None:
+        defaults = func.__defaults__
+        self.out.append(b"d%d" % len(defaults) if defaults else b"d")
+        if defaults:
+            for index, value in enumerate(defaults, code.co_argcount - len(defaults)):
+                self.part(f"default {code.co_varnames[index] if index >= 0 else index}", value, depth)
         keywords = func.__kwdefaults__
         if keywords:
-            self.out.append(b"k%d:" % len(keywords))
+            self.out.append(b"k%d" % len(keywords))
             for name in sorted(name for name in keywords if type(name) is str):
                 self.out.append(text(name))
                 self.part(f"default {name}", keywords[name], depth)
@@ -257,7 +275,7 @@ class Reading:
         elif issubclass(type(value), ModuleType):
             start = len(self.out)
             self._module(value, names, depth, ())
-            if not depth:
+            if self._outlined and not depth:
                 self.outline.append(self._described(label, value, start))
         else:
             self.part(label, value, depth)
