@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from execution.jobs import here, nap
 
 import amorsize
 from amorsize import execute
+from amorsize.adapters.executors import process
 from amorsize.execution.crew import Crew
 from amorsize.execution.crews import Crews
 
@@ -189,6 +191,33 @@ def test_an_interrupt_ends_everything(program, kind):
     os.killpg(process.pid, signal.SIGINT)
     assert said(process) == ["interrupted"]
     gone(children)
+
+
+class InterruptedPool(ProcessPoolExecutor):
+    """A pool in which Ctrl-C comes when a worker has its task and the caller not yet its future."""
+
+    waited = None
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = super().submit(time.sleep, 600)
+        while not future.running():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self.waited.append(wait)
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+
+
+def test_an_interrupt_while_a_chunk_is_handed_out_waits_for_nobody(monkeypatch):
+    monkeypatch.setattr(InterruptedPool, "waited", [])
+    monkeypatch.setattr(process, "ProcessPoolExecutor", InterruptedPool)
+    amorsize.api._assembly.end_workers()
+    before = set(psutil.Process().children())
+    with pytest.raises(KeyboardInterrupt):
+        forced.execute(here, range(10))
+    assert InterruptedPool.waited == [False]
+    gone([child.pid for child in set(psutil.Process().children()) - before if "tracker" not in str(child.cmdline())])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
