@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from execution.jobs import here, nap
 
 import amorsize
 from amorsize import execute
+from amorsize.adapters.executors import process
 from amorsize.execution.crew import Crew
 from amorsize.execution.crews import Crews
 
@@ -191,6 +193,33 @@ def test_an_interrupt_ends_everything(program, kind):
     gone(children)
 
 
+class InterruptedPool(ProcessPoolExecutor):
+    """A pool in which Ctrl-C comes when a worker has its task and the caller not yet its future."""
+
+    waited = None
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = super().submit(time.sleep, 600)
+        while not future.running():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self.waited.append(wait)
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+
+
+def test_an_interrupt_while_a_chunk_is_handed_out_waits_for_nobody(monkeypatch):
+    monkeypatch.setattr(InterruptedPool, "waited", [])
+    monkeypatch.setattr(process, "ProcessPoolExecutor", InterruptedPool)
+    amorsize.api._assembly.end_workers()
+    before = set(psutil.Process().children())
+    with pytest.raises(KeyboardInterrupt):
+        forced.execute(here, range(10))
+    assert InterruptedPool.waited == [False]
+    gone([child.pid for child in set(psutil.Process().children()) - before if "tracker" not in str(child.cmdline())])
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_workers_end_when_their_parent_is_killed(program):
     process = program(
@@ -275,4 +304,4 @@ def test_a_near_number_of_workers_will_do_but_never_more_than_allowed():
 def none_left():
     yield
     amorsize.api._assembly.end_workers()
-    execute(nap, [1])
+    execute(nap, [1], use_cache=False)  # a test's own cache is gone by now

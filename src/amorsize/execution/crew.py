@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ class Crew:
 
     ``fresh`` until the first chunk has come back from it: its workers know all that the caller's process knew when they
     were started, unless they are ``elsewhere``. ``known`` holds, for each pickled function, the fingerprint its
-    workers were found to have.
+    workers were found to have, and ``sent`` how often it was sent to them. ``can_borrow`` tells that they are on this
+    machine and can read what the caller lends, as far as is known.
     """
 
     def __init__(
@@ -31,10 +33,12 @@ class Crew:
         self.elsewhere = False
         self.fresh = owned
         self.known: dict[bytes, str] = {}
+        self.sent: dict[bytes, int] = {}
         self.place: tuple[Any, ...] = ()
         self.executors = executors
         # The pool fills this, and drops its own name for it when it breaks.
         self._processes: dict[int, Any] | None = getattr(executor, "_processes", None)
+        self.can_borrow = owned and self._processes is not None
 
     @property
     def shares_objects(self) -> bool:
@@ -53,7 +57,13 @@ class Crew:
 
     def move(self) -> None:
         """Take note that the workers are elsewhere: started by somebody else, at any time, from any directory."""
-        self.elsewhere, self.fresh = True, False
+        self.elsewhere, self.fresh, self.can_borrow = True, False, False
+
+    def begin(self) -> None:
+        """Have the workers started that a first task would start."""
+        if not self._processes:
+            with suppress(RuntimeError):  # a broken pool, which the next task will tell of
+                self.executor.submit(len, b"")
 
     def kill(self) -> None:
         """End the workers at once, unless they are somebody else's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import warnings
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,24 +16,26 @@ from amorsize.errors import AmorsizeWarning, ExecutionTimeout
 from amorsize.execution.endings import GRACE_SECONDS, brief, broken, is_broken, outdated
 from amorsize.execution.feed import feed_for
 from amorsize.execution.job import unpacked
+from amorsize.execution.lending import Lender
 from amorsize.execution.pace import Pace
 from amorsize.execution.parcel import head_of, pickled
-from amorsize.execution.work import BY_VALUE, DONE, STALE, run_chunk, run_items, unpack_error
+from amorsize.execution.work import BY_VALUE, DONE, OUT_OF_REACH, STALE, UNKNOWN, run_chunk, run_items, unpack_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from amorsize.execution.crew import Crew
+    from amorsize.execution.feed import Chunk
     from amorsize.execution.job import Job
-
-    Chunk = tuple[Sequence[int], Any]
+    from amorsize.execution.work import Head, Lent
 
 _log: Final = logging.getLogger("amorsize")
 
 _LOOK_SECONDS: Final = 0.25
 _MOST_AHEAD: Final = 4
 _HELP_SECONDS: Final = 0.002
+_SENT_ONCE_BYTES: Final = 1 << 16
 _BLOCK_SECONDS: Final = 0.01
 _GROWTH: Final = 8
 _TRUSTED_ITEMS: Final = 8
@@ -79,8 +82,10 @@ class Dispatch:
         if not crew.shares_objects:
             self._head = head_of(job.func, job.manner, terms.threads, elsewhere=crew.elsewhere)
         self._limits = chunk_limits(terms.chunk_seconds, terms.seconds_per_item)
+        self._lender = Lender(crew.begin)
         self._pace = Pace(None if job.manner.item_timeout is not None else terms.here_seconds, crew.workers)
         self._seen = 0
+        self._submitting = False
         self._warned = False
 
     def run(self) -> None:
@@ -131,26 +136,46 @@ class Dispatch:
             size = self._limits.most
         return self._feed.take(size)
 
-    def _submit(self, chunk: Chunk) -> None:
+    def _submit(self, chunk: Chunk, *, whole: bool = False) -> None:
+        """Send a chunk off; ``whole`` with the function, also when that should be known."""
         positions, items = chunk
         executor, manner = self.crew.executor, self._job.manner
+        lent: tuple[Lent, ...] = ()
         work: tuple[Any, ...]
         if self._head is None:
             watch = self._watch(positions) if manner.item_timeout is not None else None
             work = (run_items, self._job.func, items, manner.collect, self._stop, watch)
         else:
             try:
-                work = (run_chunk, self._head, pickled(items, elsewhere=self.crew.elsewhere))
+                blob, lent = self._packed(items)
             except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
                 self._warn(f"items at {_words(positions)} cannot be pickled ({brief(error)}): they are run here")
                 self._run_here(chunk)
                 return
+            work = (run_chunk, self._head_to_send(self._head, whole=whole), blob, lent)
+        self._submitting = True
         try:
             future = executor.submit(*work)
         except RuntimeError as error:  # a broken pool, or one that is shut down
             raise broken(self.crew, self._job, error) from error
         self._flying[future] = chunk
+        self._submitting = False
+        self._lender.until_done(lent, future)
         future.add_done_callback(self._done.put)
+
+    def _packed(self, items: Any) -> tuple[bytes, tuple[Lent, ...]]:
+        if self.crew.can_borrow:
+            with suppress(Exception):  # what refuses is looked into below
+                return self._lender.pack(items)
+        return pickled(items, elsewhere=self.crew.elsewhere), ()
+
+    def _head_to_send(self, head: Head, *, whole: bool) -> Head:
+        """Return what a chunk is sent with: a large function as often as there are workers, then by its name alone."""
+        sent = self.crew.sent.get(head[0], 0)
+        if sent >= self.crew.workers and not whole and len(head[1]) > _SENT_ONCE_BYTES:
+            return (head[0], b"", *head[2:])
+        self.crew.sent[head[0]] = sent + 1
+        return head
 
     def _settle(self) -> None:
         """Wait for a chunk to come back and take it in."""
@@ -186,6 +211,10 @@ class Dispatch:
             self._put(chunk, results, failures, seconds)
             return
         answer = future.result()
+        if answer[0] in (UNKNOWN, OUT_OF_REACH):  # nothing has run
+            self.crew.can_borrow = self.crew.can_borrow and answer[0] == UNKNOWN
+            self._submit(chunk, whole=True)
+            return
         if answer[0] == STALE:
             if self.crew.elsewhere:
                 raise outdated(self._job)
@@ -346,23 +375,24 @@ class Dispatch:
                 )
 
     def _abandon(self) -> None:
-        """Leave nothing running: cancel what waits, give what runs a moment, then end the workers."""
+        """Leave nothing running: give our processes a moment, then end them; cancel what waits for other workers."""
         self._stop.append(True)
-        running = [future for future in self._flying if not future.cancel()]
+        running = list(self._flying)
         self._flying.clear()
-        if self.crew.owned and not self.crew.shares_objects:
+        if self.crew.owned and not self.crew.shares_objects:  # cancels itself: it breaks over what others cancel
             until = self._job.monotonic() + GRACE_SECONDS
             while not all(future.done() for future in running) and self._job.monotonic() < until:
-                try:
+                with suppress(Empty):
                     self._done.get(timeout=GRACE_SECONDS / 10)
-                except Empty:
-                    continue
-            if all(future.done() and not is_broken(future) for future in running):
+            if not self._submitting and all(future.done() and not is_broken(future) for future in running):
                 self.crew.end(wait=True)
             else:
                 self.crew.kill()
         else:
+            for future in running:
+                future.cancel()
             self.crew.end()
+        self._lender.end()
 
 
 def _words(positions: Sequence[int]) -> str:

@@ -25,7 +25,7 @@ from amorsize.execution.stream import Stream, serial_stream
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from amorsize.domain.values import Constraints, Machine, Plan, Sample
+    from amorsize.domain.values import Constraints, Plan, Sample
     from amorsize.execution.crew import Crew
     from amorsize.execution.crews import Crews
     from amorsize.optimizer import Optimizer
@@ -302,7 +302,7 @@ class Execution:
         fingerprint = ""
         if crew.owned and not crew.shares_objects:
             fingerprint = self._optimizer.fingerprint(self._func).hex
-        terms = self._terms(job, plan, machine)
+        terms = self._terms(job, plan, int(machine.usable_cpus / crew.workers))
         if self._chosen is not None and plan.executor == self._chosen.name:
             engine = self._optimizer.engine(self._chosen, self._func, keep=self._use_cache)
             terms = attrs.evolve(terms, chunk_seconds=engine.overheads.chunk_parent_seconds, threads=0)
@@ -310,10 +310,10 @@ class Execution:
                 crew.move()
         return crew, terms, fingerprint
 
-    def _terms(self, job: Job, plan: Plan, machine: Machine) -> Terms:
+    def _terms(self, job: Job, plan: Plan, threads: int) -> Terms:
         each = self._sample.seconds_per_item if self._sample is not None else _UNKNOWN_SECONDS
         chunk = _CHUNK_SECONDS.get(plan.executor, _CHUNK_SECONDS["process"])
-        threads = max(1, int(machine.usable_cpus / plan.n_jobs)) if plan.executor == "process" else 0
+        threads = max(1, threads) if plan.executor == "process" else 0
         return Terms(each, chunk, threads, self._here_seconds(job, plan))
 
     def _here_seconds(self, job: Job, plan: Plan) -> float | None:

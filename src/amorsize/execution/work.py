@@ -17,16 +17,21 @@ if TYPE_CHECKING:
     Failure = tuple[int, BaseException]
     Outcome = tuple[list[Any], list[Failure], float]
     Head = tuple[bytes, bytes, str, bool, float | None, int]
+    Lent = tuple[int, int, int, bool]
+    Known = tuple[Any, str, bool, int]
 
 DONE: Final = "done"
 STALE: Final = "stale"
+UNKNOWN: Final = "unknown"
+OUT_OF_REACH: Final = "out of reach"
 UNPICKLABLE: Final = "unpicklable"
 BY_VALUE: Final = b"cloudpickle"
 """In the pickle of a function that travels with its code."""
 
 _GRACE_SECONDS: Final = 1.0
 _MOST_FUNCTIONS: Final = 64
-_functions: dict[bytes, tuple[Any, str]] = {}
+_LARGE_BYTES: Final = 1 << 20
+_functions: dict[bytes, Known] = {}
 _owner: list[int] = []
 _limited: list[bool] = []
 _nowhere: list[Any] = []
@@ -68,38 +73,82 @@ def run_items(
     return results, failures, perf_counter() - began
 
 
-def run_chunk(head: Head, blob: bytes) -> tuple[Any, ...]:
+def run_chunk(head: Head, blob: bytes, lent: Sequence[Lent] = ()) -> tuple[Any, ...]:
     """Run a pickled chunk in a worker process; return what became of it in a form that pickles for certain.
 
-    ``head`` is the same for all chunks of a call: a name for the function, the pickled function, the fingerprint that
-    it must have here (empty: whatever it is), whether failures are collected, seconds an item may take, and how many
-    threads its libraries may use (0: as they like).
+    ``head`` is the same for all chunks of a call: a name for the function, the pickled function (empty: it was sent
+    before), the fingerprint that it must have here (empty: whatever it is), whether failures are collected, seconds an
+    item may take, and how many threads its libraries may use (0: as they like). ``lent`` says where large buffers are.
     """
     name, pickled, expected, collect, item_timeout, threads = head
-    if _owner != [os.getpid()]:  # forked from a worker: what it had looked at may have changed
-        _owner[:] = [os.getpid()]
-        _functions.clear()
-    func, seen = _functions.get(name, (None, ""))
-    if func is None:
-        func = pickle.loads(pickled)  # noqa: S301  from the process that started this one
+    known = _known(name, pickled)
+    if known is None:
+        return (UNKNOWN,)
+    func, seen, by_value, size = known
     if expected and seen != expected:
         if _fingerprint(func) != expected:
             return (STALE,)
         seen = expected
-    if len(_functions) >= _MOST_FUNCTIONS:
-        _functions.clear()
-    _functions[name] = (func, seen)
-    items = pickle.loads(blob)  # noqa: S301  likewise
+    _functions[name] = (func, seen, by_value, size)
+    try:
+        buffers = borrowed(lent)
+    except OSError:
+        return (OUT_OF_REACH,)
+    items = pickle.loads(blob, buffers=buffers)  # noqa: S301  from the process that started this one
+    del buffers
     if threads and not _limited:
         limit_threads(threads)
     alarm = _alarm(item_timeout) if item_timeout is not None else None
     results, failures, seconds = run_items(func, items, collect, watch=alarm)
     told = [(index, pack_error(error)) for index, error in failures]
     try:
-        packed = _packed(results, by_value=BY_VALUE in pickled)
+        packed = _packed(results, by_value=by_value)
     except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
         return UNPICKLABLE, _sorted_out(results), told, seconds, f"{type(error).__name__}: {error}"
     return DONE, packed, told, seconds
+
+
+def _known(name: bytes, pickled: bytes) -> Known | None:
+    """Return a function with its fingerprint if that was looked at, whether it came by value, and the bytes it came in.
+
+    None when it was not sent before. Only one large function is kept.
+    """
+    if _owner != [os.getpid()]:  # forked from a worker: what it had looked at may have changed
+        _owner[:] = [os.getpid()]
+        _functions.clear()
+    if name in _functions or not pickled:
+        return _functions.get(name)
+    if len(pickled) > _LARGE_BYTES:
+        for other in [other for other, (_, _, _, size) in _functions.items() if size > _LARGE_BYTES]:
+            del _functions[other]
+    if len(_functions) >= _MOST_FUNCTIONS:
+        _functions.clear()
+    return pickle.loads(pickled), "", BY_VALUE in pickled, len(pickled)  # noqa: S301  as above
+
+
+def borrowed(lent: Sequence[Lent]) -> list[bytes | bytearray]:
+    """Return copies of the buffers that the caller lends, each as writable as it was; OSError when one is not there."""
+    buffers: list[bytes | bytearray] = []
+    if sys.platform != "win32":
+        for process, number, size, readonly in lent:
+            file = os.open(f"/proc/{process}/fd/{number}", os.O_RDONLY)
+            try:
+                if readonly:
+                    buffers.append(os.pread(file, size, 0))
+                    count = len(buffers[-1])
+                else:
+                    buffers.append(bytearray(size))
+                    count = os.preadv(file, buffers[-1:], 0)
+            finally:
+                os.close(file)
+            if count < size:
+                raise OSError("a buffer ends too early")
+    return buffers
+
+
+def as_it_is(buffer: Any) -> Any:
+    """Return a buffer: what bytes and bytearrays that were lent are unpickled by."""
+    return buffer
 
 
 def _fingerprint(func: Any) -> str:

@@ -1,0 +1,76 @@
+"""Numerical libraries in workers use no more threads, all workers together, than there are CPUs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import threadpoolctl
+from execution import forced
+
+import amorsize
+from amorsize.api import _assembly
+
+METHODS = ["fork", "spawn", "forkserver"] if hasattr(os, "fork") else ["spawn"]
+VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@pytest.fixture(autouse=True)
+def own_workers(monkeypatch):
+    """Have new workers that nobody has told how many threads to use."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    _assembly.end_workers()
+    yield
+    _assembly.end_workers()
+
+
+def threads(item):
+    """Return the process and how many threads its libraries use, once they have computed something."""
+    time.sleep(0.002)
+    np.linalg.svd(np.eye(8) + item)
+    return os.getpid(), max(pool["num_threads"] for pool in threadpoolctl.threadpool_info())
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers_times_threads_are_no_more_than_the_cpus(method, workers):
+    cpus = amorsize.optimize(abs, [1], profile=True).profile.machine.usable_cpus
+    ran = [
+        inner
+        for process, inner in forced.execute(threads, range(300), probe=method, workers=workers)
+        if process != os.getpid()
+    ]
+    assert ran
+    assert all(inner == 1 or workers * inner <= cpus for inner in ran)
+
+
+VARIABLES_ALONE = f"""
+import os, sys, time
+sys.modules["threadpoolctl"] = None
+from execution.forced import execute
+
+def told(item):
+    time.sleep(0.002)
+    return os.getpid(), [os.environ.get(name) for name in {VARIABLES}]
+
+if __name__ == "__main__":
+    assert "numpy" not in sys.modules
+    ran = [said for process, said in execute(told, range(300)) if process != os.getpid()]
+    assert ran
+    assert all(all(word and int(word) >= 1 for word in said) for said in ran), ran[0]
+    assert not any(os.environ.get(name) for name in {VARIABLES})
+"""
+
+
+def test_without_threadpoolctl_workers_have_the_variables_and_the_caller_does_not(own_place, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    path = own_place / "work" / "program.py"
+    path.write_text(VARIABLES_ALONE)
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
