@@ -50,6 +50,29 @@ def test_workers_times_threads_are_no_more_than_the_cpus(method, workers):
     assert all(inner == 1 or workers * inner <= cpus for inner in ran)
 
 
+LEFT_ALONE = f"""
+import os
+import numpy
+from threadpoolctl import threadpool_info
+from amorsize.execution.work import limit_threads
+
+def inner():
+    return [pool["num_threads"] for pool in threadpool_info()]
+
+before = inner()
+limit_threads(1, loaded=False)
+assert inner() == before, inner()
+assert {{os.environ[name] for name in {VARIABLES}}} == {{"1"}}
+limit_threads(1, loaded=True)
+assert inner() and set(inner()) == {{1}}, inner()
+"""
+
+
+def test_libraries_that_the_function_does_not_use_are_left_alone():
+    done = subprocess.run([sys.executable, "-c", LEFT_ALONE], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 VARIABLES_ALONE = f"""
 import os, sys, time
 sys.modules["threadpoolctl"] = None

@@ -45,12 +45,14 @@ _TRUSTED_ITEMS: Final = 8
 class Terms:
     """What is expected: seconds an item takes in a worker and a chunk costs beside them; and threads for libraries.
 
-    ``here_seconds`` is what an item takes in the caller's process; None: not known.
+    ``is_threaded`` tells that the function runs threads of its own, or that nobody knows. ``here_seconds`` is what an
+    item takes in the caller's process; None: not known.
     """
 
     seconds_per_item: float
     chunk_seconds: float
     threads: int = 0
+    is_threaded: bool = True
     here_seconds: float | None = None
 
 
@@ -80,7 +82,7 @@ class Dispatch:
         self._running: dict[int, tuple[int, float]] = {}
         self._head = None
         if not crew.shares_objects:
-            self._head = head_of(job.func, job.manner, terms.threads, elsewhere=crew.elsewhere)
+            self._head = head_of(job.func, job.manner, terms, elsewhere=crew.elsewhere)
         self._limits = chunk_limits(terms.chunk_seconds, terms.seconds_per_item)
         self._lender = Lender(crew.begin)
         self._pace = Pace(None if job.manner.item_timeout is not None else terms.here_seconds, crew.workers)

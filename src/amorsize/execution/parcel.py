@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from amorsize.execution.job import Manner
+    from amorsize.execution.parallel import Terms
     from amorsize.execution.work import Head
 
 
@@ -48,8 +49,8 @@ def is_sendable(func: Callable[[Any], Any]) -> bool:
     return True
 
 
-def head_of(func: Callable[[Any], Any], manner: Manner, threads: int, *, elsewhere: bool = False) -> Head:
+def head_of(func: Callable[[Any], Any], manner: Manner, terms: Terms, *, elsewhere: bool = False) -> Head:
     """Return what all chunks of a run have in common."""
     by_reference = pickled(func, elsewhere=elsewhere)
     name = sha256(by_reference).digest()[:16]
-    return name, by_reference, "", manner.collect, manner.item_timeout, threads
+    return name, by_reference, "", manner.collect, manner.item_timeout, terms.threads, terms.is_threaded

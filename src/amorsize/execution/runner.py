@@ -12,7 +12,7 @@ import attrs
 from amorsize.domain.planner import decide
 from amorsize.domain.situation import Situation
 from amorsize.domain.source import Source
-from amorsize.domain.values import EXECUTORS
+from amorsize.domain.values import EXECUTORS, OWN_THREADS
 from amorsize.domain.wording import workers
 from amorsize.errors import AmorsizeWarning
 from amorsize.execution.feedback import ratio, tell
@@ -314,7 +314,8 @@ class Execution:
         each = self._sample.seconds_per_item if self._sample is not None else _UNKNOWN_SECONDS
         chunk = _CHUNK_SECONDS.get(plan.executor, _CHUNK_SECONDS["process"])
         threads = max(1, threads) if plan.executor == "process" else 0
-        return Terms(each, chunk, threads, self._here_seconds(job, plan))
+        is_threaded = self._sample is None or self._sample.cpu_fraction > OWN_THREADS
+        return Terms(each, chunk, threads, is_threaded, self._here_seconds(job, plan))
 
     def _here_seconds(self, job: Job, plan: Plan) -> float | None:
         """Return what an item takes here: by what has run, else by what is expected; None: not known."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Failure = tuple[int, BaseException]
     Outcome = tuple[list[Any], list[Failure], float]
-    Head = tuple[bytes, bytes, str, bool, float | None, int]
+    Head = tuple[bytes, bytes, str, bool, float | None, int, bool]
     Lent = tuple[int, int, int, bool]
     Known = tuple[Any, str, bool, int]
 
@@ -78,9 +78,10 @@ def run_chunk(head: Head, blob: bytes, lent: Sequence[Lent] = ()) -> tuple[Any, 
 
     ``head`` is the same for all chunks of a call: a name for the function, the pickled function (empty: it was sent
     before), the fingerprint that it must have here (empty: whatever it is), whether failures are collected, seconds an
-    item may take, and how many threads its libraries may use (0: as they like). ``lent`` says where large buffers are.
+    item may take, how many threads its libraries may use (0: as they like), and whether it is known or feared to run
+    any. ``lent`` says where large buffers are.
     """
-    name, pickled, expected, collect, item_timeout, threads = head
+    name, pickled, expected, collect, item_timeout, threads, is_threaded = head
     known = _known(name, pickled)
     if known is None:
         return (UNKNOWN,)
@@ -97,7 +98,7 @@ def run_chunk(head: Head, blob: bytes, lent: Sequence[Lent] = ()) -> tuple[Any, 
     items = pickle.loads(blob, buffers=buffers)  # noqa: S301  from the process that started this one
     del buffers
     if threads and not _limited:
-        limit_threads(threads)
+        limit_threads(threads, loaded=is_threaded)
     alarm = _alarm(item_timeout) if item_timeout is not None else None
     results, failures, seconds = run_items(func, items, collect, watch=alarm)
     told = [(index, pack_error(error)) for index, error in failures]
@@ -208,11 +209,14 @@ def unpack_error(packed: bytes | str) -> BaseException:
     return ExecutionError(f"the function raised what cannot be pickled; in the worker:\n{packed!s}")
 
 
-def limit_threads(threads: int) -> None:
-    """Let numerical libraries use so many threads, as far as they are loaded or read their variables when they are."""
+def limit_threads(threads: int, *, loaded: bool) -> None:
+    """Let numerical libraries use so many threads: those still to be loaded, and with ``loaded`` the others too.
+
+    Those are not told for nothing: OpenBLAS then starts its threads anew, which spin for tens of milliseconds.
+    """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
-    if "numpy" not in sys.modules:
+    if not loaded or "numpy" not in sys.modules:
         return
     _limited.append(True)
     try:

@@ -151,10 +151,11 @@ class Sampling:
             return self.warms_workers and self.total < _FEW and mean > _FEW * budget.worker_start_seconds
         if blocks >= _ENOUGH_FOR_SMALL - 1 and budget.is_too_small(self.total, 2 * mean):
             return True
+        alike = first <= _ALIKE * mean  # a first call unlike the next tells little, and leaves open how items differ
         # Waiting is shared by many workers, so that a job that waits is over sooner the less it computes.
-        at_stake = serial * max(self._computing(), _LEAST_SHARE)
+        at_stake = serial * (max(self._computing(), _LEAST_SHARE) if alike else 1.0)
         if blocks < _ENOUGH_FOR_SMALL - 1:
-            looked = spent + first if first <= _ALIKE * mean else spent  # a first call unlike the next tells little
+            looked = spent + first if alike else spent
             return spent + mean > _DEAR_SHARE * at_stake and looked >= budget.min_seconds
         return spent >= budget.seconds(at_stake)
 
