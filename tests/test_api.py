@@ -111,7 +111,6 @@ def test_the_documented_use_works_on_iterators_and_loses_nothing(make, count):
         assert pool.map(double, r.data, r.chunksize) == [2 * x for x in range(count)]
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_pool_of_processes_takes_the_advice_as_it_is():
     r = amorsize.optimize(spin, range(3000), executor="process")
     with multiprocessing.Pool(r.n_jobs) as pool:
@@ -374,7 +373,6 @@ def inner(_):
 
 
 @pytest.mark.skipif("fork" not in METHODS, reason="only POSIX forks")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_inside_a_daemonic_worker_no_processes_are_advised():
     with multiprocessing.get_context("fork").Pool(1) as pool:
         ((executor, said),) = pool.map(inner, [0])
@@ -383,7 +381,6 @@ def test_inside_a_daemonic_worker_no_processes_are_advised():
 
 
 @pytest.mark.skipif("fork" not in METHODS, reason="only POSIX forks")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("cache", ["json", "sqlite", "memory"])
 def test_a_forked_child_goes_on_with_the_cache(cache):
     func = fresh("forked", 2600)

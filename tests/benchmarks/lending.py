@@ -28,7 +28,7 @@ def every_page(item):
     return sum(memoryview(item).cast("B")[::4096])
 
 
-HEAD = (b"every page", pickle.dumps(every_page), "", False, None, 0)
+HEAD = (b"every page", pickle.dumps(every_page), "", False, None, 0, False)
 
 
 def run_shared(head, blob, names):
@@ -45,7 +45,7 @@ def through_the_pipe(pool, items):
 
 
 def lent(pool, items):
-    lender = Lender(lambda: None)
+    lender = Lender()
     blob, where = lender.pack(items)
     future = pool.submit(run_chunk, HEAD, blob, where)
     lender.until_done(where, future)

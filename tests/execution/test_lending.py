@@ -165,6 +165,20 @@ def test_nothing_is_left_however_a_run_ends(how, expected, method):
     nothing_is_lent()
 
 
+@lends
+def test_a_child_forked_meanwhile_holds_on_to_nothing_that_is_lent():
+    lender = Lender()
+    _, where = lender.pack([bytes(LARGE_BYTES)])
+    assert where
+    assert lent_in("self")
+    child = os.fork()
+    if child == 0:
+        os._exit(len(lent_in("self")))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    lender.end()
+    assert not lent_in("self")
+
+
 CTRL_C = """
 import os, signal, sys, time
 from execution.forced import execute
@@ -231,7 +245,7 @@ def noted(item, path):
 @lends
 def test_no_more_is_lent_at_a_time_than_a_process_has_files_for(monkeypatch):
     monkeypatch.setattr(lending, "_MOST_OPEN", 3)
-    lender, future = Lender(lambda: None), Future()
+    lender, future = Lender(), Future()
     items = [bytes([number]) * LARGE_BYTES for number in range(5)]
     blob, lent = lender.pack(items)
     assert len(lent) == 3
@@ -251,7 +265,7 @@ def test_no_more_is_lent_at_a_time_than_a_process_has_files_for(monkeypatch):
 @lends
 def test_items_that_cannot_be_pickled_are_not_lent():
     with pytest.raises(TypeError):
-        Lender(lambda: None).pack([bytes(LARGE_BYTES), threading.Lock()])
+        Lender().pack([bytes(LARGE_BYTES), threading.Lock()])
     nothing_is_lent()
 
 

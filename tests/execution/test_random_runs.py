@@ -29,7 +29,7 @@ PLANS = [("process", 0.0), ("thread", 0.0), ("process", 1e-7), ("thread", 1e-7)]
 @pytest.fixture(autouse=True, scope="module")
 def workers_are_judged_at_once():
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_LEAST_SECONDS", "_LEAST_ITEMS", "_WORTH_MOVING_SECONDS"):
+        for name in ("_LEAST_SECONDS", "_LEAST_ITEMS", "WORTH_MOVING_SECONDS"):
             patch.setattr(pace, name, 0)
         yield
 

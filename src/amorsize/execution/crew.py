@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -58,12 +57,6 @@ class Crew:
     def move(self) -> None:
         """Take note that the workers are elsewhere: started by somebody else, at any time, from any directory."""
         self.elsewhere, self.fresh, self.can_borrow = True, False, False
-
-    def begin(self) -> None:
-        """Have the workers started that a first task would start."""
-        if not self._processes:
-            with suppress(RuntimeError):  # a broken pool, which the next task will tell of
-                self.executor.submit(len, b"")
 
     def kill(self) -> None:
         """End the workers at once, unless they are somebody else's."""

@@ -20,7 +20,7 @@ GRACE_SECONDS: Final = 0.1
 def broken(crew: Crew, job: Job, error: BaseException) -> WorkerError:
     """Return what to raise when an executor, and no item, has failed."""
     until = job.monotonic() + GRACE_SECONDS
-    while crew.owned and not crew.dead() and job.monotonic() < until:
+    while crew.owned and not crew.shares_objects and not crew.dead() and job.monotonic() < until:
         sleep(GRACE_SECONDS / 20)  # the pool waits for its processes too, and only one of us is told how they ended
     ends = sorted({f"{process.pid} {_end(process.exitcode)}" for process in crew.dead()})
     who = f"worker process {' and '.join(ends)}" if ends else f"the executor failed ({brief(error)})"

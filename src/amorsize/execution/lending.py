@@ -6,12 +6,12 @@ import os
 import pickle
 import sys
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from amorsize.domain.source import is_array
 from amorsize.execution.work import as_it_is
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from concurrent.futures import Future
 
     from amorsize.execution.work import Lent
@@ -28,14 +28,11 @@ class Lender:
     That memory has no name and no place: it is gone when this process has closed it, or has ended in whatever way. A
     worker copies what it is lent, so that an item is its own. Everything that pickles its buffers out of band (PEP 574)
     is lent, numpy's arrays among them, and items that are bytes or bytearrays. Linux only; elsewhere nothing is lent.
-
-    Args:
-        begin: has the workers started: they must not be forked while something is lent, and so hold on to it.
     """
 
-    def __init__(self, begin: Callable[[], object]) -> None:
-        self._begin = begin
+    def __init__(self) -> None:
         self._open: set[int] = set()
+        _lenders.add(self)
 
     def pack(self, items: Any) -> tuple[bytes, tuple[Lent, ...]]:
         """Return a pickled chunk without its large buffers, and where these are; raises what pickle raises."""
@@ -59,10 +56,9 @@ class Lender:
         """Put a buffer where workers can open it; None where that is not possible, or too much is lent already."""
         if sys.platform != "linux" or len(self._open) >= _MOST_OPEN:
             return None
-        self._begin()
         try:
             file = os.memfd_create("amorsize")
-        except OSError:  # no more files, or a kernel without
+        except (OSError, AttributeError):  # no more files, or a kernel or a Python without
             return None
         self._open.add(file)
         try:
@@ -92,6 +88,19 @@ class Lender:
             except KeyError:
                 continue
             os.close(file)
+
+
+_lenders: Final[WeakSet[Lender]] = WeakSet()
+
+
+def _let_go() -> None:
+    """Have a forked child, whoever forked it, hold on to nothing that its parent lends."""
+    for lender in list(_lenders):
+        lender.end()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 class _Raw:

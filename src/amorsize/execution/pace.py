@@ -7,7 +7,7 @@ from typing import Final
 _LEAST_SECONDS: Final = 0.1
 _LEAST_ITEMS: Final = 8
 _BEHIND: Final = 1.1
-_WORTH_MOVING_SECONDS: Final = 0.02
+WORTH_MOVING_SECONDS: Final = 0.02
 
 
 class Pace:
@@ -47,7 +47,7 @@ class Pace:
         here = self.here_seconds
         if here is None or self._spent < self._next or self._items < self._least_items:
             return False
-        return self.workers_seconds > _BEHIND * here and (left is None or left * here >= _WORTH_MOVING_SECONDS)
+        return self.workers_seconds > _BEHIND * here and (left is None or left * here >= WORTH_MOVING_SECONDS)
 
     def is_slower_here(self, items: int, seconds: float) -> bool:
         """Tell whether so many items run here should have stayed on the workers, who are then judged anew."""

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("amorsize")
 
 _LOOK_SECONDS: Final = 0.25
-_MOST_AHEAD: Final = 4
+MOST_AHEAD: Final = 4
 _HELP_SECONDS: Final = 0.002
 _SENT_ONCE_BYTES: Final = 1 << 16
 _BLOCK_SECONDS: Final = 0.01
 _GROWTH: Final = 8
-_TRUSTED_ITEMS: Final = 8
+TRUSTED_ITEMS: Final = 8
 
 
 @attrs.frozen
@@ -84,8 +84,10 @@ class Dispatch:
         if not crew.shares_objects:
             self._head = head_of(job.func, job.manner, terms, elsewhere=crew.elsewhere)
         self._limits = chunk_limits(terms.chunk_seconds, terms.seconds_per_item)
-        self._lender = Lender(crew.begin)
-        self._pace = Pace(None if job.manner.item_timeout is not None else terms.here_seconds, crew.workers)
+        self._lender = Lender()
+        # What runs here is not stopped in time.
+        self._stays = job.manner.item_timeout is not None or job.manner.deadline is not None
+        self._pace = Pace(None if self._stays else terms.here_seconds, crew.workers)
         self._seen = 0
         self._submitting = False
         self._warned = False
@@ -108,7 +110,7 @@ class Dispatch:
         more = True
         while more or self._flying:
             raised = None
-            most = self.crew.workers + min(self.crew.workers, _MOST_AHEAD)
+            most = self.crew.workers + min(self.crew.workers, MOST_AHEAD)
             while more and len(self._flying) < most:
                 try:
                     chunk = self._next()
@@ -244,7 +246,7 @@ class Dispatch:
         job.ran += items
         job.busy_seconds += seconds
         self._seen += items
-        if self._seen >= _TRUSTED_ITEMS:
+        if self._seen >= TRUSTED_ITEMS:
             self._limits = chunk_limits(self._terms.chunk_seconds, job.busy_seconds / max(1, job.ran))
 
     def _put_some(
@@ -287,7 +289,7 @@ class Dispatch:
         job = self._job
         if not self.crew.fresh or self._head is None or self.crew.start_method == "fork":
             return
-        if job.manner.item_timeout is not None:
+        if self._stays:
             return
         size = 1
         while self._done.empty():

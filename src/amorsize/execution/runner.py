@@ -17,7 +17,8 @@ from amorsize.domain.wording import workers
 from amorsize.errors import AmorsizeWarning
 from amorsize.execution.feedback import ratio, tell
 from amorsize.execution.job import Job, Manner
-from amorsize.execution.parallel import Dispatch, Terms
+from amorsize.execution.pace import WORTH_MOVING_SECONDS
+from amorsize.execution.parallel import TRUSTED_ITEMS, Dispatch, Terms
 from amorsize.execution.parcel import pickled
 from amorsize.execution.serial import run_serially
 from amorsize.execution.stream import Stream, serial_stream
@@ -40,12 +41,10 @@ _log.addHandler(logging.NullHandler())  # silent until somebody listens
 _CHUNK_SECONDS: Final = {"process": 250e-6, "thread": 50e-6}
 """What a chunk costs beside its items through the standard's executors, at least."""
 
-_TRUSTED_ITEMS: Final = 8
 _UNKNOWN_SECONDS: Final = 1e-3
 _LEAST_SECONDS: Final = 1e-9
 _WARM_GAIN: Final = 0.85
 _OFF: Final = 1.5
-_WORTH_MOVING_SECONDS: Final = 0.02
 _START_SECONDS: Final = 0.02
 _WORTH_ASKING_SECONDS: Final = 0.5
 _WARM_WORTH_SECONDS: Final = 0.004
@@ -319,7 +318,7 @@ class Execution:
 
     def _here_seconds(self, job: Job, plan: Plan) -> float | None:
         """Return what an item takes here: by what has run, else by what is expected; None: not known."""
-        if job.ran >= _TRUSTED_ITEMS:
+        if job.ran >= TRUSTED_ITEMS:
             return job.busy_seconds / job.ran
         if self._sample is not None:
             return self._sample.seconds_per_item
@@ -363,7 +362,7 @@ class Course:
         total = self._job.total
         left = ceil(total - len(self._job.values)) if total is not None else self._job.ran
         ahead = left * seconds_per_item
-        if ahead < _WORTH_MOVING_SECONDS or spent + ahead < _OFF * self._plan.serial_seconds:
+        if ahead < WORTH_MOVING_SECONDS or spent + ahead < _OFF * self._plan.serial_seconds:
             return False
         self.better = self._execution.better(left, seconds_per_item)
         return self.better is not None

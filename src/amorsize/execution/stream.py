@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from amorsize.execution.job import note, pull
-from amorsize.execution.parallel import Dispatch
+from amorsize.execution.parallel import MOST_AHEAD, Dispatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from amorsize.execution.job import Job
 
     Chunk = tuple[Sequence[int], Any]
-
-_MOST_AHEAD: Final = 4
 
 
 def serial_stream(job: Job) -> Iterator[Any]:
@@ -91,7 +89,7 @@ class Stream(Dispatch):
         """Take items and send them off, as many as are allowed."""
         workers = self.crew.workers
         held = sum(len(slot.values) for slot in self._slots)
-        share = max(1, in_flight // (workers + min(workers, _MOST_AHEAD)))
+        share = max(1, in_flight // (workers + min(workers, MOST_AHEAD)))
         while not self._ended and held < in_flight:
             most = self._limits.most if self._seen else self._limits.least
             size = min(share, most, in_flight - held)

@@ -90,7 +90,6 @@ def ask(_):
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="only POSIX forks")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_daemonic_worker_may_have_no_children():
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert "daemonic" in pool.map(ask, [1])[0]

@@ -16,7 +16,7 @@ from amorsize.domain.sampling import Budget, mean_and_spread
 from amorsize.domain.values import OWN_THREADS, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from amorsize.domain.source import Source
 
@@ -72,25 +72,27 @@ class Sampling:
         self.items: list[Any] = []
         self.results: list[Any] = []
         self.count = 0
+        self._passed = NO_CLOCKS
+        self._waited = 0.0
 
     def run(self) -> Sample:
         """Sample and return what it showed; ValueError when there is no item."""
-        peak_before, waits_at_first = peak_memory_bytes(), waits()
+        peak_before = peak_memory_bytes()
         first = self._block(1)
         if first is None:
             raise ValueError("sample: source must have an item, got none")
-        waits_before, self._began = waits(), clocks()
-        seconds, counts, pickling = self._steady(first)
-        wall, cpu, inside, own = (now - then - pickling for now, then in zip(clocks(), self._began, strict=True))
+        at_first = self._passed, self._waited
+        self._passed, self._waited = NO_CLOCKS, 0.0
+        seconds, counts = self._steady(first)
         if not seconds:  # one item only: the first call is all there is to know
             seconds, counts = [first], [1]
-            wall, cpu, inside, own = self._first
-            waits_before = waits_at_first
+            self._passed, self._waited = at_first
+        wall, cpu, inside, own = self._passed
         mean, spread = mean_and_spread(seconds, counts)
         if self.count == 2:  # noqa: PLR2004  one block of one item: how the first differs is all there is to know
             spread = abs(first - mean) / sqrt(2)
         share = cpu_share(cpu, wall)
-        if waits() == waits_before:
+        if not self._waited:
             # It never waited, so what is missing was taken by other processes; and what all its threads took, over
             # what its own took, is how many of them there were.
             threads = cpu_share(cpu, own) if own > _OWN_SECONDS else 0.0
@@ -114,32 +116,28 @@ class Sampling:
             **costs,
         )
 
-    def _steady(self, first: float) -> tuple[list[float], list[int], float]:
-        """Run further items until the decision is clear; return block seconds, block counts and time not to count."""
+    def _steady(self, first: float) -> tuple[list[float], list[int]]:
+        """Run further items until the decision is clear; return block seconds and block counts."""
         seconds: list[float] = []
         counts: list[int] = []
-        mean, other = first, 0.0
+        mean = first
         started = perf_counter()
         while not self._is_enough(first, perf_counter() - started, mean, len(seconds)):
             size = 1 if mean >= _BLOCK_BELOW_SECONDS else min(_MOST_IN_BLOCK, max(2 * sum(counts), 1))
             if mean * size > _BLOCK_SECONDS:
                 size = max(1, int(_BLOCK_SECONDS / mean))
             before = self.count
-            began = perf_counter()
             block = self._block(size)
             if block is None:
                 break
-            other += perf_counter() - began - block
             seconds.append(block)
             counts.append(self.count - before)
             mean = sum(seconds) / sum(counts)
             if mean < _BLOCK_BELOW_SECONDS and len(seconds) == _ENOUGH_FOR_TINY:
-                began = perf_counter()
                 costs, _ = self._pickles()
-                other += perf_counter() - began
                 if costs["pickle_item_seconds"] + costs["unpickle_result_seconds"] >= _CHEAP_SHARE * mean:
                     break  # moving items costs as much as running them: more samples would change nothing
-        return seconds, counts, other
+        return seconds, counts
 
     def _is_enough(self, first: float, spent: float, mean: float, blocks: int) -> bool:
         budget = self.budget
@@ -161,11 +159,14 @@ class Sampling:
 
     def _computing(self) -> float:
         """Return CPU seconds per wall second since the first call, 1.0 when that is too short to tell."""
-        now = clocks()
-        return min(1.0, cpu_share(now[1] - self._began[1], now[0] - self._began[0]))
+        wall, cpu, _, _ = self._passed
+        return min(1.0, cpu_share(cpu, wall))
 
     def _block(self, size: int) -> float | None:
-        """Run the next size items and return their seconds; None when there is none left."""
+        """Run the next size items and return their seconds; None when there is none left.
+
+        What the clocks show is added up over items only: getting them may wait or compute for itself.
+        """
         taken = take(self, size)
         if not taken:
             return None
@@ -176,7 +177,7 @@ class Sampling:
         keep = results.append
         if self.begun:
             self.begun(places)
-        before = clocks() if not self.count else ()
+        waited, before = waits(), clocks()
         began = perf_counter()
         try:
             for item in items:
@@ -186,9 +187,10 @@ class Sampling:
             note(error, places[len(results)], items[len(results)])
             raise
         seconds = perf_counter() - began
+        passed = zip(self._passed, clocks(), before, strict=True)
+        self._passed = [known + now - then for known, now, then in passed]
+        self._waited += waits() - waited
         self.source.keep(places, results)
-        if not self.count:
-            self._first = [now - then for now, then in zip(clocks(), before, strict=True)]
         self.count += len(items)
         _keep(self.places, places, _PLACES)
         _keep(self.items, items, _PICKLED_ITEMS)
@@ -270,6 +272,10 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
         if seconds[0] > _MOST_REPEATS_SECONDS:
             break
     return min(seconds), value
+
+
+NO_CLOCKS: Final[Sequence[float]] = (0.0, 0.0, 0.0, 0.0)
+"""What has passed on each of the clocks when nothing has run."""
 
 
 def clocks() -> tuple[float, float, float, float]:

@@ -42,7 +42,8 @@ class _Run(threading.Thread):
         """
         cpus = _settle_on(self.place)
         delay = _delay_seconds()
-        self.beside.wait()
+        with suppress(threading.BrokenBarrierError):  # the other one could not be started
+            self.beside.wait()
         _settle_anywhere(cpus)
         began, cpu = perf_counter(), thread_time()
         for position, item in self.block:
@@ -85,12 +86,18 @@ def _side_by_side(sampling: Sampling, blocks: list[list[tuple[int, Any]]]) -> li
         sampling.begun([position for block in blocks for position, _ in block])
     beside = threading.Barrier(len(blocks))
     runs = [_Run(sampling, block, beside, place) for place, block in enumerate(blocks)]
+    started = []
     for run in runs:
-        run.start()
-    for run in runs:
+        try:
+            run.start()
+        except RuntimeError:  # no more threads here: what was not started has burnt nothing, and tells nothing
+            beside.abort()
+            break
+        started.append(run)
+    for run in started:
         run.join()
-    sampling.count += sum(len(block) for block in blocks)
-    for run in runs:
+    sampling.count += sum(len(run.block) for run in started)
+    for run in started:
         if run.error is not None:
             raise run.error
     return runs
