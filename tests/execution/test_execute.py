@@ -9,6 +9,7 @@ import time
 from array import array
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -290,3 +291,56 @@ def test_a_silent_logger_stays_silent():
     code = "from amorsize import execute; execute(abs, range(50))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+DEFINED_LATE = """
+from execution import forced
+
+def first(x):
+    return x
+
+if __name__ == "__main__":
+    for _ in range(2):
+        assert forced.execute(first, range(100)) == list(range(100))
+
+    def second(x):
+        return 2 * first(x)
+
+    class Late:
+        pass
+
+    assert forced.execute(second, range(100)) == list(range(0, 200, 2))
+    assert all(type(one) is Late for one in forced.execute(first, [Late() for _ in range(100)]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="spawned workers never know such a thing")
+def test_warm_workers_run_what_was_defined_after_they_were_started(own_place, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    path = own_place / "work" / "program.py"
+    path.write_text(DEFINED_LATE)
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+class Returning:
+    """Pickles and does not come back."""
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def returning(x):
+    return Returning() if x == 151 else x
+
+
+def test_results_that_do_not_come_back_are_run_again_here_with_a_warning():
+    with pytest.warns(AmorsizeWarning, match="position.* 151.* cannot be pickled|cannot be pickled .*run again here"):
+        results = forced.execute(returning, range(300))
+    assert type(results[151]) is Returning
+    assert [one for one in results if type(one) is int] == [x for x in range(300) if x != 151]
+
+
+def test_an_item_that_no_worker_can_unpickle_is_named_as_such():
+    with pytest.raises(WorkerError, match="must be able to unpickle .*no number"):
+        forced.execute(value_of, [Returning() if x == 151 else x for x in range(300)])

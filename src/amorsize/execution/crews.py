@@ -70,6 +70,11 @@ class Crews:
         owned = not isinstance(executors, LiveExecutors)
         crew = Crew(executors, executor, workers, start_method=start_method, owned=owned)
         crew.place = _place()
+        if not owned and not crew.shares_objects:
+            from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415  only who brings an executor needs it
+
+            if not isinstance(executor, ProcessPoolExecutor):
+                crew.move()  # which main module the workers of others have is not known
         return crew
 
     def most_warm(self, executors: Executors, start_method: str) -> int:

@@ -24,9 +24,17 @@ def broken(crew: Crew, job: Job, error: BaseException) -> WorkerError:
         sleep(GRACE_SECONDS / 20)  # the pool waits for its processes too, and only one of us is told how they ended
     ends = sorted({f"{process.pid} {_end(process.exitcode)}" for process in crew.dead()})
     who = f"worker process {' and '.join(ends)}" if ends else f"the executor failed ({brief(error)})"
+    finished = job.finished()
+    count = (
+        f"{len(finished)} results are in this error's `finished`" if finished else f"{job.done} items had run by then"
+    )
+    return WorkerError(f"execute: {who} while it ran items; {count}", finished)
+
+
+def unreadable(job: Job, why: str) -> WorkerError:
+    """Return the error of workers that cannot unpickle the function or an item."""
     return WorkerError(
-        f"execute: {who} while it ran items; {job.done} results were there by then, in this error's `finished`",
-        job.finished(),
+        f"execute: workers must be able to unpickle the function and its items, got {why}", job.finished()
     )
 
 

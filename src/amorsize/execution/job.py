@@ -54,6 +54,21 @@ def manner_of(  # noqa: PLR0913, PLR0917  what execute is asked, one by one
     return Manner(errors == "collect", deadline, timeout, item_timeout, told)
 
 
+@attrs.frozen
+class Terms:
+    """What is expected: seconds an item takes in a worker and a chunk costs beside them; and threads for libraries.
+
+    ``is_threaded`` tells that the function runs threads of its own, or that nobody knows. ``here_seconds`` is what an
+    item takes in the caller's process; None: not known.
+    """
+
+    seconds_per_item: float
+    chunk_seconds: float
+    threads: int = 0
+    is_threaded: bool = True
+    here_seconds: float | None = None
+
+
 class Job:
     """The items of one run, what is done of them, and what that took.
 

@@ -9,17 +9,27 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
 from amorsize.domain.schedule import chunk_limits, chunk_size
-from amorsize.errors import AmorsizeWarning, ExecutionTimeout
-from amorsize.execution.endings import GRACE_SECONDS, brief, broken, is_broken, outdated
+from amorsize.errors import AmorsizeWarning
+from amorsize.execution.endings import GRACE_SECONDS, brief, broken, is_broken, outdated, unreadable
 from amorsize.execution.feed import feed_for
 from amorsize.execution.job import unpacked
 from amorsize.execution.lending import Lender
 from amorsize.execution.pace import Pace
 from amorsize.execution.parcel import head_of, pickled
-from amorsize.execution.work import BY_VALUE, DONE, OUT_OF_REACH, STALE, UNKNOWN, run_chunk, run_items, unpack_error
+from amorsize.execution.watch import Watch
+from amorsize.execution.work import (
+    BY_VALUE,
+    DONE,
+    OUT_OF_REACH,
+    STALE,
+    UNKNOWN,
+    UNPICKLABLE,
+    UNREADABLE,
+    run_chunk,
+    run_items,
+    unpack_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +37,7 @@ if TYPE_CHECKING:
 
     from amorsize.execution.crew import Crew
     from amorsize.execution.feed import Chunk
-    from amorsize.execution.job import Job
+    from amorsize.execution.job import Job, Terms
     from amorsize.execution.work import Head, Lent
 
 _log: Final = logging.getLogger("amorsize")
@@ -39,21 +49,6 @@ _SENT_ONCE_BYTES: Final = 1 << 16
 _BLOCK_SECONDS: Final = 0.01
 _GROWTH: Final = 8
 TRUSTED_ITEMS: Final = 8
-
-
-@attrs.frozen
-class Terms:
-    """What is expected: seconds an item takes in a worker and a chunk costs beside them; and threads for libraries.
-
-    ``is_threaded`` tells that the function runs threads of its own, or that nobody knows. ``here_seconds`` is what an
-    item takes in the caller's process; None: not known.
-    """
-
-    seconds_per_item: float
-    chunk_seconds: float
-    threads: int = 0
-    is_threaded: bool = True
-    here_seconds: float | None = None
 
 
 class Dispatch:
@@ -79,7 +74,7 @@ class Dispatch:
         self._flying: dict[Future[Any], Chunk] = {}
         self._again: list[Chunk] = []
         self._stop: list[bool] = []
-        self._running: dict[int, tuple[int, float]] = {}
+        self._watch = Watch(job)
         self._head = None
         if not crew.shares_objects:
             self._head = head_of(job.func, job.manner, terms, elsewhere=crew.elsewhere)
@@ -89,7 +84,7 @@ class Dispatch:
         self._stays = job.manner.item_timeout is not None or job.manner.deadline is not None
         self._pace = Pace(None if self._stays else terms.here_seconds, crew.workers)
         self._seen = 0
-        self._submitting = False
+        self._submitting = self._renewed = False
         self._warned = False
 
     def run(self) -> None:
@@ -147,7 +142,7 @@ class Dispatch:
         lent: tuple[Lent, ...] = ()
         work: tuple[Any, ...]
         if self._head is None:
-            watch = self._watch(positions) if manner.item_timeout is not None else None
+            watch = self._watch.over(positions) if manner.item_timeout is not None else None
             work = (run_items, self._job.func, items, manner.collect, self._stop, watch)
         else:
             try:
@@ -204,7 +199,7 @@ class Dispatch:
                 return self._done.get(timeout=wait)
             except Empty:
                 self._job.check()
-                self._check_items()
+                self._watch.check()
 
     def _take_in(self, future: Future[Any], chunk: Chunk) -> None:
         error = future.exception()
@@ -215,22 +210,40 @@ class Dispatch:
             self._put(chunk, results, failures, seconds)
             return
         answer = future.result()
-        if answer[0] in (UNKNOWN, OUT_OF_REACH):  # nothing has run
+        if answer[0] in (DONE, UNPICKLABLE):
+            self._take_results(answer, chunk)
+        else:
+            self._send_again(answer, chunk)
+
+    def _send_again(self, answer: tuple[Any, ...], chunk: Chunk) -> None:
+        """Do what it takes to have a chunk run of which nothing has run; raises WorkerError when there is no way."""
+        if answer[0] in (UNKNOWN, OUT_OF_REACH):
             self.crew.can_borrow = self.crew.can_borrow and answer[0] == UNKNOWN
             self._submit(chunk, whole=True)
             return
-        if answer[0] == STALE:
-            if self.crew.elsewhere:
-                raise outdated(self._job)
-            self._replace_crew(chunk)
-            return
+        if answer[0] == UNREADABLE:  # by workers started before it was defined, perhaps: new ones are asked once
+            if self._renew is None or self._renewed or self.crew.fresh:
+                raise unreadable(self._job, answer[1])
+            self._renewed = True
+        elif self.crew.elsewhere:
+            raise outdated(self._job)
+        self._replace_crew(chunk)
+
+    def _take_results(self, answer: tuple[Any, ...], chunk: Chunk) -> None:
+        assert self._head is not None  # noqa: S101  what answers like this was sent with one
         self.crew.fresh = False
         self.crew.known[self._head[0]] = self._fingerprint
-        told = [(index, unpack_error(packed)) for index, packed in answer[2]]
-        if answer[0] == DONE:
-            self._put(chunk, pickle.loads(answer[1]), told, answer[3])  # noqa: S301  from a worker of ours
-        else:
-            self._put_some(chunk, answer[1], told, answer[3], answer[4])
+        kind, packed, failed, seconds, *why = answer
+        told = [(index, unpack_error(one)) for index, one in failed]
+        if kind == UNPICKLABLE:
+            self._put_some(chunk, packed, told, seconds, *why)
+            return
+        try:
+            results = pickle.loads(packed)  # noqa: S301  from a worker of ours
+        except Exception as error:  # noqa: BLE001  what pickles need not come back
+            self._put_some(chunk, [None] * len(chunk[1]), told, seconds, brief(error))
+            return
+        self._put(chunk, results, told, seconds)
 
     def _put(self, chunk: Chunk, results: list[Any], failures: list[tuple[int, BaseException]], seconds: float) -> None:
         positions, items = chunk
@@ -344,7 +357,7 @@ class Dispatch:
             future = self._next_done()
             if (other := self._flying.pop(future, None)) is None:
                 continue
-            if future.exception() is None and future.result()[0] == STALE:
+            if future.exception() is None and future.result()[0] in (STALE, UNREADABLE):
                 self._again.append(other)
             else:
                 self._take_in(future, other)
@@ -352,31 +365,6 @@ class Dispatch:
         self._head = (*self._head[:2], "", *self._head[3:])
         if self._renew is not None and not self.crew.fresh:
             self.crew = self._renew(self.crew)
-
-    def _watch(self, positions: Sequence[int]) -> Callable[[int | None], None]:
-        """Return what notes in which item a thread is since when."""
-        running, monotonic, key = self._running, self._job.monotonic, id(positions)
-
-        def watch(index: int | None) -> None:
-            if index is None:
-                running.pop(key, None)
-            else:
-                running[key] = (positions[index], monotonic())
-
-        return watch
-
-    def _check_items(self) -> None:
-        """Raise ExecutionTimeout for an item that a thread is at for too long: it cannot be interrupted."""
-        limit = self._job.manner.item_timeout
-        if limit is None:
-            return
-        for position, since in list(self._running.values()):
-            if self._job.monotonic() - since > limit:
-                raise ExecutionTimeout(
-                    f"execute: item_timeout: an item must take at most {limit:g} s, got no end; position {position}; "
-                    "its thread goes on until the item ends",
-                    self._job.finished(),
-                )
 
     def _abandon(self) -> None:
         """Leave nothing running: give our processes a moment, then end them; cancel what waits for other workers."""

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from amorsize.execution.job import Manner
-    from amorsize.execution.parallel import Terms
+    from amorsize.execution.job import Manner, Terms
     from amorsize.execution.work import Head
 
 

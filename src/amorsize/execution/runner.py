@@ -16,9 +16,9 @@ from amorsize.domain.values import EXECUTORS, OWN_THREADS
 from amorsize.domain.wording import workers
 from amorsize.errors import AmorsizeWarning
 from amorsize.execution.feedback import ratio, tell
-from amorsize.execution.job import Job, Manner
+from amorsize.execution.job import Job, Manner, Terms
 from amorsize.execution.pace import WORTH_MOVING_SECONDS
-from amorsize.execution.parallel import TRUSTED_ITEMS, Dispatch, Terms
+from amorsize.execution.parallel import TRUSTED_ITEMS, Dispatch
 from amorsize.execution.parcel import pickled
 from amorsize.execution.serial import run_serially
 from amorsize.execution.stream import Stream, serial_stream

@@ -24,6 +24,7 @@ DONE: Final = "done"
 STALE: Final = "stale"
 UNKNOWN: Final = "unknown"
 OUT_OF_REACH: Final = "out of reach"
+UNREADABLE: Final = "unreadable"
 UNPICKLABLE: Final = "unpicklable"
 BY_VALUE: Final = b"cloudpickle"
 """In the pickle of a function that travels with its code."""
@@ -81,22 +82,13 @@ def run_chunk(head: Head, blob: bytes, lent: Sequence[Lent] = ()) -> tuple[Any, 
     item may take, how many threads its libraries may use (0: as they like), and whether it is known or feared to run
     any. ``lent`` says where large buffers are.
     """
-    name, pickled, expected, collect, item_timeout, threads, is_threaded = head
-    known = _known(name, pickled)
-    if known is None:
-        return (UNKNOWN,)
-    func, seen, by_value, size = known
-    if expected and seen != expected:
-        if _fingerprint(func) != expected:
-            return (STALE,)
-        seen = expected
-    _functions[name] = (func, seen, by_value, size)
+    _, _, _, collect, item_timeout, threads, is_threaded = head
     try:
-        buffers = borrowed(lent)
-    except OSError:
-        return (OUT_OF_REACH,)
-    items = pickle.loads(blob, buffers=buffers)  # noqa: S301  from the process that started this one
-    del buffers
+        unfit, func, by_value, items = _opened(head, blob, lent)
+    except Exception as error:  # noqa: BLE001  __main__ may have it only since this worker was started
+        return UNREADABLE, f"{type(error).__name__}: {error}"
+    if unfit:
+        return (unfit,)
     if threads and not _limited:
         limit_threads(threads, loaded=is_threaded)
     alarm = _alarm(item_timeout) if item_timeout is not None else None
@@ -107,6 +99,25 @@ def run_chunk(head: Head, blob: bytes, lent: Sequence[Lent] = ()) -> tuple[Any, 
     except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
         return UNPICKLABLE, _sorted_out(results), told, seconds, f"{type(error).__name__}: {error}"
     return DONE, packed, told, seconds
+
+
+def _opened(head: Head, blob: bytes, lent: Sequence[Lent]) -> tuple[str, Any, bool, Any]:
+    """Return why a chunk cannot be run (empty: it can), its function, whether that came by value, and its items."""
+    name, pickled, expected, *_ = head
+    known = _known(name, pickled)
+    if known is None:
+        return UNKNOWN, None, False, ()
+    func, seen, by_value, size = known
+    if expected and seen != expected:
+        if _fingerprint(func) != expected:
+            return STALE, None, False, ()
+        seen = expected
+    _functions[name] = (func, seen, by_value, size)
+    try:
+        buffers = borrowed(lent)
+    except OSError:
+        return OUT_OF_REACH, None, False, ()
+    return "", func, by_value, pickle.loads(blob, buffers=buffers)  # noqa: S301  from the process that started this one
 
 
 def _known(name: bytes, pickled: bytes) -> Known | None:

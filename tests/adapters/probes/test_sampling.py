@@ -262,6 +262,11 @@ def test_the_share_of_computing_is_bounded_whatever_the_clocks_say():
     assert sampling.cpu_share(0.5, 1.0) == 0.5
 
 
+def test_a_long_job_of_even_items_is_not_looked_at_for_a_share_of_it():
+    found = sample(lambda _: time.sleep(0.01), range(10**6), fraction=1.0)
+    assert found.count < 200
+
+
 def test_a_trivial_job_of_ten_million_items_is_seen_through_at_once():
     began = time.perf_counter()
     found = sample(lambda x: x + 1, range(10**7))

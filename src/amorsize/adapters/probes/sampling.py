@@ -43,6 +43,8 @@ _PICKLED_ITEMS: Final = 32
 _MOST_REPEATS_SECONDS: Final = 1e-4
 _PICKLING_SECONDS: Final = 1e-3
 _SMALL_BYTES: Final = 1 << 14
+_LONG_SECONDS: Final = 0.5
+_WELL_KNOWN: Final = 0.02
 
 
 class Sampling:
@@ -122,7 +124,7 @@ class Sampling:
         counts: list[int] = []
         mean = first
         started = perf_counter()
-        while not self._is_enough(first, perf_counter() - started, mean, len(seconds)):
+        while not self._is_enough(first, perf_counter() - started, mean, seconds, counts):
             size = 1 if mean >= _BLOCK_BELOW_SECONDS else min(_MOST_IN_BLOCK, max(2 * sum(counts), 1))
             if mean * size > _BLOCK_SECONDS:
                 size = max(1, int(_BLOCK_SECONDS / mean))
@@ -139,11 +141,11 @@ class Sampling:
                     break  # moving items costs as much as running them: more samples would change nothing
         return seconds, counts
 
-    def _is_enough(self, first: float, spent: float, mean: float, blocks: int) -> bool:
+    def _is_enough(self, first: float, spent: float, mean: float, seconds: list[float], counts: list[int]) -> bool:
         budget = self.budget
         if budget.most_items is not None and self.count >= budget.most_items:
             return True
-        serial = self.total * mean
+        serial, blocks = self.total * mean, len(seconds)
         if blocks == 0:
             # So few and so dear that one more would be a good part of the job, and whatever it showed, of little use.
             return self.warms_workers and self.total < _FEW and mean > _FEW * budget.worker_start_seconds
@@ -155,7 +157,12 @@ class Sampling:
         if blocks < _ENOUGH_FOR_SMALL - 1:
             looked = spent + first if alike else spent
             return spent + mean > _DEAR_SHARE * at_stake and looked >= budget.min_seconds
-        return spent >= budget.seconds(at_stake)
+        return spent >= budget.seconds(at_stake) or (spent >= _LONG_SECONDS and self._is_even(seconds, counts))
+
+    def _is_even(self, seconds: list[float], counts: list[int]) -> bool:
+        """Tell whether the mean is known so well that going on would only keep the workers waiting."""
+        mean, spread = mean_and_spread(seconds, counts)
+        return spread <= _WELL_KNOWN * mean * sqrt(sum(counts))
 
     def _computing(self) -> float:
         """Return CPU seconds per wall second since the first call, 1.0 when that is too short to tell."""
