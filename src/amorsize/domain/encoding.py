@@ -204,8 +204,6 @@ def names_of(code: CodeType, raw: bytes) -> tuple[list[str], list[str], list[str
     ``from .``). ``raw`` is the bytecode.
     """
     names, free = code.co_names, code.co_freevars
-    if not names and not free:
-        return [], [], []
     operations = raw[::2]
     # The lowest bit of a global's argument says whether it is called at once.
     read = [names[argument >> 1] for argument in _arguments(raw, operations, _LOAD_GLOBAL)]
