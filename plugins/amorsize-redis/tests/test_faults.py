@@ -74,27 +74,32 @@ def saying(reply):
     return talk
 
 
-@pytest.mark.parametrize(("talk", "words"), [(silent, "too long"), (greeted(silent), "in time")])
-def test_a_server_that_never_answers_is_given_up_and_left_alone_for_the_cooling_off_time(talk, words):
+def is_late(fault):
+    """Tell whether a fault is that of a server that took too long: either of two limits may be reached first."""
+    return "too long" in fault or "in time" in fault
+
+
+@pytest.mark.parametrize("talk", [silent, greeted(silent)])
+def test_a_server_that_never_answers_is_given_up_and_left_alone_for_the_cooling_off_time(talk):
     clock = Clock()
     with Listener(talk) as listener:
         store = RedisCache(hasty(listener.port, cooling_off_seconds=30.0), clock)
-        assert words in fault_of(lambda: store.fetch("here"))
+        assert is_late(fault_of(lambda: store.fetch("here")))
         for _ in range(50):
             assert store.fetch("absent") == {}
             store.store("here", "v", "text")
         assert listener.connections == 1
         clock.now += 30.0
-        assert words in fault_of(lambda: store.fetch("here"))
+        assert is_late(fault_of(lambda: store.fetch("here")))
         assert listener.connections == 2
         store.close()
 
 
-@pytest.mark.parametrize(("talk", "words"), [(dripping, "too long"), (greeted(dripping), "in time")])
-def test_a_server_that_drips_is_given_up_while_it_still_drips(talk, words):
+@pytest.mark.parametrize("talk", [dripping, greeted(dripping)])
+def test_a_server_that_drips_is_given_up_while_it_still_drips(talk):
     with Listener(talk) as listener:
         store = RedisCache(hasty(listener.port))
-        assert words in fault_of(lambda: store.fetch("here"))
+        assert is_late(fault_of(lambda: store.fetch("here")))
 
 
 def test_a_server_that_does_not_take_what_is_sent_is_given_up():
