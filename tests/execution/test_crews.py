@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import time
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import psutil
 import pytest
@@ -45,20 +43,18 @@ def long(x):
 
 
 @pytest.fixture
-def program(own_place, monkeypatch):
+def program(own_place, started):
     """Return a function that runs a program with the module work beside it and returns what it prints."""
     (own_place / "work" / "work.py").write_text(WORK)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
 
     def start(code, **options):
-        path = own_place / "work" / "program.py"
         body = textwrap.indent(textwrap.dedent(code), "    ")
-        path.write_text(
+        return started(
             "import os, signal, sys, time\nimport work\nfrom execution.forced import execute\n"
             "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a test run in the background passes it over
-            f"if __name__ == '__main__':\n{body}"
+            f"if __name__ == '__main__':\n{body}",
+            **options,
         )
-        return subprocess.Popen([sys.executable, str(path)], stdout=subprocess.PIPE, text=True, **options)
 
     return start
 

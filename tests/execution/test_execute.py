@@ -9,7 +9,6 @@ import time
 from array import array
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -315,12 +314,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="spawned workers never know such a thing")
-def test_warm_workers_run_what_was_defined_after_they_were_started(own_place, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    path = own_place / "work" / "program.py"
-    path.write_text(DEFINED_LATE)
-    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_warm_workers_run_what_was_defined_after_they_were_started(runs_quietly):
+    runs_quietly(DEFINED_LATE)
 
 
 class Returning:

@@ -198,12 +198,8 @@ if __name__ == "__main__":
 
 
 @lends
-def test_after_ctrl_c_nothing_is_left_and_nothing_is_said(own_place, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    path = own_place / "work" / "program.py"
-    path.write_text(CTRL_C)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    program = subprocess.Popen([sys.executable, str(path)], **pipes, start_new_session=True)
+def test_after_ctrl_c_nothing_is_left_and_nothing_is_said(started):
+    program = started(CTRL_C, stderr=subprocess.PIPE, start_new_session=True)
     assert [program.stdout.readline() for _ in range(2)] == ["running\n"] * 2
     assert lent_in(program.pid)
     children = psutil.Process(program.pid).children(recursive=True)

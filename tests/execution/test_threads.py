@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,9 +93,5 @@ if __name__ == "__main__":
 """
 
 
-def test_without_threadpoolctl_workers_have_the_variables_and_the_caller_does_not(own_place, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    path = own_place / "work" / "program.py"
-    path.write_text(VARIABLES_ALONE)
-    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_without_threadpoolctl_workers_have_the_variables_and_the_caller_does_not(runs_quietly):
+    runs_quietly(VARIABLES_ALONE)

@@ -177,10 +177,8 @@ class CostModel:
             served = parent / self.items
             queue = self.items / p * (queued(p, served, each, self.unevenness) - served)
         cpu_seconds = self._cpu_seconds + chunks * (per_chunk + charge.chunk_worker_seconds)
-        crowding = max(1.0, p / self.cpus)
-        ready = (charge.boot_seconds + self.fresh_worker_seconds) * crowding
-        start = charge.start_seconds + p * self.start_worker_seconds + ready
         cores = cpu_seconds * slowdown / self.cpus
+        start = self._start_seconds(p)
         return Parts(start, parent, through, workers, queue, cores, tail, charge.end_seconds)
 
     def thread(self, p: int, k: int) -> Parts:
@@ -204,11 +202,15 @@ class CostModel:
 
     def least_process(self, p: int) -> float:
         """Return seconds that p processes take at the least, whatever the chunk size."""
-        charge = self.overheads
-        ready = (charge.boot_seconds + self.fresh_worker_seconds) * max(1.0, p / self.cpus)
         beside = (self._waiting + self._computing) * self.items / p
         bound = max(beside, self._parent_seconds, self._cpu_seconds / self.cpus)
-        return charge.start_seconds + p * self.start_worker_seconds + ready + bound + charge.end_seconds
+        return self._start_seconds(p) + bound + self.overheads.end_seconds
+
+    def _start_seconds(self, p: int) -> float:
+        """Return seconds until p processes are there and ready."""
+        charge = self.overheads
+        ready = (charge.boot_seconds + self.fresh_worker_seconds) * max(1.0, p / self.cpus)
+        return charge.start_seconds + p * self.start_worker_seconds + ready
 
     def least_thread(self, p: int) -> float:
         """Return seconds that p threads take at the least, whatever the chunk size."""

@@ -12,6 +12,8 @@ _BATCHES: Final = 2
 _CLOSE: Final = 1.5
 _LEAST_SHARE: Final = 0.05
 _MOST_SHARE: Final = 0.01
+_GROWTH: Final = 8
+_BLOCK_SECONDS: Final = 0.01
 
 
 @attrs.frozen
@@ -20,6 +22,11 @@ class ChunkLimits:
 
     least: int
     most: int
+
+
+def grown(size: int, seconds_per_item: float) -> int:
+    """Return the size of the block after one of this size, which one process runs by itself: towards 10 ms of work."""
+    return max(1, min(size * _GROWTH, int(_BLOCK_SECONDS / max(seconds_per_item, 1e-9))))
 
 
 def chunk_limits(chunk_seconds: float, seconds_per_item: float) -> ChunkLimits:

@@ -12,6 +12,7 @@ from amorsize.domain.source import is_array
 from amorsize.execution.work import as_it_is
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from concurrent.futures import Future
 
     from amorsize.execution.work import Lent
@@ -49,7 +50,7 @@ class Lender:
         try:
             return pickle.dumps(_out_of_band(items), pickle.HIGHEST_PROTOCOL, buffer_callback=take), tuple(lent)
         except BaseException:
-            self._close(lent)
+            self._close(file for _, file, _, _ in lent)
             raise
 
     def _lend(self, raw: memoryview) -> Lent | None:
@@ -65,24 +66,23 @@ class Lender:
             written = os.write(file, raw)
         except OSError:  # no more memory
             written = 0
-        where = (os.getpid(), file, raw.nbytes, raw.readonly)
         if written < raw.nbytes:
-            self._close([where])
+            self._close([file])
             return None
-        return where
+        return os.getpid(), file, raw.nbytes, raw.readonly
 
     def until_done(self, lent: tuple[Lent, ...], future: Future[Any]) -> None:
         """Take back what was lent for a future when that is done."""
         if lent:
-            future.add_done_callback(lambda _: self._close(lent))
+            files = [file for _, file, _, _ in lent]
+            future.add_done_callback(lambda _: self._close(files))
 
     def end(self) -> None:
         """Take back all that is lent still, from workers that have ended."""
-        for file in list(self._open):
-            self._close([(0, file, 0, False)])
+        self._close(list(self._open))
 
-    def _close(self, lent: list[Lent] | tuple[Lent, ...]) -> None:
-        for _, file, _, _ in lent:
+    def _close(self, files: Iterable[int]) -> None:
+        for file in files:
             try:
                 self._open.remove(file)  # one of two threads is the first
             except KeyError:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.domain.schedule import chunk_limits, chunk_size
+from amorsize.domain.schedule import chunk_limits, chunk_size, grown
 from amorsize.errors import AmorsizeWarning
 from amorsize.execution.endings import GRACE_SECONDS, brief, broken, is_broken, outdated, unreadable
 from amorsize.execution.feed import feed_for
@@ -46,8 +46,6 @@ _LOOK_SECONDS: Final = 0.25
 MOST_AHEAD: Final = 4
 _HELP_SECONDS: Final = 0.002
 _SENT_ONCE_BYTES: Final = 1 << 16
-_BLOCK_SECONDS: Final = 0.01
-_GROWTH: Final = 8
 TRUSTED_ITEMS: Final = 8
 
 
@@ -332,7 +330,7 @@ class Dispatch:
             if pace.is_slower_here(ran, spent):
                 _log.debug("an item takes %.3g s here; going back to workers", spent / ran)
                 return True
-            size = max(1, min(size * _GROWTH, int(_BLOCK_SECONDS * ran / max(spent, 1e-9))))
+            size = grown(size, spent / max(1, ran))
         return False
 
     def _expect(self, name: bytes) -> None:

@@ -6,6 +6,7 @@ from itertools import islice
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.domain.schedule import grown
 from amorsize.execution.job import note, pull
 from amorsize.execution.work import ItemTimeout
 
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
 
     from amorsize.execution.job import Job
 
-_BLOCK_SECONDS: Final = 0.01
 _FIRST_BLOCK: Final = 16
-_GROWTH: Final = 8
 _SHORT_SECONDS: Final = 0.25
 _PLAIN: Final = (list, tuple, range, str, bytes, bytearray)
 
@@ -67,7 +66,7 @@ def _next_size(job: Job, size: int, took: float) -> int:
         left = total - len(job.values)
         if left * each < _SHORT_SECONDS:
             return left + 1
-    return max(1, min(size * _GROWTH, int(_BLOCK_SECONDS / max(each, 1e-9))))
+    return grown(size, each)
 
 
 def _block(job: Job, size: int) -> None:

@@ -12,11 +12,10 @@ from amorsize.execution.job import note, pull
 from amorsize.execution.parallel import MOST_AHEAD, Dispatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
+    from amorsize.execution.feed import Chunk
     from amorsize.execution.job import Job
-
-    Chunk = tuple[Sequence[int], Any]
 
 
 def serial_stream(job: Job) -> Iterator[Any]:

@@ -1,0 +1,34 @@
+"""What tests of execution in other processes have in common."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def started(own_place, monkeypatch):
+    """Return a function that starts a program, which may import what these tests share, its output piped."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+
+    def start(code, **options):
+        path = own_place / "work" / "program.py"
+        path.write_text(code)
+        return subprocess.Popen([sys.executable, str(path)], stdout=subprocess.PIPE, text=True, **options)
+
+    return start
+
+
+@pytest.fixture
+def runs_quietly(started):
+    """Return a function that runs a program, which must end well and say nothing on standard error."""
+
+    def run(code):
+        process = started(code, stderr=subprocess.PIPE)
+        _, said = process.communicate()
+        assert (process.returncode, said) == (0, "")
+
+    return run
