@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import ceil, sqrt
 
 import attrs
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amorsize.domain.cost import CostModel, expected_maximum, queued
-from amorsize.domain.values import Sample
+from amorsize.domain.planner import decide
+from amorsize.domain.situation import Situation
+from amorsize.domain.values import Constraints, Sample
 
 SAMPLE = Sample(count=5, seconds_per_item=0.01, spread_seconds=0.0, first_call_seconds=0.01, cpu_fraction=1.0)
 
@@ -31,6 +34,38 @@ def test_free_workers_share_the_work_evenly():
 def test_few_chunks_come_in_whole_rounds():
     assert model().process(4, 30).workers == pytest.approx(0.30)
     assert model().process(3, 20).workers == pytest.approx(0.40)
+    assert model().process(3, 20).tail == 0
+
+
+@given(spread=st.floats(0, 0.1), k=st.integers(1, 25))
+def test_what_sets_workers_apart_leaves_up_to_half_a_chunk_over_of_few(spread, k):
+    uneven = model(sample=attrs.evolve(SAMPLE, spread_seconds=spread)).process(4, k)
+    alone = model(sample=attrs.evolve(SAMPLE, spread_seconds=spread)).process(4, 25).tail * sqrt(k / 25)
+    assert alone * 0.999 <= uneven.tail <= (alone + 0.5 * k * 0.01 * 3 / 4) * 1.001
+
+
+def test_a_chunk_holds_its_worker_up_where_computing_workers_leave_the_parent_no_cpu():
+    charged = attrs.evolve(FREE, chunk_worker_seconds=0.001, chunk_crowded_seconds=0.011)
+    roomy, full = (
+        model(1000, overheads=charged, machine=attrs.evolve(MACHINE, usable_cpus=cpus)).process(4, 5)
+        for cpus in (5.0, 4.0)
+    )
+    assert roomy.workers == pytest.approx(250 * 0.01 + 50 * 0.001)
+    assert full.workers == pytest.approx(250 * 0.01 + 50 * 0.011)
+    assert full.cores > roomy.cores * 1.2
+    waiting = attrs.evolve(SAMPLE, cpu_fraction=0.25)
+    assert model(1000, waiting, charged).process(4, 5).workers == pytest.approx(250 * 0.01 + 50 * 0.001)
+
+
+def test_the_more_a_chunk_holds_workers_up_the_larger_are_those_weighed():
+    charged = attrs.evolve(FREE, chunk_worker_seconds=1e-5, chunk_crowded_seconds=1e-3)
+    uneven = attrs.evolve(SAMPLE, seconds_per_item=1e-4, spread_seconds=2e-4)
+    few, many = (
+        decide(Situation(20_000, uneven, MACHINE, Constraints()), one).plan
+        for one in (attrs.evolve(charged, chunk_crowded_seconds=0.0), charged)
+    )
+    assert few.executor == many.executor == "process"
+    assert few.chunksize < many.chunksize
 
 
 def test_many_chunks_leave_half_a_chunk_over():
@@ -228,12 +263,14 @@ def test_workers_that_wait_for_their_parent_slow_nobody_down():
 
 def test_chunks_are_also_weighed_as_if_all_of_them_were_paid_by_one():
     shared = model(10_000).chunksizes(4, 1e-3, 0.0)
-    assert max(model(10_000).chunksizes(4, 1e-3, 1e-3)) > 1.8 * max(shared)
+    few = {10_000 // 4 // 4}
+    assert max(model(10_000).chunksizes(4, 1e-3, 1e-3) - few) > 1.8 * max(shared - few)
 
 
 def test_chunks_are_also_weighed_by_what_the_cpus_pay_where_workers_are_more():
     roomy = model(10_000, machine=attrs.evolve(MACHINE, usable_cpus=16.0)).chunksizes(16, 1e-3, 0.0)
-    assert max(model(10_000).chunksizes(16, 1e-3, 0.0)) > 1.8 * max(roomy)
+    few = {ceil(10_000 / 16 / 4)}
+    assert max(model(10_000).chunksizes(16, 1e-3, 0.0) - few) > 1.8 * max(roomy - few)
 
 
 def test_threads_without_the_lock_share_the_cpus():
@@ -271,7 +308,7 @@ def test_chunk_sizes_weighed_are_whole_and_within_the_items(items, p, mean, spre
 
 def test_items_that_take_no_time_go_in_one_chunk_a_worker():
     instant = attrs.evolve(SAMPLE, seconds_per_item=0.0)
-    assert model(100, instant).chunksizes(4, 1e-4, 1e-4) == {25, 13}
+    assert model(100, instant).chunksizes(4, 1e-4, 1e-4) == {25, 13, 7}
 
 
 @given(

@@ -158,6 +158,12 @@ def test_the_interval_holds_the_prediction():
     assert plan.speedup_low < plan.speedup < plan.speedup_high
 
 
+def test_a_gain_that_the_first_pool_of_a_process_may_cost_is_left():
+    charged = attrs.evolve(OVERHEADS, thread_pool_seconds=0.005)
+    short, long = (decide(situation(items, cpu_fraction=0.0), charged).plan for items in (2, 20))
+    assert (short.executor, long.executor) == ("serial", "thread")
+
+
 def test_a_machine_whose_speed_changes_widens_what_is_told_and_not_what_is_chosen():
     even = decide(situation(100_000), OVERHEADS).plan
     told = decide(situation(100_000), attrs.evolve(OVERHEADS, jitter=0.3)).plan
@@ -213,7 +219,7 @@ def test_every_plan_is_within_its_limits(items, sampled, cpus, most):
     assert 1 <= plan.chunksize <= items
     assert (plan.n_jobs == 1) == (plan.executor == "serial")
     assert plan.predicted_seconds <= plan.serial_seconds
-    assert plan.n_jobs == 1 or plan.speedup_low >= 1.1
+    assert plan.n_jobs == 1 or plan.speedup_low >= 1.1 / 1.3  # what is told is that much wider than what is decided by
 
 
 charges = st.sampled_from(["start_worker_seconds", "thread_start_seconds"])

@@ -154,6 +154,15 @@ class CostModel:
             return 1.0 + (at_half - 1.0) * (busy - 1) / (half - 1)
         return at_half + (at_all - at_half) * (busy - half) / half
 
+    def chunk_pause_seconds(self, p: int) -> float:
+        """Return how long each of p processes stands still between chunks where items leave the parent no CPU.
+
+        Linear between a CPU left over for the parent and a computing worker on every one.
+        """
+        charge = self.overheads
+        crowded = min(1.0, max(0.0, p * min(1.0, self.cpu_fraction) - (self.cpus - 1.0)))
+        return crowded * max(0.0, charge.chunk_crowded_seconds - charge.chunk_worker_seconds)
+
     def process(self, p: int, k: int) -> Parts:
         """Predict p processes taking chunks of k items from one parent.
 
@@ -169,7 +178,8 @@ class CostModel:
         computing = self._computing * slowdown
         each = self._waiting + computing
         parent = (self._parent_seconds + sending) * slowdown
-        workers, tail = self._shares(p, k, chunks, each, computing, charge.chunk_worker_seconds * slowdown)
+        pause = self.chunk_pause_seconds(p)
+        workers, tail = self._shares(p, k, chunks, each, computing, charge.chunk_worker_seconds * slowdown + pause)
         through = (self._one_way_seconds + sending / 2) * slowdown
         through += k * each + self.spread * sqrt(k)
         queue = 0.0
@@ -177,7 +187,7 @@ class CostModel:
             served = parent / self.items
             queue = self.items / p * (queued(p, served, each, self.unevenness) - served)
         cpu_seconds = self._cpu_seconds + chunks * (per_chunk + charge.chunk_worker_seconds)
-        cores = cpu_seconds * slowdown / self.cpus
+        cores = cpu_seconds * slowdown / self.cpus + chunks / p * pause
         start = self._start_seconds(p)
         return Parts(start, parent, through, workers, queue, cores, tail, charge.end_seconds)
 
@@ -224,14 +234,16 @@ class CostModel:
         """Return the busiest worker's seconds and the wait for the last chunk to end.
 
         ``computing`` is the part of ``each`` item's seconds that needs a CPU. With few chunks a worker they come in
-        whole rounds; with many the work spreads evenly and half a chunk is left over on average. The spread of the last
-        chunks is Kruskal and Weiss's E_p s sqrt(k) (1985), and what CPUs differ in speed at the time, which all items
-        of a chunk share.
+        whole rounds; with many the work spreads evenly and half a chunk is left over on average. So it is with few
+        whose spread has set the workers apart by a chunk, and in proportion before. The spread of the last chunks is
+        Kruskal and Weiss's E_p s sqrt(k) (1985), and what CPUs differ in speed at the time, which all items of a chunk
+        share.
         """
         tail = expected_maximum(min(p, chunks)) * hypot(self.spread * sqrt(k), self.overheads.jitter * k * computing)
         if chunks <= _FEW_ROUNDS * p:
             rounds = ceil(chunks / p)
-            return min(rounds * k, self.items) * each + rounds * per_chunk, tail
+            apart = min(k * each, tail * sqrt(rounds)) if rounds > 1 else 0.0
+            return min(rounds * k, self.items) * each + rounds * per_chunk, tail + 0.5 * apart * (p - 1) / p
         even = self.items / p * each + chunks / p * per_chunk
         return even, tail + 0.5 * k * each * (p - 1) / p
 
@@ -248,7 +260,7 @@ class CostModel:
             return {share}
         spread = expected_maximum(p) * self.spread
         slope = self.mean * (p - 1) / (2 * p)
-        sizes: set[int] = set()
+        sizes = {ceil(self.items / (p * _FEW_ROUNDS))}
         for gain in {per_chunk * self.items / p, per_chunk * self.items / min(p, self.cpus), alone * self.items}:
             rounds = max(1, int(share / _chunksize(gain, spread, slope, share)))
             sizes.add(ceil(self.items / (p * rounds)))

@@ -13,7 +13,8 @@ class Overheads:
 
     Starting a pool of p processes takes ``start_seconds + p * start_worker_seconds`` of the parent, which ends each
     worker too, and then ``boot_seconds`` of each worker to get ready, side by side as far as there are CPUs.
-    ``byte_seconds`` is for large messages, beyond what a pipe holds; what small ones cost is in the chunk.
+    A chunk costs a worker ``chunk_worker_seconds``, and ``chunk_crowded_seconds`` where computing workers leave the
+    parent no CPU of its own. ``byte_seconds`` is for large messages, beyond what a pipe holds; what small ones cost is in the chunk.
     ``thread_pool_seconds`` starts and ends a pool of threads, its workers apart. ``slowdown`` is how much longer a
     computation takes when every usable CPU is busy with one, ``slowdown_half`` when half of them are (1.0: no longer);
     ``jitter`` is the relative standard deviation of a CPU's speed from one moment to the next. The first pool of a
@@ -39,6 +40,7 @@ class Overheads:
     jitter: float = attrs.field(default=0.0, validator=number(0, 1000))
     first_pool_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     fork_byte_seconds: float = attrs.field(default=0.0, validator=number(0, 1))
+    chunk_crowded_seconds: float = attrs.field(default=0.0, validator=SECONDS)
 
     def running(self) -> Overheads:
         """Return these as processes charge that are there already: nothing to start, to get ready or to end."""
@@ -54,6 +56,10 @@ class Overheads:
     def with_first_pool(self) -> Overheads:
         """Return these as a process pays that has not started any pool."""
         return attrs.evolve(self, start_seconds=self.start_seconds + self.first_pool_seconds)
+
+    def pool_seconds(self, kind: str) -> float:
+        """Return seconds that a pool of processes or of threads takes to start and to end, its workers apart."""
+        return self.thread_pool_seconds if kind == "thread" else self.start_seconds + self.end_seconds
 
     @property
     def least_seconds(self) -> float:

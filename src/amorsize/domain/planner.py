@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import ceil, hypot, sqrt
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _Z90: Final = 1.645
 _MODEL_ERROR: Final = 0.1
+_RUN_ERROR: Final = 0.3
+"""What real pools differ from the model by in nine of ten runs (``tests/benchmarks/simulation.py real``)."""
 _LONE_ERROR: Final = 0.5
 _CLOSE: Final = 1.03
 _OUT: Final = 1.04
@@ -224,7 +226,8 @@ def _search(executor: str, kind: str, model: CostModel, situation: Situation, ch
 
     def weigh(p: int) -> Candidate:
         if p not in best:
-            options = {k: predict(p, k) for k in model.chunksizes(p, alone + beside, alone)}
+            further = beside + (model.chunk_pause_seconds(p) if beside else 0.0)
+            options = {k: predict(p, k) for k in model.chunksizes(p, alone + further, alone)}
             seconds, less = min([(parts.seconds, -k) for k, parts in options.items()])
             best[p] = Candidate(executor, p, -less, options[-less], seconds)
         return best[p]
@@ -263,7 +266,9 @@ class _Ends:
 def _ends(best: Candidate, kind: str, situation: Situation, model: CostModel) -> _Ends:
     sample = situation.sample
     error = relative_error(sample, situation.items)
-    seconds, gains = [best.seconds], [situation.serial_seconds / best.seconds]
+    # The first pool of a process meets cold caches, where overheads tell what further ones take.
+    first = best.seconds + model.overheads.pool_seconds(kind)
+    seconds, gains = [best.seconds], [situation.serial_seconds / best.seconds, situation.serial_seconds / first]
     for mean in (sample.seconds_per_item / (1 + error), sample.seconds_per_item * (1 + error)):
         other = model.at(mean)
         parts = (other.thread if kind == "thread" else other.process)(best.n_jobs, best.chunksize)
@@ -276,11 +281,11 @@ def _ends(best: Candidate, kind: str, situation: Situation, model: CostModel) ->
 def _plan(best: Candidate, ends: _Ends, situation: Situation, jitter: float, beside: str) -> Plan:
     """Return the plan of a candidate.
 
-    What is told of it is wider by what the machine's own speed changes between two moments: the one in which it was
-    sampled, or runs serially, and the one in which the plan runs. That weighs on no side, so that the choice is made
-    without it.
+    What is told of it is wider by what single runs differ from a right prediction, and by what the machine's own speed
+    changes between two moments: the one in which it was sampled, or runs serially, and the one in which the plan runs.
+    That weighs on no side, so that the choice is made without it.
     """
-    unsteady = 1 + _Z90 * sqrt(2) * jitter
+    unsteady = 1 + hypot(_RUN_ERROR, _Z90 * sqrt(2) * jitter)
     return Plan(
         executor=best.executor,
         n_jobs=best.n_jobs,

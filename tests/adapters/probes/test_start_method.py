@@ -179,6 +179,7 @@ def test_no_kind_of_worker_is_ever_free(method):
     assert measured.slowdown >= 1
     assert measured.jitter >= 0
     assert measured.first_pool_seconds > 0
+    assert measured.chunk_crowded_seconds > 0
     assert (measured.fork_byte_seconds > 0) <= (method == "fork")
 
 

@@ -153,7 +153,8 @@ class Sampling:
             return True
         alike = first <= _ALIKE * mean  # a first call unlike the next tells little, and leaves open how items differ
         # Waiting is shared by many workers, so that a job that waits is over sooner the less it computes.
-        at_stake = serial * (max(self._computing(), _LEAST_SHARE) if alike else 1.0)
+        computing = self._computing()
+        at_stake = serial * (max(computing, _LEAST_SHARE) if alike or computing < _COMPUTES else 1.0)
         if blocks < _ENOUGH_FOR_SMALL - 1:
             looked = spent + first if alike else spent
             return spent + mean > _DEAR_SHARE * at_stake and looked >= budget.min_seconds

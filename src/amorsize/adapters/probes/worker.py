@@ -18,12 +18,13 @@ import pickle
 import signal
 import sys
 import time
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 CHUNKS, ITEMS = 150, 5000
 LARGE, MESSAGES = 1 << 19, 2
 WINDOWS, WINDOW_SECONDS, LEAD_SECONDS = 3, 0.001, 0.0005
+TURNS, TURN_SECONDS, CROWDED_REPEATS = 16, 0.001, 2
 REPEATS = 3
 BALLAST, FORKS = 1 << 24, 5
 CROWD, THREADS = 3, 5
@@ -184,6 +185,31 @@ def per_chunk(pool: Any) -> tuple[float, float]:
     return middle(walls), middle(busy) or middle(walls)  # a coarse clock shows nothing
 
 
+def per_crowded_chunk(pool: Any, busy: int) -> float:
+    """Return the mean seconds between two chunks of a worker while a worker computes on each of so many CPUs.
+
+    The parent then has to take a CPU from a worker for each message, and who waits for whom is up to the system's
+    scheduler: mostly some 10 us pass, and now and then milliseconds, so that no median would do.
+    """
+    pauses: list[float] = []
+    for _ in range(CROWDED_REPEATS):
+        turns: dict[int, list[tuple[float, float]]] = {}
+        for worker, began, ended in pool.map(turn, [None] * (TURNS * busy), 1):
+            turns.setdefault(worker, []).append((began, ended))
+        for worked in turns.values():
+            worked.sort()
+            pauses.extend(later[0] - earlier[1] for earlier, later in pairwise(worked))
+    return mean(pauses) if pauses else 0.0
+
+
+def turn(_: Any) -> tuple[int, float, float]:
+    """Compute for a while and return whose turn that was, and when."""
+    began = now = time.perf_counter()
+    while now < began + TURN_SECONDS:
+        now = time.perf_counter()
+    return os.getpid(), began, now
+
+
 def seconds_of(action: Any) -> float:
     """Return the seconds of an action."""
     began = time.perf_counter()
@@ -222,24 +248,23 @@ def per_byte(pool: Any) -> float:
 
 
 def fork_byte_seconds() -> float:
-    """Return seconds that forking this process takes longer for each byte of memory in use, by the least of some."""
-    light = min(fork_seconds() for _ in range(FORKS))
+    """Return seconds that a forked child of this process costs more for each byte of memory in use."""
+    light = middle([fork_seconds() for _ in range(FORKS)])
     ballast = bytearray(BALLAST)
     ballast[:: mmap.PAGESIZE] = b"x" * len(range(0, BALLAST, mmap.PAGESIZE))
-    return max(min(fork_seconds() for _ in range(FORKS)) - light, 0.0) / len(ballast)
+    return max(middle([fork_seconds() for _ in range(FORKS)]) - light, 0.0) / len(ballast)
 
 
 def fork_seconds() -> float:
-    """Return the seconds until a fork returns here; its child ends at once."""
+    """Return the seconds to fork a child that ends at once, and until it has ended."""
     if sys.platform == "win32":
         return 0.0
     began = time.perf_counter()
     child = os.fork()
     if child == 0:
         os._exit(0)
-    seconds = time.perf_counter() - began
     os.waitpid(child, 0)
-    return seconds
+    return time.perf_counter() - began
 
 
 class Burns:
@@ -266,12 +291,11 @@ class Burns:
             self.off.extend(abs(rate / mean(rates) - 1.0) for rates in (alone, together) for rate in rates)
 
     def slowdown(self) -> float:
-        """Return how many times as long a turn takes beside others, in the look in which that was least.
+        """Return how many times as long a turn takes beside others, by the median of the looks.
 
-        What is due to sharing a core shows in each look; what is due to another program, or to the machine's own
-        change of speed, hardly in all of them.
+        That of the least would leave out what other programs took, but workers meet those as well.
         """
-        return max(1.0, min(self.ratios, default=1.0)) if self.busy > 1 else 1.0
+        return max(1.0, middle(self.ratios)) if self.busy > 1 and self.ratios else 1.0
 
     def jitter(self) -> float:
         """Return the relative standard deviation of the speed, by the mean absolute deviation.
@@ -321,6 +345,7 @@ def overheads(start_method: str) -> dict[str, Any]:
         measured["chunk_parent_seconds"], measured["chunk_worker_seconds"] = per_chunk(pool)
         all_busy.look()
         measured["byte_seconds"] = per_byte(pool)
+        measured["chunk_crowded_seconds"] = per_crowded_chunk(pool, busy)
         all_busy.look()
         for _ in range(REPEATS if half_busy.busy > 1 else 0):
             half_busy.look()
