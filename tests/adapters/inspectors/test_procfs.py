@@ -55,6 +55,12 @@ def test_the_model_is_that_of_the_first_cpu(write, text, model):
     assert procfs.cpu_model(write("proc/cpuinfo", text)) == model
 
 
+@pytest.mark.parametrize("before", ["", "x: y\n" * 45, "x: y\n" * 100])
+def test_a_model_is_never_cut_off(write, before):
+    model = "Very Fast " * 7 + "CPU"
+    assert procfs.cpu_model(write("proc/cpuinfo", f"{before}model name: {model}\nflags: {'z ' * 2000}\n")) == model
+
+
 def test_only_the_beginning_of_the_list_of_cpus_is_read(write):
     root = write("proc/cpuinfo", "x: " + "y" * 5000 + "\nmodel name: too far\n")
     assert procfs.cpu_model(root) == ""

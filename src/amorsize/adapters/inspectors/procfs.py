@@ -7,7 +7,7 @@ from typing import Final
 
 _CHUNK: Final = 4096
 _MOST_READ: Final = 2**20
-_CPUINFO_STARTS: Final = (1024, 2048)
+_CPUINFO_STARTS: Final = (256, 2048)
 _KIBIBYTE: Final = 1024
 _MOST_CPUS: Final = 65536
 _MODEL_KEYS: Final = ("model name", "cpu model", "cpu", "Processor")
@@ -50,7 +50,9 @@ def cpu_model(root: str) -> str:
     """
     for limit in _CPUINFO_STARTS:
         facts: dict[str, str] = {}
-        for line in (read(f"{root}/proc/cpuinfo", limit) or b"").decode("utf-8", "replace").splitlines():
+        text = read(f"{root}/proc/cpuinfo", limit) or b""
+        whole = text if len(text) < limit else text[: text.rfind(b"\n") + 1]  # the last line may be cut off
+        for line in whole.decode("utf-8", "replace").splitlines():
             name, _, value = line.partition(":")
             facts.setdefault(name.strip(), value.strip())
         for name in _MODEL_KEYS:
