@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from amorsize.ports import CacheStore
 
 T = TypeVar("T")
+Outline = tuple[str, list[tuple[str, str]], list[str]]
+"""A function's fingerprint, the labelled parts of it, and the item kinds it was measured on, the latest first."""
 
 _HOPELESS: Final = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT})
 
@@ -115,8 +117,8 @@ class Entries:
         variant = _overheads_variant(overheads.start_method)
         self._write(machine_locator(machine_id), variant, lambda: records.encode(overheads))
 
-    def outline(self, function: str) -> tuple[str, list[tuple[str, str]], list[str]] | None:
-        """Return the latest fingerprint, outline and item kinds kept for a function's name; None when there is none."""
+    def outline(self, function: str) -> Outline | None:
+        """Return what was kept last for a function's name; None when there is nothing."""
         text = self._fetch(name_locator(function)).get(_OUTLINE)
         record = None if text is None else self._read(records.unseal, text)
         if record is None:

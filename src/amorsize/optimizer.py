@@ -200,7 +200,7 @@ class Optimizer:
         question = self._question(func, data, fingerprint, near)
         live, stale = self._live(question)
         if not live:
-            return "miss", stale or why_missing(self.entries, self._outlined(question))
+            return "miss", stale or why_missing(self.entries.outline(fingerprint.name), self._outlined(question))
         if len(live) > 1:
             return "hit", f"{len(live)} variants; one item would be timed to choose"
         entry, verdict = live[0]
@@ -265,13 +265,12 @@ class Optimizer:
     def _from_cache(self, question: Question) -> Answer:
         live, reason = self._live(question)
         if not live:
-            question = self._outlined(question)
-            return self._from_measurement(question, reason or why_missing(self.entries, question))
+            return self._from_measurement(question, reason)
         chosen: tuple[Entry, Verdict] | None = live[0]
         if len(live) > 1:
             chosen, reason = self._choose(question, live)
         if chosen is None:
-            return self._from_measurement(self._outlined(question), reason)
+            return self._from_measurement(question, reason)
         entry, verdict = chosen
         if verdict.kind == "replan":
             return self._replan(question, entry, verdict.reason)
@@ -322,8 +321,11 @@ class Optimizer:
 
     def _from_measurement(self, question: Question, reason: str) -> Answer:
         self.misses += 1
+        question = self._outlined(question)
+        last = self.entries.outline(question.fingerprint.name)
         began = self._monotonic()
         sample = self._sample(question)
+        reason = reason or why_missing(last, question)
         answer = self._solve(question, sample)._replace(cache="miss", cache_reason=reason)
         spent = max(0.0, self._monotonic() - began)
         now = float(floor(self._now()))
@@ -344,7 +346,7 @@ class Optimizer:
             deciding_seconds=spent,
         )
         self.entries.keep(entry)
-        keep_outline(self.entries, question)
+        keep_outline(self.entries, last, question)
         self._remember(question, answer, spent)
         return answer
 
@@ -366,9 +368,7 @@ class Optimizer:
 
     def _sample(self, question: Question, *, keep: bool = True) -> Sample:
         known = self._charges.known(question.machine, question.machine_id, keep=keep)
-        budget = self.budget
-        if known is not None:
-            budget = attrs.evolve(budget, worker_start_seconds=known.least_seconds)
+        budget = self.budget if known is None else attrs.evolve(self.budget, worker_start_seconds=known.least_seconds)
         return self._measured(question, budget)
 
     def _measured(self, question: Question, budget: Budget) -> Sample:
@@ -392,8 +392,9 @@ class Optimizer:
         if worth and question.chosen is not None:
             engine = self.engine(question.chosen, question.func, sample.obstacle, keep=keep)
         plain = plainly_serial(situation, self.budget)
-        overheads = self._charges.known(question.machine, question.machine_id, keep=keep)
-        failure = ""
+        overheads, failure = None, ""
+        if plain is None or engine is not None:
+            overheads = self._charges.known(question.machine, question.machine_id, keep=keep)
         if plain is None and overheads is None and (engine is None or not engine.is_here):
             if situation.serial_seconds < _WORTH_MEASURING_SECONDS:
                 plain = "the whole job is too short to measure what this machine charges for workers"

@@ -9,15 +9,14 @@ from amorsize.domain.fingerprint import changes
 from amorsize.domain.items import describe_change
 
 if TYPE_CHECKING:
-    from amorsize.entries import Entries
+    from amorsize.entries import Entries, Outline
     from amorsize.question import Question
 
 _SEEN_KINDS: Final = 4
 
 
-def why_missing(entries: Entries, question: Question) -> str:
-    """Say what differs from the nearest entry there was, as far as it can be known."""
-    last = entries.outline(question.fingerprint.name)
+def why_missing(last: Outline | None, question: Question) -> str:
+    """Say what differs from the nearest entry there was, as far as its outline, the last one kept, tells."""
     if last is None:
         return "no entry for this function"
     known_hex, outline, seen = last
@@ -32,9 +31,8 @@ def why_missing(entries: Entries, question: Question) -> str:
     return f"no entry: {describe_change(others[0], kind)}" if others else "no entry measured on this machine"
 
 
-def keep_outline(entries: Entries, question: Question) -> None:
+def keep_outline(entries: Entries, last: Outline | None, question: Question) -> None:
     """Note what the function looks like now, and on what it was measured: that, and up to three kinds before."""
-    last = entries.outline(question.fingerprint.name)
     before = last[2] if last is not None and last[0] == question.fingerprint.hex else []
     here = question.locator.partition("_item:")[2]
     seen = [here, *(one for one in before if one != here)][:_SEEN_KINDS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from hashlib import sha256
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -62,17 +63,21 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"numbers must be finite, got {name}")
 
 
+def _plain(value: Any) -> Any:
+    """Return a value as lists, texts and numbers: an attrs value is the list of its fields."""
+    if isinstance(value, float):
+        return _short(value)
+    if isinstance(value, _PLAIN):
+        return value
+    return list(map(_plain, value if isinstance(value, tuple) else _fields_of(value.__class__)(value)))
+
+
+_PLAIN: Final = (str, int, type(None))
+
+
 @cache
-def _converter() -> Callable[[Any], Any]:
-    from cattrs import Converter, UnstructureStrategy  # noqa: PLC0415  only writing needs it: a hit stays fast
-
-    from amorsize.domain.overheads import Overheads  # noqa: PLC0415  likewise
-
-    for kind in (Entry, Constraints, Sample, Plan, Machine, Overheads):
-        attrs.resolve_types(kind)  # cattrs goes by types, and here they are still text
-    converter = Converter(unstruct_strat=UnstructureStrategy.AS_TUPLE)
-    converter.register_unstructure_hook(float, _short)
-    return converter.unstructure
+def _fields_of(kind: type) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*(field.name for field in attrs.fields(kind)))
 
 
 def _short(value: float) -> float:
@@ -85,7 +90,7 @@ _decoder: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 def encode(value: Entry | Overheads) -> str:
     """Return the text of an entry or of overheads; ValueError when it is too long to be kept."""
-    text = seal(json.dumps(_converter()(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False))
+    text = seal(json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False))
     if len(text) > MAX_TEXT or len(text.encode("utf-8", "backslashreplace")) > MAX_TEXT:
         raise ValueError(f"record must be at most {MAX_TEXT} characters, got {len(text)}")
     return text

@@ -202,12 +202,21 @@ def test_a_mount_on_a_page_far_into_a_long_table_is_found(tree):
     assert tree.allowance()[0] == 0.5
 
 
-def test_without_a_table_of_mounts_the_usual_places_are_read(tree):
-    tree.groups("0::/app", "2:cpu:/app", "3:memory:/app")
+def test_groups_at_their_usual_places_are_found_without_a_table_of_mounts(tree):
+    tree.groups("0::/app").write("/sys/fs/cgroup/app/cgroup.procs", "1\n").v2("/sys/fs/cgroup", "90000 100000")
     tree.v2("/sys/fs/cgroup/app", "50000 100000")
     assert tree.allowance()[0] == 0.5
-    tree.v1_cpu("/sys/fs/cgroup/cpu/app", 30000).v1_memory("/sys/fs/cgroup/memory/app", 100 * MIB, 40 * MIB)
+    tree.groups("0::/", "2:cpu,cpuacct:/app", "3:memory:/app")
+    for folder in ("cpu,cpuacct", "memory"):
+        tree.write(f"/sys/fs/cgroup/{folder}/app/cgroup.procs", "1\n")
+    tree.v1_cpu("/sys/fs/cgroup/cpu,cpuacct/app", 30000).v1_memory("/sys/fs/cgroup/memory/app", 100 * MIB, 40 * MIB)
     assert tree.allowance() == (0.3, 100 * MIB, 60 * MIB)
+
+
+def test_a_folder_at_a_usual_place_that_is_no_group_is_passed_over(tree):
+    tree.groups("0::/app").mounts(("/", "/mnt/groups", "cgroup2", "rw")).v2("/sys/fs/cgroup/app", "50000 100000")
+    tree.v2("/mnt/groups/app", "30000 100000")
+    assert tree.allowance()[0] == 0.3
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import psutil
@@ -38,7 +37,7 @@ def test_nothing_is_known_where_there_is_nothing(tmp_path):
     root = str(tmp_path)
     assert procfs.memory(root) is None
     assert procfs.cpu_model(root) == ""
-    assert procfs.physical_cores(root) is None
+    assert procfs.cores(root)[1] is None
 
 
 @pytest.mark.parametrize(
@@ -56,6 +55,12 @@ def test_the_model_is_that_of_the_first_cpu(write, text, model):
     assert procfs.cpu_model(write("proc/cpuinfo", text)) == model
 
 
+@pytest.mark.parametrize("before", ["", "x: y\n" * 45, "x: y\n" * 100])
+def test_a_model_is_never_cut_off(write, before):
+    model = "Very Fast " * 7 + "CPU"
+    assert procfs.cpu_model(write("proc/cpuinfo", f"{before}model name: {model}\nflags: {'z ' * 2000}\n")) == model
+
+
 def test_only_the_beginning_of_the_list_of_cpus_is_read(write):
     root = write("proc/cpuinfo", "x: " + "y" * 5000 + "\nmodel name: too far\n")
     assert procfs.cpu_model(root) == ""
@@ -71,34 +76,34 @@ def siblings(write, *lists):
 def test_two_threads_of_one_core_are_one_core(write):
     write(f"{FOLDER}/online", "0-3\n")
     write(f"{FOLDER}/smt/active", "1\n")
-    assert procfs.physical_cores(siblings(write, "0,2", "1,3", "0,2", "1,3")) == 2
+    assert procfs.cores(siblings(write, "0,2", "1,3", "0,2", "1,3"))[1] == 2
 
 
 def test_with_no_two_threads_on_a_core_every_cpu_is_a_core(write):
     write(f"{FOLDER}/smt/active", "0\n")
-    assert procfs.physical_cores(write(f"{FOLDER}/online", "0-2,5,7-8\n")) == 6
+    assert procfs.cores(write(f"{FOLDER}/online", "0-2,5,7-8\n"))[1] == 6
 
 
 def test_cores_of_two_kinds_are_counted_each(write):
     write(f"{FOLDER}/online", "0-4\n")
-    assert procfs.physical_cores(siblings(write, "0-1", "0-1", "2", "3", "4")) == 4
+    assert procfs.cores(siblings(write, "0-1", "0-1", "2", "3", "4"))[1] == 4
 
 
 def test_a_cpu_that_is_offline_is_no_core(write):
     write(f"{FOLDER}/online", "0,2\n")
-    assert procfs.physical_cores(siblings(write, "0", "1", "2")) == 2
+    assert procfs.cores(siblings(write, "0", "1", "2"))[1] == 2
 
 
 @pytest.mark.parametrize("online", ["", "nonsense", "3-1", "0-99999999", "0-", "-3", "1,,2"])
 def test_a_malformed_list_of_cpus_tells_nothing(write, online):
     write(f"{FOLDER}/smt/active", "0\n")
-    assert procfs.physical_cores(write(f"{FOLDER}/online", online)) is None
+    assert procfs.cores(write(f"{FOLDER}/online", online))[1] is None
 
 
 @pytest.mark.parametrize("own", ["", "1", "nonsense"])
 def test_a_cpu_that_is_not_among_its_own_siblings_tells_nothing(write, own):
     write(f"{FOLDER}/online", "0\n")
-    assert procfs.physical_cores(siblings(write, own)) is None
+    assert procfs.cores(siblings(write, own))[1] is None
 
 
 def test_a_folder_is_not_read(tmp_path):
@@ -114,5 +119,6 @@ def test_no_more_than_asked_for_is_read(write):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads this machine's own /proc")
 def test_this_machine_agrees_with_psutil():
     assert procfs.memory("")[1] == psutil.virtual_memory().total
-    cores = procfs.physical_cores("")
-    assert cores is None or cores == psutil.cpu_count(logical=False) <= os.cpu_count()
+    logical, cores = procfs.cores("")
+    assert logical in {None, psutil.cpu_count()}
+    assert cores is None or cores == psutil.cpu_count(logical=False) <= psutil.cpu_count()

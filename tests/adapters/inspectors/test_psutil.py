@@ -35,6 +35,7 @@ def root(tmp_path):
     (tmp_path / "proc/self/cgroup").write_text("0::/app\n")
     (tmp_path / "proc/meminfo").write_text(f"MemTotal: {64 << 20} kB\nMemAvailable: {8 << 20} kB\n")
     (tmp_path / "proc/cpuinfo").write_text(f"model name: {'Very Fast ' * 20}\n")
+    (group / "cgroup.procs").write_text("1\n")
     (group / "cpu.max").write_text("50000 100000\n")
     (group / "memory.max").write_text(f"{4 << 30}\n")
     (group / "memory.current").write_text(f"{1 << 30}\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from amorsize.adapters.inspectors.procfs import read
 
@@ -11,46 +11,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _UNLIMITED_BYTES: Final = 2**60
-_Mount = tuple[frozenset[str], str, str]
-"""Where a hierarchy is seen: its controllers (none: version 2), the group at its top, and the mount point."""
+_Mounts = dict[str, list[tuple[str, str]]]
+"""By controller (empty for version 2): where its hierarchy is seen, as the group at the top and the mount point."""
 
-_USUAL_MOUNTS: Final[list[_Mount]] = [
-    (frozenset(), "/", "/sys/fs/cgroup/unified"),
-    (frozenset(), "/", "/sys/fs/cgroup"),
-    (frozenset({"cpu"}), "/", "/sys/fs/cgroup/cpu,cpuacct"),
-    (frozenset({"cpu"}), "/", "/sys/fs/cgroup/cpu"),
-    (frozenset({"memory"}), "/", "/sys/fs/cgroup/memory"),
-]
+_USUAL_POINTS: Final = {
+    "": ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"),
+    "cpu": ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"),
+    "memory": ("/sys/fs/cgroup/memory",),
+}
 
 
-class _Files:
-    """The files of the process's group and its ancestors, found once for one text of /proc/self/cgroup.
+class _Files(NamedTuple):
+    """The files of the process's group and its ancestors, for one text of /proc/self/cgroup.
 
-    Folders of quotas end in a slash. A limit comes with the files of what is used and of its parts, and with the name
-    of the part that the kernel takes back first.
+    Folders end in a slash. A limit comes with the files of what is used and of its parts, and with the name of the part
+    that the kernel takes back first. Not each file need be there.
     """
 
-    __slots__ = ("groups", "limits", "quotas_v1", "quotas_v2")
-
-    def __init__(
-        self,
-        groups: bytes | None,
-        quotas_v1: list[str],
-        quotas_v2: list[str],
-        limits: list[tuple[str, str, str, bytes]],
-    ) -> None:
-        self.groups = groups
-        self.quotas_v1 = quotas_v1
-        self.quotas_v2 = quotas_v2
-        self.limits = limits
+    groups: bytes | None
+    quotas_v1: list[str]
+    quotas_v2: list[str]
+    limits: list[tuple[str, str, str, bytes]]
 
 
 class Cgroup:
     """Reads what the control groups of this process allow.
 
-    The files to read are found at the first call and again when the process has moved to another group; a limit put on
-    or taken off an existing file counts at once. A quota or limit that cannot be read or makes no sense is none; a
-    limit whose use cannot be read leaves no headroom. Nothing is raised.
+    The groups are looked for at the usual places, and where these do not hold the process's own group, where the table
+    of mounts says, which takes long to read: at the first call and again when the process has moved to another group. A
+    limit put on or taken off counts at once. A quota or limit that cannot be read or makes no sense is none; a limit
+    whose use cannot be read leaves no headroom. Nothing is raised.
 
     Args:
         root: the folder that holds ``proc`` and ``sys``.
@@ -87,12 +77,12 @@ class Cgroup:
 
     def _find(self, groups: bytes | None) -> _Files:
         paths = dict(_memberships(groups or b""))
-        mounts = self._mounts()
-        unified = list(self._levels(paths, mounts, ""))
+        # A controller is part of one hierarchy only: with both in version 1, version 2 limits nothing.
+        unified = [] if "cpu" in paths and "memory" in paths else self._levels(paths, "")
         limits = [
             (folder + name, folder + "memory.current", folder + "memory.stat", b"inactive_file")
             for name in ("memory.max", "memory.high")
-            for folder in _having(name, unified)
+            for folder in unified
         ]
         limits += [
             (
@@ -101,37 +91,44 @@ class Cgroup:
                 folder + "memory.stat",
                 b"total_inactive_file",
             )
-            for folder in _having("memory.limit_in_bytes", self._levels(paths, mounts, "memory"))
+            for folder in self._levels(paths, "memory")
         ]
-        quotas = _having("cpu.cfs_quota_us", self._levels(paths, mounts, "cpu"))
-        return _Files(groups, quotas, _having("cpu.max", unified), limits)
+        return _Files(groups, self._levels(paths, "cpu"), unified, limits)
 
-    def _levels(self, paths: dict[str, str], mounts: list[_Mount], controller: str) -> Iterator[str]:
-        """Yield the folder of the process's group in a hierarchy, then those of its ancestors, each ending in /.
+    def _levels(self, paths: dict[str, str], controller: str) -> list[str]:
+        """Return the folders of the groups that the process's group lies in, from the top down to its own.
 
         A path that leads out of what is mounted here stands for the group at the mount point, which is the container's.
         """
-        path = paths.get(controller, "/")
-        there = [
-            (point, _below(path, top))
-            for controllers, top, point in mounts
-            if (controller in controllers if controller else not controllers) and _is_folder(self._root + point)
-        ]
+        path = paths.get(controller)
+        if path is None:
+            return []
+        names = _below(path, "/")
+        if names is not None:
+            for point in _USUAL_POINTS[controller]:
+                levels = _folders(self._root + point, names)
+                if os.path.isfile(levels[-1] + "cgroup.procs"):  # noqa: PTH113  pathlib would be the dearest import
+                    return levels
+        there = [(self._root + point, _below(path, top)) for top, point in self._mounts().get(controller, ())]
         # The first mount that shows the path, else the first of all.
-        for point, names in sorted(there, key=lambda mount: mount[1] is None)[:1]:
-            shown = names or []
-            for depth in range(len(shown), -1, -1):
-                folder = "/".join((self._root + point, *shown[:depth], ""))
-                if _is_folder(folder):
-                    yield folder
+        for point, shown in sorted(there, key=lambda mount: mount[1] is None)[:1]:
+            return _folders(point, shown or [])
+        return []
 
-    def _mounts(self) -> list[_Mount]:
-        lines = (read(f"{self._root}/proc/self/mountinfo") or b"").splitlines()
-        return list(filter(None, map(_mounted, lines))) or _USUAL_MOUNTS
+    def _mounts(self) -> _Mounts:
+        found: _Mounts = {}
+        for line in (read(f"{self._root}/proc/self/mountinfo") or b"").splitlines():
+            fields, separator, tail = line.partition(b" - cgroup")
+            places = fields.split(None, 5) if separator else ()
+            if len(places) >= 5:  # noqa: PLR2004  see proc(5)
+                for controller in _controllers(tail):
+                    found.setdefault(controller, []).append((_unescaped(places[3]), _unescaped(places[4])))
+        return found
 
 
-def _is_folder(path: str) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112  pathlib would be the dearest import of a fresh process
+def _folders(point: str, names: list[str]) -> list[str]:
+    """Return the folder of a mount and those that names lead to below it, each ending in a slash."""
+    return ["/".join((point, *names[:depth], "")) for depth in range(len(names) + 1)]
 
 
 def _memberships(groups: bytes) -> Iterator[tuple[str, str]]:
@@ -143,22 +140,18 @@ def _memberships(groups: bytes) -> Iterator[tuple[str, str]]:
                 yield controller, parts[2].removesuffix(" (deleted)")
 
 
-def _mounted(line: bytes) -> _Mount | None:
-    """Return the cgroup mount that a line of mountinfo tells of, None when it is another file system or malformed."""
-    if b"cgroup" not in line:
-        return None
-    fields, _, tail = line.partition(b" - ")
-    places, kinds = fields.split(), tail.split()
-    if len(places) < 5 or not kinds or (kinds[0] == b"cgroup" and len(kinds) < 3):  # noqa: PLR2004  see proc(5)
-        return None
-    if kinds[0] not in (b"cgroup", b"cgroup2"):
-        return None
-    options = frozenset(os.fsdecode(kinds[2]).split(",")) if kinds[0] == b"cgroup" else frozenset()
-    return options, _unescaped(places[3]), _unescaped(places[4])
+def _controllers(tail: bytes) -> Iterable[str]:
+    """Return what a mount shows of interest, from what mountinfo says after ``cgroup``: empty text is version 2."""
+    kind, *fields = tail.split(b" ")
+    if kind:
+        return ("",) if kind == b"2" else ()
+    return [name for name in ("cpu", "memory") if fields and name.encode() in fields[-1].split(b",")]
 
 
 def _unescaped(path: bytes) -> str:
     """Undo what mountinfo does to blanks and backslashes."""
+    if b"\\" not in path:
+        return os.fsdecode(path)
     for escaped, letter in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
         path = path.replace(escaped, letter)
     return os.fsdecode(path)
@@ -171,11 +164,6 @@ def _below(path: str, top: str) -> list[str] | None:
     if ".." in names or names[: len(tops)] != tops:
         return None
     return names[len(tops) :]
-
-
-def _having(name: str, folders: Iterable[str]) -> list[str]:
-    """Return the folders that have a file of this name."""
-    return [folder for folder in folders if os.path.isfile(folder + name)]  # noqa: PTH113  as there
 
 
 def _quota(text: bytes | None) -> float | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Final
 
-_CHUNK: Final = 65536
+_CHUNK: Final = 4096
 _MOST_READ: Final = 2**20
-_CPUINFO_START: Final = 2048
+_CPUINFO_STARTS: Final = (256, 2048)
 _KIBIBYTE: Final = 1024
 _MOST_CPUS: Final = 65536
 _MODEL_KEYS: Final = ("model name", "cpu model", "cpu", "Processor")
@@ -33,14 +33,11 @@ def read(path: str, limit: int = _MOST_READ) -> bytes | None:
 
 def memory(root: str) -> tuple[int, int] | None:
     """Return the available and the total bytes that /proc/meminfo tells of, None when it does not."""
-    found = {}
-    for line in (read(f"{root}/proc/meminfo") or b"").splitlines():
-        name, _, value = line.partition(b":")
-        if name in (b"MemAvailable", b"MemTotal"):
-            found[name] = _whole(value.removesuffix(b"kB").strip())
-            if len(found) == 2:  # noqa: PLR2004  both stand near the top
-                break
-    available, total = found.get(b"MemAvailable"), found.get(b"MemTotal")
+    text = b"\n" + (read(f"{root}/proc/meminfo") or b"")
+    available, total = (
+        _whole(text.partition(name)[2].partition(b"\n")[0].removesuffix(b"kB").strip())
+        for name in (b"\nMemAvailable:", b"\nMemTotal:")
+    )
     if available is None or total is None:
         return None
     return available * _KIBIBYTE, total * _KIBIBYTE
@@ -49,38 +46,41 @@ def memory(root: str) -> tuple[int, int] | None:
 def cpu_model(root: str) -> str:
     """Return the first CPU's model, on ARM its implementer and part, and "" when there is none to read.
 
-    Only the file's beginning is read, as the kernel asks every CPU it writes about.
+    Only the file's beginning is read, and no more of it than it takes, as the kernel asks every CPU it writes about.
     """
-    facts: dict[str, str] = {}
-    for line in (read(f"{root}/proc/cpuinfo", _CPUINFO_START) or b"").decode("utf-8", "replace").splitlines():
-        name, _, value = line.partition(":")
-        facts.setdefault(name.strip(), value.strip())
-    for name in _MODEL_KEYS:
-        if facts.get(name):
-            return facts[name]
+    for limit in _CPUINFO_STARTS:
+        facts: dict[str, str] = {}
+        text = read(f"{root}/proc/cpuinfo", limit) or b""
+        whole = text if len(text) < limit else text[: text.rfind(b"\n") + 1]  # the last line may be cut off
+        for line in whole.decode("utf-8", "replace").splitlines():
+            name, _, value = line.partition(":")
+            facts.setdefault(name.strip(), value.strip())
+        for name in _MODEL_KEYS:
+            if facts.get(name):
+                return facts[name]
     if "CPU implementer" in facts:
         return f"implementer {facts['CPU implementer']} part {facts.get('CPU part', 'unknown')}"
     return ""
 
 
-def physical_cores(root: str) -> int | None:
-    """Return the number of cores behind the CPUs that are online, None when the system does not say."""
+def cores(root: str) -> tuple[int | None, int | None]:
+    """Return the number of CPUs that are online and of the cores behind them, None for what the system does not say."""
     folder = f"{root}/sys/devices/system/cpu"
     online = _cpus(read(f"{folder}/online"))
     if not online:
-        return None
+        return None, None
     if (read(f"{folder}/smt/active") or b"").strip() == b"0":
-        return len(online)
+        return len(online), len(online)
     cores = 0
     counted: set[int] = set()
     for cpu in sorted(online):
         if cpu not in counted:
             siblings = _cpus(read(f"{folder}/cpu{cpu}/topology/thread_siblings_list"))
             if cpu not in siblings:
-                return None
+                return len(online), None
             counted |= siblings
             cores += 1
-    return cores
+    return len(online), cores
 
 
 def _cpus(text: bytes | None) -> set[int]:

@@ -38,7 +38,6 @@ class _Static(NamedTuple):
 
     physical_cores: int
     logical_cores: int
-    total_memory_bytes: int
     cpu_model: str
     architecture: str
 
@@ -46,10 +45,10 @@ class _Static(NamedTuple):
 class PsutilInspector:
     """Reads the machine at hand.
 
-    Cores, CPU model and total memory are read once; affinity, quota, memory and thread settings at every call. On Linux
-    they come from /proc, /sys and the control groups, as importing psutil takes longer than all the rest of a fresh
-    process's look-up; psutil answers on other systems, and on Linux where those files cannot be read. A fact that
-    neither knows is one core, no memory, no name.
+    Cores and CPU model are read once; affinity, quota, memory and thread settings at every call. On Linux they come
+    from /proc, /sys and the control groups, as importing psutil takes longer than all the rest of a fresh process's
+    look-up; psutil answers on other systems, and on Linux where those files cannot be read. A fact that neither knows
+    is one core, no memory, no name.
 
     Args:
         options: none yet.
@@ -73,7 +72,7 @@ class PsutilInspector:
             static = self._static = _read_static(self._root)
         tag, version, gil_enabled = python_facts()
         usable = float(_allowed_cpus(static.logical_cores))
-        available, total = _memory(self._root)[0], static.total_memory_bytes
+        available, total = _memory(self._root)
         if self._cgroup is not None:
             quota, limit, headroom = self._cgroup.allowance()
             usable = usable if quota is None else min(usable, quota)
@@ -96,31 +95,32 @@ class PsutilInspector:
 
 
 def _read_static(root: str) -> _Static:
-    logical = _bounded(os.cpu_count(), 1, _MOST_CPUS)
+    logical, physical = _cores(root)
     uname = getattr(os, "uname", None)
     architecture = str(uname().machine if uname else os.environ.get("PROCESSOR_ARCHITECTURE", ""))
     return _Static(
-        physical_cores=min(_bounded(_physical_cores(root), 1, _MOST_CPUS), logical),
+        physical_cores=min(physical, logical),
         logical_cores=logical,
-        total_memory_bytes=_memory(root)[1],
         cpu_model=_cpu_model(root)[:_MODEL_LENGTH],
         architecture=architecture[:_ARCHITECTURE_LENGTH],
     )
 
 
-def _physical_cores(root: str) -> int | None:
+def _cores(root: str) -> tuple[int, int]:
+    """Return the number of CPUs and of the cores behind them, one where that cannot be told."""
+    logical = physical = None
     if sys.platform == "linux":
-        from amorsize.adapters.inspectors.procfs import physical_cores  # noqa: PLC0415  other systems have no /proc
+        from amorsize.adapters.inspectors.procfs import cores  # noqa: PLC0415  other systems have no /proc
 
-        cores = physical_cores(root)
-        if cores is not None:
-            return cores
-    try:
-        import psutil  # noqa: PLC0415  dear to import, see the class
+        logical, physical = cores(root)
+    if physical is None:
+        try:
+            import psutil  # noqa: PLC0415  dear to import, see the class
 
-        return psutil.cpu_count(logical=False)
-    except Exception:  # noqa: BLE001  whatever a system's facts run into: inspecting never raises
-        return None
+            physical = psutil.cpu_count(logical=False)
+        except Exception:  # noqa: BLE001  whatever a system's facts run into: inspecting never raises
+            physical = None
+    return _bounded(logical or os.cpu_count(), 1, _MOST_CPUS), _bounded(physical, 1, _MOST_CPUS)
 
 
 def _memory(root: str) -> tuple[int, int]:
