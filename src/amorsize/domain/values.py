@@ -33,11 +33,11 @@ def _fault(attribute: attrs.Attribute[Any], must: str, got: object) -> ValueErro
 
 def number(low: float, high: float = inf, *, optional: bool = False) -> Callable[..., None]:
     """Return a validator for a real number in [low, high] that a float can hold; None passes when optional."""
-    most = min(high, _LARGEST)
+    least, most = float(low), float(min(high, _LARGEST))  # a float is held against a float sooner than against an int
 
     def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
         kind = type(value)
-        if (kind is float or kind is int) and low <= value <= most:
+        if (kind is float or kind is int) and least <= value <= most:
             return
         if optional and value is None:
             return
@@ -97,9 +97,21 @@ def engine(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     raise _fault(attribute, f"one of {', '.join(map(repr, EXECUTORS))} or the name of an executor backend", value)
 
 
+def part(kind: type) -> Callable[..., None]:
+    """Return a validator for another value."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if type(value) is not kind:
+            raise _fault(attribute, f"of {kind.__name__}", value)
+
+    return check
+
+
 def places(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     """Validate up to 16 positions, each an int from 0."""
-    if len(value) > _MAX_PLACES or not all(type(place) is int and 0 <= place <= _MAX_COUNT for place in value):
+    if value and (
+        len(value) > _MAX_PLACES or {*map(type, value)} != {int} or min(value) < 0 or max(value) > _MAX_COUNT
+    ):
         raise _fault(attribute, f"at most {_MAX_PLACES} whole numbers from 0", value)
 
 
@@ -250,10 +262,10 @@ class Entry(Value):
     confirmed_at: float = attrs.field(validator=number(0, 1e11))
     confirmations: int = attrs.field(validator=whole(0))
     items: int = attrs.field(validator=whole(0))
-    constraints: Constraints = attrs.field(validator=attrs.validators.instance_of(Constraints))
-    sample: Sample = attrs.field(validator=attrs.validators.instance_of(Sample))
-    plan: Plan = attrs.field(validator=attrs.validators.instance_of(Plan))
-    machine: Machine = attrs.field(validator=attrs.validators.instance_of(Machine))
+    constraints: Constraints = attrs.field(validator=part(Constraints))
+    sample: Sample = attrs.field(validator=part(Sample))
+    plan: Plan = attrs.field(validator=part(Plan))
+    machine: Machine = attrs.field(validator=part(Machine))
     obstacle: str | None = attrs.field(default=None, validator=text(200, optional=True))
     deciding_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     contradictions: int = attrs.field(default=0, validator=whole(0))
