@@ -97,16 +97,6 @@ def engine(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     raise _fault(attribute, f"one of {', '.join(map(repr, EXECUTORS))} or the name of an executor backend", value)
 
 
-def part(kind: type) -> Callable[..., None]:
-    """Return a validator for another value."""
-
-    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is not kind:
-            raise _fault(attribute, f"of {kind.__name__}", value)
-
-    return check
-
-
 def places(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     """Validate up to 16 positions, each an int from 0."""
     if value and (
@@ -262,10 +252,10 @@ class Entry(Value):
     confirmed_at: float = attrs.field(validator=number(0, 1e11))
     confirmations: int = attrs.field(validator=whole(0))
     items: int = attrs.field(validator=whole(0))
-    constraints: Constraints = attrs.field(validator=part(Constraints))
-    sample: Sample = attrs.field(validator=part(Sample))
-    plan: Plan = attrs.field(validator=part(Plan))
-    machine: Machine = attrs.field(validator=part(Machine))
+    constraints: Constraints = attrs.field(validator=attrs.validators.instance_of(Constraints))
+    sample: Sample = attrs.field(validator=attrs.validators.instance_of(Sample))
+    plan: Plan = attrs.field(validator=attrs.validators.instance_of(Plan))
+    machine: Machine = attrs.field(validator=attrs.validators.instance_of(Machine))
     obstacle: str | None = attrs.field(default=None, validator=text(200, optional=True))
     deciding_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     contradictions: int = attrs.field(default=0, validator=whole(0))
