@@ -13,6 +13,14 @@ settings.register_profile("thorough", parent=settings.get_profile("default"), ma
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_real_cache(tmp_path_factory):
+    """Keep what runs between tests, as fixtures of a module do, out of the user's own cache as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AMORSIZE_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_place(tmp_path_factory, monkeypatch):
     """Give each test a working directory, a cache and a home of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -105,7 +105,7 @@ def decode_entry(text: str) -> Entry:
     """
     record = unseal(text)
     try:
-        record[_CONSTRAINTS] = Constraints(*record[_CONSTRAINTS])
+        record[_CONSTRAINTS] = _constraints(*record[_CONSTRAINTS])
         record[_SAMPLE] = Sample(*record[_SAMPLE])
         record[_PLAN] = Plan(*record[_PLAN])
         record[_MACHINE] = Machine(*record[_MACHINE])
@@ -117,6 +117,8 @@ def decode_entry(text: str) -> Entry:
     return entry
 
 
+_constraints: Final = lru_cache(maxsize=64, typed=True)(Constraints)
+"""Few callers set limits, and those that do set the same for many functions."""
 _FIELDS: Final = [field.name for field in attrs.fields(Entry)]
 _CONSTRAINTS, _SAMPLE, _PLAN, _MACHINE = map(_FIELDS.index, ("constraints", "sample", "plan", "machine"))
 

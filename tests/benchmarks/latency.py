@@ -1,7 +1,8 @@
 """Prints what a cached answer costs, beside the floors it is held against, all in one run.
 
 Run it as ``python tests/benchmarks/latency.py``; ``--entries`` fills stores of 100,000 and 1,000,000 entries instead,
-which takes minutes. Everything is interleaved and medians are shown, since the machine may be noisy.
+which takes minutes, and ``--stages`` takes a first hit apart. Everything is interleaved and medians are shown, since
+the machine may be noisy.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import attrs
 from advice import items_seconds, optimizer_with, overheads_measured, sample_of, texts_in, warm_up
 from children import ask
 
+from amorsize import optimizer as optimizer_module
 from amorsize import records
 from amorsize.api import Assembly
 from amorsize.domain import keys
@@ -196,6 +198,51 @@ def first_decisions():
                 times.append(ask(decided, texts, pages)[0])
         copied, shared = (f"{median(times):.0f} us" for times in spent.values())
         row(f"first optimize() in a forked process, {name}", copied, f"{shared} as it copies pages", f"<= {aim} us")
+
+
+def stages(folder):
+    """Print where the time of a first hit goes: each stage timed within the call, those inside another too."""
+    for cache in ("json", "sqlite"):
+        made, data = functions(200), list(range(2000))
+        writer = optimizer_in(folder / cache, cache)
+        for func in made:
+            writer.optimize(func, data, Constraints())
+        reader = optimizer_in(folder / cache, cache)
+        reader.optimize(work, data, Constraints())
+        spent = {}
+        places = (
+            (reader, "optimize"),
+            (reader._fingerprints, "of"),
+            (optimizer_module, "item_kind"),
+            (reader, "_question"),
+            (reader, "_from_cache"),
+            (reader.entries.store, "fetch"),
+            (records, "decode_entry"),
+            (records, "unseal"),
+            (optimizer_module, "judge"),
+        )
+        before = [(owner, name, vars(owner).get(name)) for owner, name in places]
+        for owner, name in places:
+            setattr(owner, name, timed(getattr(owner, name), spent.setdefault(name, [])))
+        for func in made:
+            reader.optimize(func, data, Constraints())
+        for owner, name, was in before:
+            if was is not None:
+                setattr(owner, name, was)
+        for name, times in spent.items():
+            row(f"first hit, {cache}: {name}", f"{median(times):.1f} us")
+
+
+def timed(action, times):
+    """Return the action, taking down its microseconds."""
+
+    def run(*arguments, **keywords):
+        began = time.perf_counter_ns()
+        answer = action(*arguments, **keywords)
+        times.append((time.perf_counter_ns() - began) / 1e3)
+        return answer
+
+    return run
 
 
 def described(connection):
@@ -376,6 +423,7 @@ def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--entries", action="store_true", help="fill and prune the large stores instead")
+    parser.add_argument("--stages", action="store_true", help="time the stages of a first hit instead")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -383,6 +431,9 @@ def main():
         row("path", "median", "beside", "target")
         if arguments.entries:
             many_entries(folder)
+            return
+        if arguments.stages:
+            stages(folder)
             return
         repeat_hits(folder)
         first_hits(folder)

@@ -187,6 +187,8 @@ def functions_of(member: Any) -> tuple[Any, ...]:
 def unwrapped(value: Any, *, methods: bool = True) -> Any:
     """Return what lies under partials, and under bound methods too unless told otherwise."""
     for _ in range(_MOST_LAYERS):
+        if type(value) is FunctionType:  # nearly always
+            break
         if issubclass(type(value), functools.partial):
             value = functools.partial.__dict__["func"].__get__(value)
         elif methods and type(value) is MethodType:
@@ -200,6 +202,9 @@ def name_of(value: Any) -> str:
     """Return ``module.qualname`` of a callable, or of its class if it has no name of its own."""
     value = unwrapped(value, methods=False)
     kind = type(value)
+    if kind is FunctionType or kind is BuiltinFunctionType:
+        module = value.__module__ or "builtins"  # a method of a builtin object names none
+        return f"{module_name({'__name__': module})}.{value.__qualname__}"
     if kind is MethodType:
         owner = value.__self__
         cls = owner if issubclass(type(owner), type) else type(owner)
@@ -207,9 +212,6 @@ def name_of(value: Any) -> str:
         return f"{class_name(cls)}.{func.__name__ if type(func) is FunctionType else '?'}"
     if issubclass(kind, type):
         return class_name(value)
-    if kind is FunctionType or kind is BuiltinFunctionType:
-        module = value.__module__ or "builtins"  # a method of a builtin object names none
-        return f"{module_name({'__name__': module})}.{value.__qualname__}"
     wrapped = (own_space(value) or {}).get("__wrapped__")
     if type(wrapped) is FunctionType:
         return name_of(wrapped)

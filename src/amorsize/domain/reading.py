@@ -74,10 +74,11 @@ class Reading:
         if self.origins.version:
             self.out.append(text(self.origins.version))
         self.value(root, 0)
-        start = len(self.out)
-        read_members(self)
-        if self._outlined and len(self.out) > start:
-            self.outline.append(("methods", self._digest(start)))
+        if self.classes:
+            start = len(self.out)
+            read_members(self)
+            if self._outlined and len(self.out) > start:
+                self.outline.append(("methods", self._digest(start)))
 
     def value(self, value: Any, depth: int) -> None:
         """Append the encoding of any object; at depth 0 its parts are outlined too."""

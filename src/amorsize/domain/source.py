@@ -141,7 +141,7 @@ class Source:
 
 def is_indexed(data: object) -> bool:
     """Tell whether data can be read at any position by ``data[i]`` without running through it."""
-    return isinstance(data, (*_INDEXED, Sequence)) or is_array(data)
+    return isinstance(data, (_INDEXED, Sequence)) or is_array(data)
 
 
 def is_array(data: object) -> bool:

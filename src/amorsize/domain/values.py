@@ -33,11 +33,11 @@ def _fault(attribute: attrs.Attribute[Any], must: str, got: object) -> ValueErro
 
 def number(low: float, high: float = inf, *, optional: bool = False) -> Callable[..., None]:
     """Return a validator for a real number in [low, high] that a float can hold; None passes when optional."""
-    most = min(high, _LARGEST)
+    least, most = float(low), float(min(high, _LARGEST))  # a float is held against a float sooner than against an int
 
     def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
         kind = type(value)
-        if (kind is float or kind is int) and low <= value <= most:
+        if (kind is float or kind is int) and least <= value <= most:
             return
         if optional and value is None:
             return
@@ -99,7 +99,9 @@ def engine(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
 
 def places(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     """Validate up to 16 positions, each an int from 0."""
-    if len(value) > _MAX_PLACES or not all(type(place) is int and 0 <= place <= _MAX_COUNT for place in value):
+    if value and (
+        len(value) > _MAX_PLACES or {*map(type, value)} != {int} or min(value) < 0 or max(value) > _MAX_COUNT
+    ):
         raise _fault(attribute, f"at most {_MAX_PLACES} whole numbers from 0", value)
 
 

@@ -148,20 +148,18 @@ class SqliteCache:
 
     def _read(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
         """Return what action makes of the connection, None when there is no file or nothing in it yet."""
-        return self._do(lambda: self._connected(write=False), action)
+        return self._do(action, write=False)
 
     def _write(self, action: Callable[[sqlite3.Connection], int]) -> int:
-        return self._do(lambda: self._connected(write=True), action) or 0
+        return self._do(action, write=True) or 0
 
-    def _do(
-        self, connected: Callable[[], sqlite3.Connection | None], action: Callable[[sqlite3.Connection], T]
-    ) -> T | None:
+    def _do(self, action: Callable[[sqlite3.Connection], T], *, write: bool) -> T | None:
         import sqlite3  # noqa: PLC0415  whoever does not use this store does not pay for it
 
         with self._lock:
             for attempt in range(2):
                 try:
-                    connection = connected()
+                    connection = self._connected(write=write)
                     return None if connection is None else action(connection)
                 except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from a damaged schema
                     name = getattr(error, "sqlite_errorname", "")
