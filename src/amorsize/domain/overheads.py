@@ -14,7 +14,8 @@ class Overheads:
     Starting a pool of p processes takes ``start_seconds + p * start_worker_seconds`` of the parent, which ends each
     worker too, and then ``boot_seconds`` of each worker to get ready, side by side as far as there are CPUs.
     A chunk costs a worker ``chunk_worker_seconds``, and ``chunk_crowded_seconds`` where computing workers leave the
-    parent no CPU of its own. ``byte_seconds`` is for large messages, beyond what a pipe holds; what small ones cost is in the chunk.
+    parent no CPU of its own. ``byte_seconds`` is for large messages, beyond what a pipe holds; what small ones cost is
+    in the chunk.
     ``thread_pool_seconds`` starts and ends a pool of threads, its workers apart. ``slowdown`` is how much longer a
     computation takes when every usable CPU is busy with one, ``slowdown_half`` when half of them are (1.0: no longer);
     ``jitter`` is the relative standard deviation of a CPU's speed from one moment to the next. The first pool of a
