@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from amorsize.execution.job import Job
 
 GRACE_SECONDS: Final = 0.1
+_LIKELY: Final = {"SIGKILL": " (out of memory?)", "SIGALRM": " (at an item that item_timeout could not interrupt)"}
 
 
 def broken(crew: Crew, job: Job, error: BaseException) -> WorkerError:
@@ -68,4 +69,4 @@ def _end(exitcode: int | None) -> str:
         name = signal.Signals(-exitcode).name
     except ValueError:
         name = f"signal {-exitcode}"
-    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return f"was killed by {name}{_LIKELY.get(name, '')}"
