@@ -230,6 +230,41 @@ def test_overheads_are_measured_once_for_a_machine(desk):
     assert desk.probe.asked["overheads"] == 1
 
 
+def test_overheads_of_long_ago_are_measured_again_by_the_next_miss_and_never_by_a_hit(desk):
+    desk.ask()
+    desk.clock.now += 5 * DAY
+    assert desk.ask([1] * 2000, func=float).cache == "miss"
+    desk.clock.now += 3 * DAY
+    for items in (2000, 2000, 3000):  # the last is solved again
+        assert desk.ask([1] * items, func=float).cache == "hit"
+        desk.anew()
+    assert desk.probe.asked["overheads"] == 1
+    for func in (str, repr):
+        assert desk.ask(func=func).cache == "miss"
+        desk.anew()
+        assert desk.probe.asked["overheads"] == 2
+
+
+def test_overheads_of_long_ago_have_to_do_where_they_cannot_be_measured_again_or_need_not_be(desk):
+    desk.ask()
+    desk.clock.now += 8 * DAY
+    desk.probe.said = attrs.evolve(SAMPLE, seconds_per_item=2e-5, first_call_seconds=2e-5)
+    assert desk.ask(func=float).warnings == ()
+    assert desk.probe.asked["overheads"] == 1
+    desk.probe.said, desk.probe.charges = SAMPLE, None
+    answer = desk.ask(func=str)
+    assert (answer.executor, answer.n_jobs) == ("process", 4)
+    assert any("could not be measured" in warning for warning in answer.warnings)
+
+
+def test_overheads_dated_in_the_future_are_measured_again(desk):
+    desk.ask()
+    desk.clock.now -= DAY
+    desk.anew()
+    desk.ask(func=float)
+    assert desk.probe.asked["overheads"] == 2
+
+
 def test_the_first_pool_of_a_process_costs_what_it_imports(monkeypatch):
     desk = Desk(overheads=attrs.evolve(OVERHEADS, first_pool_seconds=0.2))
     monkeypatch.setattr(charges, "_POOL_MODULES", ("no.such.module",))
