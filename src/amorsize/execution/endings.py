@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import sleep
 from typing import TYPE_CHECKING, Final
 
+from amorsize.domain.wording import brief
 from amorsize.errors import WorkerError
 
 if TYPE_CHECKING:
@@ -52,11 +53,6 @@ def outdated(job: Job) -> WorkerError:
 def is_broken(future: Future[Any]) -> bool:
     """Tell whether a future that is done says that its executor failed."""
     return not future.cancelled() and isinstance(future.exception(), RuntimeError)
-
-
-def brief(error: BaseException) -> str:
-    """Return the kind of an error and the beginning of what it says."""
-    return f"{type(error).__name__}: {error}"[:120]
 
 
 def _end(exitcode: int | None) -> str:
