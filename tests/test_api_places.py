@@ -99,11 +99,11 @@ def test_measuring_never_runs_the_users_module_again(run, method, way):
     said = run(ADVISE.format(method=method) + "\nask()\n", way).splitlines()
     assert (run.folder / "runs.txt").read_text() == "x"
     own, imported = (line.split("|")[0].strip() for line in said)
-    if method != "fork":
-        assert own == "serial"
+    if method != "fork":  # whether threads would help is a matter of seconds, and of how busy the machine is
+        assert own != "process"
         assert "no processes" in said[0]
     if method != "fork" and way == "script":
-        assert imported == "serial"
+        assert imported != "process"
 
 
 @pytest.mark.parametrize("method", METHODS)
