@@ -19,6 +19,7 @@ from amorsize.domain.engine import Room
 from amorsize.domain.values import Constraints, Limits
 from amorsize.engines import Engines
 from amorsize.entries import Entries
+from amorsize.errors import MeasurementError
 from amorsize.execution.crews import Crews
 from amorsize.execution.job import Manner
 from amorsize.execution.parcel import is_sendable
@@ -83,6 +84,20 @@ def test_what_a_place_charged_long_ago_is_measured_again_only_when_asked_to():
         engines.engine(chosen(FarExecutors(), measured), abs, None, HERE, renew=renew)
         assert len(measured) == times
         clock.now += 3.0 if times == 1 else 1.0
+
+
+def test_what_a_place_charged_long_ago_has_to_do_when_it_cannot_be_measured_again():
+    def fails(workers, start_method):
+        raise MeasurementError("busy")
+
+    clock, measured = Clock(), []
+    engines = Engines(Entries(MemoryCache(MemoryOptions())), clock, Limits(ttl_seconds=5.0))
+    failing = chosen(FarExecutors())._replace(charges=fails)
+    with pytest.raises(MeasurementError, match="busy"):
+        engines.engine(failing, abs, None, HERE, renew=True)
+    known = engines.engine(chosen(FarExecutors(), measured), abs, None, HERE, renew=True).overheads
+    clock.now += 9.0
+    assert engines.engine(failing, abs, None, HERE, renew=True).overheads is known
 
 
 def test_what_workers_without_a_place_charge_is_not_kept():

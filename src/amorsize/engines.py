@@ -9,6 +9,7 @@ import attrs
 
 from amorsize.domain import keys
 from amorsize.domain.rules import has_lapsed
+from amorsize.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,11 +61,20 @@ class Engines:
         if known is None and keep and room.place:
             known = self._entries.overheads(where, machine.start_method)
         if known is None or (renew and has_lapsed(known.measured_at, self._now(), self._limits)):
-            known = chosen.charges(room.workers, machine.start_method)
-            known = attrs.evolve(known, measured_at=float(floor(self._now())))
+            known = self._measured(chosen, room.workers, machine.start_method, known)
             if keep and room.place:
                 self._entries.keep_overheads(where, known)
         self._charges[where] = known
         if obstacle is not None and obstacle.startswith("the function") and chosen.takes(func):
             obstacle = None
         return Engine(chosen.name, chosen.executors.kind, room, known, obstacle)
+
+    def _measured(self, chosen: Chosen, workers: int, start_method: str, old: Overheads | None) -> Overheads:
+        """Measure what executors charge; when that fails, what they charged long ago has to do."""
+        try:
+            overheads = chosen.charges(workers, start_method)
+        except MeasurementError:
+            if old is None:
+                raise
+            return old
+        return attrs.evolve(overheads, measured_at=float(floor(self._now())))

@@ -395,8 +395,9 @@ class Optimizer:
             engine = self._engines.engine(*asked, keep=keep, renew=renew)
         plain = plainly_serial(situation, self.budget)
         here, failure = (question.machine, question.machine_id), ""
-        overheads = self._charges.known(*here, keep=keep)
-        if plain is None and (engine is None or not engine.is_here):
+        if plain is not None or (engine is not None and engine.is_here):
+            overheads = self._charges.known(*here, keep=keep)
+        else:
             overheads, failure = self._charges.to_decide(*here, situation.serial_seconds, keep=keep, renew=renew)
             if overheads is None:
                 plain = failure or "the whole job is too short to measure what this machine charges for workers"

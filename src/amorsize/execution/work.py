@@ -240,7 +240,7 @@ def limit_threads(threads: int, *, loaded: bool) -> None:
 def _alarm(seconds: float) -> Callable[[int | None], None]:
     """Return what to tell of each item: one that takes longer is interrupted, and ends the worker if it goes on.
 
-    Interrupted is by a signal (POSIX): ItemTimeout is raised in the item as soon as it runs Python code. What does not,
+    A signal interrupts it (POSIX): ItemTimeout is raised in the item as soon as it runs Python code. What does not,
     and every item on Windows, ends with its worker, by a timer that needs no interpreter.
     """
     if sys.platform == "win32":
