@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import subprocess
-import sys
-import textwrap
-import threading
 import time
-import warnings
 from multiprocessing.pool import ThreadPool
-from pathlib import Path
-from types import SimpleNamespace
 
-import attrs
 import numpy as np
 import pytest
 from fakes import FakeInspector, FakeProbe
@@ -22,10 +13,10 @@ from fakes import FakeInspector, FakeProbe
 import amorsize
 from amorsize import api, assembly
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
-from amorsize.errors import AmorsizeWarning, ConfigError, PluginError
-from amorsize.plugins import Backends
 
 METHODS = multiprocessing.get_all_start_methods()
+
+
 JOBS = """
 def work(x):
     return sum(range(2500)) + int(x)
@@ -45,38 +36,6 @@ def fresh(name, value):
     scope = {"__name__": "fresh_jobs"}
     exec(f"def {name}(x):\n    return sum(range({value}))", scope)
     return scope[name]
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Return a function that runs code as a script, by -c or by standard input, and gives back what it printed."""
-    (tmp_path / "jobs.py").write_text(JOBS)
-
-    def run(source, way="script", **options):
-        source = textwrap.dedent(source)
-        arguments = {"script": ["main.py"], "-c": ["-c", source], "stdin": ["-"], "repl": ["-i", "-q"]}[way]
-        (tmp_path / "main.py").write_text(source)
-        # bytecode of a module rewritten within a second, as long as before, would pass for the new one's
-        own = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-        environment = {**os.environ, **own, **options.pop("env", {})}
-        environment.pop("VIRTUAL_ENV", None)  # IPython warns when it is not the one that runs
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            input=source if way in {"stdin", "repl"} else "",
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=tmp_path,
-            env=environment,
-        )
-        assert done.returncode == 0, done.stderr
-        if way != "repl":
-            assert done.stderr == ""
-        assert "Traceback" not in done.stderr
-        return done.stdout
-
-    run.folder = tmp_path
-    return run
 
 
 @pytest.mark.parametrize(
@@ -155,46 +114,6 @@ def test_waiting_goes_to_threads():
     r = amorsize.optimize(time.sleep, [0.003] * 400)
     assert r.executor == "thread"
     assert r.n_jobs >= 8
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"max_workers": 0}, "optimize: max_workers must be a whole number from 1 to 65536, got 0"),
-        ({"max_workers": -3}, "max_workers must be"),
-        ({"max_workers": 2.5}, "max_workers must be"),
-        ({"memory_limit": -1}, "memory_limit must be"),
-        ({"min_speedup": 0.5}, "min_speedup must be a number from 1"),
-        ({"min_speedup": float("nan")}, "min_speedup must be"),
-    ],
-)
-def test_a_limit_out_of_range_is_refused(options, said):
-    with pytest.raises(ValueError, match=said):
-        amorsize.optimize(double, [1, 2], **options)
-
-
-def test_an_executor_that_nobody_offers_is_refused():
-    with pytest.raises(amorsize.PluginError, match="executor must be one of 'auto', 'process', .*got 'rocket'"):
-        amorsize.optimize(double, [1, 2], executor="rocket")
-
-
-@pytest.mark.parametrize(("func", "data"), [(None, [1]), (double, None), (double, 5)])
-def test_what_cannot_be_run_is_a_type_error(func, data):
-    with pytest.raises(TypeError, match="optimize: (func|data) must be"):
-        amorsize.optimize(func, data)
-
-
-def test_wrong_settings_and_unknown_backends_are_said():
-    with pytest.raises(ConfigError, match="rules.ttl_seconds"):
-        amorsize.optimize(double, [1], config={"rules": {"ttl_seconds": "long"}})
-    with pytest.raises(PluginError, match="jsno"):
-        amorsize.optimize(double, [1], cache="jsno")
-
-
-def test_an_error_of_the_function_comes_out_with_a_note():
-    with pytest.raises(ZeroDivisionError) as caught:
-        amorsize.optimize(lambda x: 1 // x, [0, 0, 0])
-    assert "position" in caught.value.__notes__[0]
 
 
 def test_lambdas_get_no_processes_and_a_warning_that_says_so():
@@ -284,198 +203,6 @@ def test_a_fingerprint_is_16_hex_digits():
         amorsize.fingerprint(3)
 
 
-def test_two_processes_with_other_hash_seeds_hit_each_others_entry(run):
-    ask = "import amorsize, jobs\nprint(amorsize.optimize(jobs.work, range(2000)).cache)"
-    assert run(ask, env={"PYTHONHASHSEED": "1"}) == "miss\n"
-    assert run(ask, env={"PYTHONHASHSEED": "2"}) == "hit\n"
-
-
-def test_changing_a_constant_in_the_function_misses_and_says_so(run):
-    ask = "import amorsize, jobs\nr = amorsize.optimize(jobs.work, range(2000))\nprint(r.cache, r.cache_reason)"
-    run(ask)
-    (run.folder / "jobs.py").write_text(JOBS.replace("2500", "2600"))
-    assert run(ask) == "miss func changed: constant 2500 → 2600\n"
-
-
-ADVISE = """
-import multiprocessing
-with open("runs.txt", "a") as file:
-    file.write("x")
-import amorsize, jobs
-def own(x):
-    return sum(range(20_000))
-def ask():
-    for func in (own, jobs.work):
-        r = amorsize.optimize(func, range(5000), probe={method!r}, use_cache=False)
-        print(r.executor, "|", *r.warnings)
-"""
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("way", ["script", "-c", "stdin"])
-def test_measuring_never_runs_the_users_module_again(run, method, way):
-    said = run(ADVISE.format(method=method) + "\nask()\n", way).splitlines()
-    assert (run.folder / "runs.txt").read_text() == "x"
-    own, imported = (line.split("|")[0].strip() for line in said)
-    if method != "fork":
-        assert own == "serial"
-        assert "no processes" in said[0]
-    if method != "fork" and way == "script":
-        assert imported == "serial"
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_prompt_is_answered_too(run, method):
-    lines = [
-        "import amorsize, jobs",
-        "def own(x): return sum(range(20_000))",
-        "",
-        f"print('said', amorsize.optimize(own, range(5000), probe={method!r}, use_cache=False).executor)",
-    ]
-    said = run("\n".join(lines) + "\n", "repl")
-    assert f"said {'process' if method == 'fork' else 'serial'}" in said or "said serial" in said
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_notebook_cell_is_answered_too(run, method):
-    source = f"""
-    from IPython.core.interactiveshell import InteractiveShell
-    import sys
-    shell = InteractiveShell.instance(history_length=0)
-    sys.modules["__main__"] = shell.user_module
-    shell.run_cell("import amorsize\\ndef own(x):\\n    return sum(range(20_000))").raise_error()
-    ask = "r = amorsize.optimize(own, range(5000), probe={method!r}, use_cache=False); print(r.executor, *r.warnings)"
-    shell.run_cell(ask).raise_error()
-    """
-    said = run(source, env={"IPYTHONDIR": str(run.folder)})
-    if method != "fork":
-        assert "no processes" in said
-
-
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "fork"])
-def test_a_guarded_script_can_use_fresh_workers_and_their_imports_are_counted(run, method):
-    source = f"""
-    import amorsize, jobs, json, decimal
-    def main():
-        r = amorsize.optimize(jobs.work, range(100_000), probe={method!r}, profile=True)
-        print(json.dumps([r.executor, r.profile.sample.worker_import_seconds]))
-    if __name__ == "__main__":
-        main()
-    """
-    executor, seconds = __import__("json").loads(run(source))
-    assert executor in {"process", "serial"}
-    assert seconds > 0
-
-
-def inner(_):
-    r = amorsize.optimize(spin, range(3000), use_cache=False)
-    return r.executor, r.warnings
-
-
-@pytest.mark.skipif("fork" not in METHODS, reason="only POSIX forks")
-def test_inside_a_daemonic_worker_no_processes_are_advised():
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        ((executor, said),) = pool.map(inner, [0])
-    assert executor == "serial"
-    assert any("daemonic" in warning for warning in said)
-
-
-@pytest.mark.skipif("fork" not in METHODS, reason="only POSIX forks")
-@pytest.mark.parametrize("cache", ["json", "sqlite", "memory"])
-def test_a_forked_child_goes_on_with_the_cache(cache):
-    func = fresh("forked", 2600)
-    amorsize.optimize(func, range(2000), cache=cache)
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if amorsize.optimize(func, range(2000), cache=cache).cache == "hit" else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert amorsize.optimize(func, range(2000), cache=cache).cache == "hit"
-
-
-@pytest.mark.parametrize("cache", ["json", "sqlite", "memory"])
-def test_threads_share_the_cache(cache):
-    funcs = [fresh("threaded", 2000 + number) for number in range(8)]
-    probe = FakeProbe()  # its items take the same time however busy the machine is
-    said, errors = [], []
-
-    def ask():
-        try:
-            said.extend(amorsize.optimize(func, range(500), cache=cache, probe=probe).cache for func in funcs * 3)
-        except Exception as error:  # noqa: BLE001  shown below
-            errors.append(error)
-
-    threads = [threading.Thread(target=ask) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors
-    assert len(said) == 6 * 24
-    assert said.count("miss") <= 6 * 8
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_the_callers_process_is_never_forked(run, method):
-    """A fork beside threads may hang the child, and Python 3.12 and later warn of it."""
-    source = f"""
-    import sys, threading
-    events = []
-    sys.addaudithook(lambda event, _: events.append(event) if event in ("os.fork", "os.forkpty") else None)
-    import amorsize, jobs
-    def main():
-        found = amorsize.optimize(jobs.work, range(20_000), probe={method!r}, profile=True)
-        print(found.profile.overheads is not None, events, threading.active_count())
-    if __name__ == "__main__":
-        main()
-    """
-    assert run(source) == "True [] 1\n"
-
-
-@pytest.mark.parametrize("cache", ["json", "sqlite", "memory"])
-def test_use_at_interpreter_exit_is_harmless(run, cache):
-    source = f"""
-    import atexit, amorsize, jobs
-    def ask():
-        print(amorsize.optimize(jobs.work, range(2000), cache={cache!r}).cache)
-    atexit.register(ask)
-    ask()
-    """
-    assert run(source).split() == ["miss", "hit"]
-
-
-def broken_places(tmp_path):
-    """Yield a name and a path for each kind of cache folder that cannot be used, as root and as anybody."""
-    file = tmp_path / "file"
-    file.write_text("not a folder")
-    yield "a file", file
-    yield "below a file", file / "cache"
-    target = tmp_path / "target"
-    target.mkdir(mode=0o700)
-    link = tmp_path / "link"
-    link.symlink_to(target)
-    yield "a symlink", link
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    shared.chmod(0o777)
-    yield "writable by others", shared
-    if Path("/proc/version").exists():
-        yield "a file system without files", Path("/proc/amorsize")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and links")
-@pytest.mark.parametrize("cache", ["json", "sqlite"])
-def test_a_folder_that_cannot_be_used_costs_one_warning_and_never_the_call(cache, tmp_path, monkeypatch):
-    for name, path in broken_places(tmp_path):
-        monkeypatch.setenv("AMORSIZE_CACHE_DIR", str(path))
-        monkeypatch.setattr(api._assembly, "_found", None)
-        monkeypatch.setattr(api._assembly, "_optimizers", {})
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            for _ in range(3):
-                assert amorsize.optimize(fresh("homeless", 100), range(2000), cache=cache).n_jobs >= 1
-        assert [one.category for one in caught] == [AmorsizeWarning], (name, [str(one.message) for one in caught])
-
-
 def test_a_store_a_probe_and_an_inspector_can_be_given_as_they_are():
     store, probe, inspector = MemoryCache(MemoryOptions()), FakeProbe(), FakeInspector()
     func = fresh("given", 2700)
@@ -487,27 +214,6 @@ def test_a_store_a_probe_and_an_inspector_can_be_given_as_they_are():
     assert amorsize.open_cache().stats().entries == 0
 
 
-def test_a_store_that_cannot_be_had_is_replaced_by_memory_with_a_warning(monkeypatch):
-    class FarPlugin:
-        @amorsize.hookimpl
-        def amorsize_caches(self):
-            def connect(_):
-                raise ConnectionRefusedError("nobody answers")
-
-            return [amorsize.Backend("far", attrs.make_class("FarOptions", {}), connect)]
-
-    dist = SimpleNamespace(name="amorsize-far", version="0.1")
-    known = Backends(lambda: [SimpleNamespace(name="far", dist=dist, load=FarPlugin)])
-    monkeypatch.setattr(assembly, "Backends", lambda: known)
-    monkeypatch.setattr(api._assembly, "_found", None)
-    monkeypatch.setattr(api._assembly, "_optimizers", {})
-    func = fresh("far", 2900)
-    with pytest.warns(AmorsizeWarning, match="nobody answers.*; answers are kept in memory only") as warned:
-        said = [amorsize.optimize(func, range(2000), cache="far").cache for _ in range(3)]
-    assert said == ["miss", "hit", "hit"]
-    assert len(warned) == 1
-
-
 def test_many_stores_given_in_turn_are_kept_apart_and_not_all_kept():
     func = fresh("many", 2800)
     for _ in range(2):
@@ -515,12 +221,6 @@ def test_many_stores_given_in_turn_are_kept_apart_and_not_all_kept():
             store = MemoryCache(MemoryOptions())
             assert amorsize.optimize(func, range(2000), cache=store, probe=FakeProbe()).cache == "miss"
             assert len(api._assembly._optimizers) <= assembly._MOST_OPTIMIZERS
-
-
-def test_without_a_home_the_call_answers(run):
-    ask = "import amorsize, jobs\nprint(amorsize.optimize(jobs.work, range(2000)).n_jobs)"
-    environment = {"HOME": "", "XDG_CACHE_HOME": "", "AMORSIZE_CACHE_DIR": "", "PYTHONWARNINGS": "ignore"}
-    assert int(run(ask, env=environment)) >= 1
 
 
 def test_a_fixture_of_the_pytest_plugin_isolates_the_cache(amorsize_cache, own_place):

@@ -11,14 +11,15 @@ from threading import Lock
 
 import attrs
 import pytest
-from fakes import MACHINE, OVERHEADS, SAMPLE, Desk
+from fakes import MACHINE, OVERHEADS, SAMPLE, Clock, Desk
 
 from amorsize import AmorsizeWarning, WorkerError
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 from amorsize.domain.engine import Room
-from amorsize.domain.values import Constraints
+from amorsize.domain.values import Constraints, Limits
 from amorsize.engines import Engines
 from amorsize.entries import Entries
+from amorsize.errors import MeasurementError
 from amorsize.execution.crews import Crews
 from amorsize.execution.job import Manner
 from amorsize.execution.parcel import is_sendable
@@ -65,26 +66,51 @@ def chosen(executors, measured=None):
 def test_what_a_place_charges_is_measured_once_and_kept_for_other_processes():
     entries, measured = Entries(MemoryCache(MemoryOptions())), []
     for _ in range(2):
-        engines = Engines(entries)
+        engines = Engines(entries, Clock(), Limits())
         for _ in range(2):
             assert engines.engine(chosen(FarExecutors(), measured), abs, None, HERE).room == FAR
     assert measured == [(8, "fork")]
-    Engines(entries).engine(chosen(FarExecutors(FAR._replace(place="tcp://other:1")), measured), abs, None, HERE)
-    Engines(entries).engine(chosen(FarExecutors(), measured), abs, None, HERE, keep=False)
+    Engines(entries, Clock(), Limits()).engine(
+        chosen(FarExecutors(FAR._replace(place="tcp://other:1")), measured), abs, None, HERE
+    )
+    Engines(entries, Clock(), Limits()).engine(chosen(FarExecutors(), measured), abs, None, HERE, keep=False)
     assert len(measured) == 3
+
+
+def test_what_a_place_charged_long_ago_is_measured_again_only_when_asked_to():
+    entries, measured, clock = Entries(MemoryCache(MemoryOptions())), [], Clock()
+    for renew, times in ((True, 1), (True, 1), (False, 1), (True, 2), (True, 2)):
+        engines = Engines(entries, clock, Limits(ttl_seconds=5.0))
+        engines.engine(chosen(FarExecutors(), measured), abs, None, HERE, renew=renew)
+        assert len(measured) == times
+        clock.now += 3.0 if times == 1 else 1.0
+
+
+def test_what_a_place_charged_long_ago_has_to_do_when_it_cannot_be_measured_again():
+    def fails(workers, start_method):
+        raise MeasurementError("busy")
+
+    clock, measured = Clock(), []
+    engines = Engines(Entries(MemoryCache(MemoryOptions())), clock, Limits(ttl_seconds=5.0))
+    failing = chosen(FarExecutors())._replace(charges=fails)
+    with pytest.raises(MeasurementError, match="busy"):
+        engines.engine(failing, abs, None, HERE, renew=True)
+    known = engines.engine(chosen(FarExecutors(), measured), abs, None, HERE, renew=True).overheads
+    clock.now += 9.0
+    assert engines.engine(failing, abs, None, HERE, renew=True).overheads is known
 
 
 def test_what_workers_without_a_place_charge_is_not_kept():
     entries, measured = Entries(MemoryCache(MemoryOptions())), []
     for _ in range(2):
-        engine = Engines(entries).engine(chosen(FarExecutors(None), measured), abs, None, HERE)
+        engine = Engines(entries, Clock(), Limits()).engine(chosen(FarExecutors(None), measured), abs, None, HERE)
     assert (engine.room.workers, engine.is_here) == (4, True)
     assert len(measured) == 2
     assert list(entries.store.locators()) == []
 
 
 def test_a_function_that_plain_pickle_refuses_can_go_where_its_code_can():
-    engines = Engines(Entries(MemoryCache(MemoryOptions())))
+    engines = Engines(Entries(MemoryCache(MemoryOptions())), Clock(), Limits())
     why = "the function f cannot be pickled"
     assert engines.engine(chosen(FarExecutors()), lambda x: x, why, HERE).obstacle is None
     assert engines.engine(chosen(FarExecutors()), Lock().acquire, why, HERE).obstacle == why

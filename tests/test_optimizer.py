@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import gc
-import warnings
 import weakref
 
 import attrs
 import pytest
 from fakes import MACHINE, OVERHEADS, SAMPLE, Desk
 
-from amorsize import charges, optimizer
+from amorsize import optimizer
 from amorsize.domain.values import Constraints
-from amorsize.errors import AmorsizeWarning, SamplingError
 
 DAY = 86400.0
 
@@ -204,12 +201,6 @@ def test_other_numbers_of_items_are_advised_for_themselves(desk):
     assert "max_workers=2" in desk.ask(range(9000), constraints=bound).advice().change
 
 
-def test_no_advice_is_given_where_what_workers_cost_is_not_known(desk):
-    assert desk.ask(range(2)).advice() is None
-    assert desk.ask([]).advice is None
-    assert desk.probe.asked["overheads"] == 0
-
-
 def test_advice_holds_on_to_neither_function_nor_data(desk):
     class Data(list):
         pass
@@ -221,74 +212,6 @@ def test_advice_holds_on_to_neither_function_nor_data(desk):
     gc.collect()
     assert kept() is None
     assert advice() is not None
-
-
-def test_overheads_are_measured_once_for_a_machine(desk):
-    desk.ask()
-    desk.anew()
-    desk.ask(func=float)
-    assert desk.probe.asked["overheads"] == 1
-
-
-def test_the_first_pool_of_a_process_costs_what_it_imports(monkeypatch):
-    desk = Desk(overheads=attrs.evolve(OVERHEADS, first_pool_seconds=0.2))
-    monkeypatch.setattr(charges, "_POOL_MODULES", ("no.such.module",))
-    first = desk.ask(profile=True).profile.overheads
-    monkeypatch.setattr(charges, "_POOL_MODULES", ("sys",))
-    again = desk.ask(profile=True).profile.overheads
-    assert first.start_seconds == pytest.approx(again.start_seconds + 0.2)
-
-
-def test_overheads_are_not_measured_for_what_is_plainly_serial(desk):
-    desk.probe.said = attrs.evolve(SAMPLE, seconds_per_item=1e-8)
-    answer = desk.ask()
-    assert answer.n_jobs == 1
-    assert desk.probe.asked["overheads"] == 0
-
-
-def test_overheads_that_cannot_be_measured_leave_a_serial_plan_with_a_warning():
-    desk = Desk(overheads=None)
-    answer = desk.ask()
-    assert answer.n_jobs == 1
-    assert any("could not be measured" in warning for warning in answer.warnings)
-
-
-def test_an_obstacle_rules_out_processes_only_where_it_stands(desk):
-    desk.ask()
-    desk.probe.hindrance = "a daemonic worker"
-    hindered = desk.ask()
-    assert hindered.executor == "serial"
-    assert any("a daemonic worker" in warning for warning in hindered.warnings)
-    desk.probe.hindrance = None
-    assert desk.ask().executor == "process"
-    desk.anew()
-    assert desk.ask().executor == "process"
-
-
-def test_an_obstacle_when_it_was_measured_does_not_stick(desk):
-    desk.probe.hindrance = "a daemonic worker"
-    assert desk.ask().executor == "serial"
-    desk.probe.hindrance = None
-    desk.anew()
-    answer = desk.ask()
-    assert (answer.cache, answer.executor) == ("hit", "process")
-
-
-def test_an_unpicklable_function_gets_no_processes_and_a_warning():
-    desk = Desk(sample=attrs.evolve(SAMPLE, obstacle="the function <lambda> cannot be pickled"))
-    answer = desk.ask()
-    assert answer.executor == "serial"
-    assert answer.warnings == ("no processes: the function <lambda> cannot be pickled",)
-
-
-def test_what_the_function_raises_comes_out_unchanged_and_nothing_is_kept(desk):
-    def fail(_):
-        raise LookupError("mine")
-
-    with pytest.raises(LookupError, match="mine") as caught:
-        desk.ask(func=fail)
-    assert "position" in caught.value.__notes__[0]
-    assert desk.store.stored == []
 
 
 def test_no_items_make_a_serial_plan_and_no_call(desk):
@@ -313,78 +236,6 @@ def test_an_iterator_that_ends_while_sampled_is_counted(desk):
     answer = desk.ask(x for x in range(1))
     assert answer.n_jobs == 1
     assert not any("unknown" in warning for warning in answer.warnings)
-
-
-async def coroutine(_):
-    """Give back a coroutine."""
-
-
-@pytest.mark.parametrize(
-    ("func", "data", "said"),
-    [
-        (3, [1], "func must be callable, got int"),
-        (abs, 3, "data must be iterable, got int"),
-        (coroutine, [1], "func must be an ordinary function, got a coroutine function"),
-    ],
-)
-def test_what_cannot_be_run_is_refused(desk, func, data, said):
-    with pytest.raises(TypeError, match=said):
-        desk.optimizer.optimize(func, data, Constraints())
-
-
-class BrokenStore:
-    """A store whose medium fails."""
-
-    def __init__(self, error):
-        self.error = error
-        self.asked = 0
-
-    def fetch(self, locator):
-        raise self.error
-
-    def store(self, locator, variant, text):
-        self.asked += 1
-        raise self.error
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(errno.ENOSPC, "full"),
-        OSError(errno.EROFS, "read-only"),
-        OSError(errno.EACCES, "no"),
-        RuntimeError("bug"),
-    ],
-    ids=str,
-)
-def test_a_broken_cache_costs_warnings_but_never_the_call(desk, error):
-    desk.store = BrokenStore(error)
-    desk.anew()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for step in range(3):
-            assert desk.ask(range(2000 + step)).n_jobs == 4
-    assert [type(one.message) for one in caught] == [AmorsizeWarning]
-
-
-def test_writing_stops_when_the_medium_is_full(desk):
-    desk.store = BrokenStore(OSError(28, "No space left on device"))
-    desk.anew()
-    with pytest.warns(AmorsizeWarning):
-        desk.ask()
-    before = desk.store.asked
-    desk.ask([1.5] * 50)
-    assert desk.store.asked == before == 1
-
-
-def test_a_text_that_was_tampered_with_is_a_miss_and_a_warning(desk):
-    desk.ask()
-    (locator,) = {where for where, _ in desk.store.stored if where.startswith("func:")}
-    ((variant, text),) = desk.store.inner.fetch(locator).items()
-    desk.store.store(locator, variant, text.replace('"process",4,', '"process",9,'))
-    desk.anew()
-    with pytest.warns(AmorsizeWarning, match="unreadable"):
-        assert desk.ask().cache == "miss"
 
 
 def test_an_entry_found_fresh_is_confirmed_once_a_day(desk):
@@ -449,38 +300,3 @@ def test_hits_misses_and_seconds_saved_are_counted(desk):
     desk.ask()
     assert (desk.optimizer.hits, desk.optimizer.misses) == (2, 1)
     assert desk.optimizer.seconds_saved >= 0
-
-
-def test_a_function_that_ends_its_worker_is_planned_serially_with_a_warning_and_nothing_is_kept():
-    for seconds, told in (
-        (0.0, "was ended by SIGSEGV"),
-        (60.0, "took longer than 60 s; all of it takes at least 60 s"),
-    ):
-        desk = Desk()
-        desk.probe.fate = SamplingError("the item at position 3 (3)", told.partition(";")[0], seconds)
-        for data in (range(2000), iter(range(2000))):
-            result = desk.ask(data)
-            assert (result.executor, result.n_jobs) == ("serial", 1)
-            assert result.cache == ("miss" if data == range(2000) else "bypassed")
-            assert f"the item at position 3 (3) {told}" in result.reason
-            assert result.predicted_seconds == seconds
-            assert list(result.data) == list(range(2000))
-            (warning,) = [one for one in result.warnings if "nothing was kept" in one]
-            assert "the item at position 3 (3)" in warning
-        assert not [locator for locator, _ in desk.store.stored if locator.startswith("func:")]
-        desk.probe.fate = None
-        assert desk.ask().cache == "miss"
-
-
-def test_a_function_with_threads_of_its_own_gets_fewer_workers_and_hears_which_variable_to_set():
-    threaded = attrs.evolve(SAMPLE, cpu_fraction=2.0, gil_fraction=1.0, threads_variable="OPENBLAS_NUM_THREADS")
-    desk = Desk(sample=threaded)
-    result = desk.ask()
-    assert result.n_jobs <= 2
-    (warning,) = result.warnings
-    assert "keeps 2.0 CPUs busy" in warning
-    assert "set OPENBLAS_NUM_THREADS=1 to let" in warning
-    desk.anew()
-    assert desk.ask().warnings == (warning,)
-    (other,) = Desk(sample=attrs.evolve(threaded, threads_variable=None)).ask().warnings
-    assert "set OMP_NUM_THREADS=1 (or its library's variable) to let" in other

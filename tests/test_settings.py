@@ -17,6 +17,7 @@ from amorsize import config
 from amorsize.domain.values import Constraints
 from amorsize.errors import ConfigError
 from amorsize.hookspecs import Backend, hookimpl
+from amorsize.inputs import data_named
 from amorsize.plugins import KINDS, Backends
 from amorsize.settings import CHOSEN, TABLES, Warm, dump
 
@@ -329,6 +330,22 @@ def test_functions_to_warm_are_read_with_paths_from_the_files_folder(project):
         Warm(function="m.n:f.g", range=(0, 9)),
         Warm(function="m:f", lines=str(project / "data" / "x.txt")),
     )
+
+
+def test_a_pattern_to_warm_is_taken_from_the_files_folder_and_gives_the_paths_seen_from_here(project, monkeypatch):
+    (project / "deep").mkdir()
+    (project / "data").mkdir()
+    (project / "data" / "x.csv").write_text("")
+    text = '[[warm]]\nfunction = "m:f"\nglob = "data/*.csv"\n'
+    file = project / "amorsize.toml"
+    file.write_text(text)
+    for here, pattern in ((project, "data/*.csv"), (project / "deep", str(Path("..", "data", "*.csv")))):
+        monkeypatch.chdir(here)
+        (warm,) = config.load(file).warm
+        assert data_named(pattern=warm.glob) == data_named(pattern=pattern)
+    file.write_text(text.replace("data/", f"{(project / 'data').as_posix()}/"))
+    (warm,) = config.load(file).warm
+    assert data_named(pattern=warm.glob) == [str(project / "data" / "x.csv")]
 
 
 def test_a_function_to_warm_needs_a_name_and_data_of_exactly_one_kind():

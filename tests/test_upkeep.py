@@ -7,7 +7,7 @@ import json
 
 import attrs
 import pytest
-from fakes import Clock
+from fakes import OVERHEADS, Clock
 from test_records import entry
 
 from amorsize import config, records, upkeep
@@ -148,6 +148,19 @@ def test_overheads_that_are_there_stay(cache):
     cache.export(file)
     file.seek(0)
     assert cache.import_(file).kept == 1
+
+
+def test_the_newer_of_two_overheads_stay(cache):
+    def put(measured_at):
+        cache.store.store("machine:0123", "fork_v:2", records.encode(attrs.evolve(OVERHEADS, measured_at=measured_at)))
+
+    file = io.StringIO()
+    put(5.0)
+    cache.export(file)
+    for there, taken in ((9.0, 0), (5.0, 0), (1.0, 1)):
+        put(there)
+        file.seek(0)
+        assert cache.import_(file).taken == taken
 
 
 @pytest.mark.parametrize(

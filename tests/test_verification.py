@@ -46,6 +46,20 @@ def test_each_kind_of_worker_runs_the_items_and_what_they_raise_comes_out(way):
         run(int, ["1", "two", "3"], way, METHOD)
 
 
+def test_a_plan_for_executors_of_a_plugin_runs_there_and_is_held_against_workers_here():
+    ran = []
+    result = result_of(range(9))
+    planned = attrs.evolve(result.plan, executor="far", n_jobs=2, chunksize=3)
+    made = attrs.evolve(result, plan=planned)
+    with pytest.raises(TypeError, match="the result must come from optimize"):
+        verify(abs, range(9), made)
+    able = attrs.evolve(made, runner=lambda func, data, plan, _: ran.append((plan, list(map(func, data)))))
+    found = verify(abs, range(-9, 0), able, rounds=2)
+    assert ran == [(planned, list(range(9, 0, -1)))] * 2
+    assert [trial.way.executor for trial in found.trials] == ["far", "serial", "thread"]
+    assert "2 workers of far" in list(report.comparison(found))[1]
+
+
 def test_regret_is_over_the_quickest():
     quick, slow = Trial(Neighbour("serial", 1, 9), 1.0), Trial(Neighbour("thread", 2, 3, 1.0), 1.5)
     found = Verification(result_of(range(9)), (slow, quick))

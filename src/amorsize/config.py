@@ -134,14 +134,26 @@ def _from(folder: str, path: str) -> str:
     return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
 
 
+def _seen_from_here(folder: str, pattern: str) -> str:
+    """Return a pattern of a file as one would give it here: what matches are items, and how long these are counts."""
+    pattern = os.path.expanduser(pattern)
+    try:
+        if os.path.isabs(pattern) or folder in ("", os.getcwd()):
+            return pattern
+        return os.path.relpath(os.path.join(folder, pattern))
+    except (OSError, ValueError):  # the working directory was removed, or is on another drive
+        return os.path.join(folder, pattern)
+
+
 def _settings(
     document: Mapping[str, Any], where: str, source: str, stamp: tuple[Any, ...], backends: Backends | None
 ) -> Settings:
     given = read(document, where, backends or Backends())
     folder = _folder(source)
+    places = {"lines": _from, "json": _from, "glob": _seen_from_here}
     given["warm"] = tuple(
         attrs.evolve(
-            warm, **{name: _from(folder, path) for name in ("lines", "glob", "json") if (path := getattr(warm, name))}
+            warm, **{name: place(folder, path) for name, place in places.items() if (path := getattr(warm, name))}
         )
         for warm in given.get("warm", ())
     )

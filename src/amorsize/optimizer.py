@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from amorsize.charges import Charges
+from amorsize.charges import WORTH_MEASURING_SECONDS, Charges
 from amorsize.domain import keys
 from amorsize.domain.buckets import time_bucket
 from amorsize.domain.fingerprint import Fingerprints
@@ -18,7 +18,7 @@ from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
 from amorsize.domain.values import FORMAT, Entry, Limits
 from amorsize.engines import Engines
-from amorsize.errors import MeasurementError, SamplingError
+from amorsize.errors import SamplingError
 from amorsize.outlines import keep_outline, why_missing
 from amorsize.question import (
     EMPTY_PLAN,
@@ -50,8 +50,6 @@ _NEAR_SECONDS: Final = 1.0
 _NEAR_ENTRIES: Final = 4096
 _MOST_FAILURES: Final = 8
 _DAY_SECONDS: Final = 86400.0
-_WORTH_MEASURING_SECONDS: Final = 0.05
-"""A job predicted shorter than this does not make anybody wait for this machine's overheads to be measured."""
 
 
 class Optimizer:
@@ -94,8 +92,8 @@ class Optimizer:
         self._near: dict[Near, tuple[float, float, Answer]] = {}
         self.runner: Callable[..., Any] | None = None
         self._machine_read: tuple[float, Machine, str] | None = None
-        self._charges = Charges(probe, entries)
-        self._engines = Engines(entries)
+        self._charges = Charges(probe, entries, now, self.limits)
+        self._engines = Engines(entries, now, self.limits)
 
     def optimize(  # noqa: PLR0913  what optimize of the api takes, put together
         self,
@@ -282,7 +280,7 @@ class Optimizer:
             advice: Callable[[], Advice | None] | None = self._advice(question, question.items, sample)
             warned = warnings_about(question, sample)
         else:
-            solved = self._solve(question, sample)
+            solved = self._solve(question, sample, renew=False)
             plan, advice, warned = solved.plan, solved.advice, solved.warnings
         answer = Answer(plan, "hit", age(entry, now), warned, advice, sample, doubts=entry.contradictions)
         self._remember(question, answer, entry.deciding_seconds)
@@ -382,27 +380,27 @@ class Optimizer:
                 if not source.tolerant or not failures < len(source.failures) <= _MOST_FAILURES:
                     raise
 
-    def _solve(self, question: Question, sample: Sample, *, keep: bool = True) -> Answer:
-        """Return the best plan for the question, measuring this machine's overheads when they decide it."""
+    def _solve(self, question: Question, sample: Sample, *, keep: bool = True, renew: bool = True) -> Answer:
+        """Return the best plan for the question, measuring this machine's overheads when they decide it.
+
+        With ``renew`` also those that were measured too long ago; when that fails, they have to do.
+        """
         from amorsize.domain.planner import decide, plainly_serial, serial_plan, too_small  # noqa: PLC0415  a hit solves nothing
 
         situation = self._situation(question, sample)
         engine = None
-        worth = situation.serial_seconds >= _WORTH_MEASURING_SECONDS and too_small(situation, self.budget) is None
+        worth = situation.serial_seconds >= WORTH_MEASURING_SECONDS and too_small(situation, self.budget) is None
         if worth and question.chosen is not None:
-            engine = self.engine(question.chosen, question.func, sample.obstacle, keep=keep)
+            asked = (question.chosen, question.func, sample.obstacle, (question.machine, question.machine_id))
+            engine = self._engines.engine(*asked, keep=keep, renew=renew)
         plain = plainly_serial(situation, self.budget)
-        overheads, failure = None, ""
-        if plain is None or engine is not None:
-            overheads = self._charges.known(question.machine, question.machine_id, keep=keep)
-        if plain is None and overheads is None and (engine is None or not engine.is_here):
-            if situation.serial_seconds < _WORTH_MEASURING_SECONDS:
-                plain = "the whole job is too short to measure what this machine charges for workers"
-            else:
-                try:
-                    overheads = self._charges.measure(question.machine, question.machine_id, keep=keep)
-                except MeasurementError as error:
-                    plain = failure = f"what workers cost here could not be measured: {error}"
+        here, overheads, failure = (question.machine, question.machine_id), None, ""
+        if plain is None and (engine is None or not engine.is_here):
+            overheads, failure = self._charges.to_decide(*here, situation.serial_seconds, keep=keep, renew=renew)
+            if overheads is None:
+                plain = failure or "the whole job is too short to measure what this machine charges for workers"
+        elif engine is not None:
+            overheads = self._charges.known(*here, keep=keep)
         advice = self._advice(question, situation.items, sample, keep=keep)
         warned = warnings_about(question, sample, failure)
         if engine is None and (plain is not None or overheads is None):

@@ -55,7 +55,8 @@ class Warm(Value):
     """A function to measure ahead of time and the data to do it on: exactly one of the four is given.
 
     ``range`` is [start, stop); ``lines`` a text file whose lines are the items; ``glob`` a pattern of paths that are
-    the items; ``json`` a file that holds an array. Paths are taken from the folder of the config file.
+    the items; ``json`` a file that holds an array. Paths are taken from the folder of the config file; the items that a
+    relative pattern gives are those seen from the working directory, as the command line's are.
     """
 
     function: str = attrs.field(validator=_importable)

@@ -236,9 +236,10 @@ class Cache:
         present = self._fetch(locator).get(variant)
         if present is None or fault_in(locator, variant, present) is not None:
             return True
-        if not locator.startswith("func:"):
+        if locator.startswith("name:"):
             return False
-        return records.decode_entry(text).measured_at > records.decode_entry(present).measured_at
+        decode = records.decode_entry if locator.startswith("func:") else records.decode_overheads
+        return decode(text).measured_at > decode(present).measured_at
 
 
 def key_of(entry: Entry) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from amorsize.domain.neighbours import neighbours
+from amorsize.domain.values import EXECUTORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +54,8 @@ def verify(
 ) -> Verification:
     """Run the plan of a result and its neighbours over data by turns, and time them.
 
-    Everything runs ``rounds`` times in each way, results are thrown away. Pools are those of ``multiprocessing``.
+    Everything runs ``rounds`` times in each way, results are thrown away. Pools are those of ``multiprocessing``, but a
+    plan for executors of a plugin runs there, as ``result.run()`` runs it.
 
     Args:
         func: takes one item.
@@ -63,7 +65,8 @@ def verify(
 
     Raises:
         ValueError: the result has no profile or the function could not be measured, or rounds is less than 1.
-        Exception: whatever func raises.
+        TypeError: the plan is for executors of a plugin, and the result was made by hand.
+        Exception: whatever func raises, and for executors of a plugin what execute raises.
     """
     if rounds < 1:
         raise ValueError(f"verify: rounds must be 1 or more, got {rounds!r}")
@@ -73,11 +76,15 @@ def verify(
             f"verify: result must have a profile of a measured function, got one without ({result.reason})"
         )
     ways = neighbours(result.plan, profile.situation, profile.overheads)
+    planned = attrs.evolve(result, func=func, data=data)
     seconds: dict[Neighbour, list[float]] = {way: [] for way in ways}
     for turn in range(rounds):
         for way in ways if turn % 2 == 0 else reversed(ways):
             began = time.perf_counter()
-            run(func, data, way, profile.machine.start_method)
+            if way.executor in EXECUTORS:
+                run(func, data, way, profile.machine.start_method)
+            else:
+                planned.run()
             seconds[way].append(time.perf_counter() - began)
     return Verification(result, tuple(Trial(way, median(seconds[way])) for way in ways))
 

@@ -270,6 +270,19 @@ class TestCache:
         assert "1 of 2 functions could not be measured" in said
         assert "cache: hit" in run("optimize", "jobs:slow", "--range", "2000")
 
+    @pytest.mark.parametrize("way", ["glob", "lines", "json"])
+    def test_what_was_warmed_is_a_hit_when_it_is_named_the_same_way(self, run, way):
+        folder = run.folder / "data"
+        folder.mkdir()
+        for number in range(20):
+            (folder / f"{number}.txt").write_text("")
+        (folder / "items.lines").write_text("line\n" * 20)
+        (folder / "items.json").write_text(json.dumps(["line"] * 20))
+        named = {"glob": "data/*.txt", "lines": "data/items.lines", "json": "data/items.json"}[way]
+        (run.folder / "amorsize.toml").write_text(f'[[warm]]\nfunction = "jobs:slow"\n{way} = "{named}"\n')
+        assert "jobs:slow: miss" in run("cache", "warm")
+        assert run("cache", "explain", "jobs:slow", f"--{way}", named).startswith("hit")
+
 
 def test_plugins_lists_every_backend_with_its_owner_state_and_options(run):
     rows = [line.split("\t") for line in run("plugins").splitlines()]

@@ -56,6 +56,13 @@ def test_from_serial_a_step_is_to_the_cpus_in_four_chunks_each():
     assert around(serial_plan(asked, ""), situation(max_workers=1)) == [("serial", 1, 1000)]
 
 
+def test_from_executors_of_a_plugin_a_step_is_to_workers_here_like_from_serial():
+    asked = situation()
+    ways = [("far", 64, 8), ("serial", 1, 1000), ("process", 4, 63), ("thread", 4, 63)]
+    assert around(plan("far", 64, 8), asked) == ways
+    assert around(plan("far", 1, 8), asked) == [("far", 1, 8), *ways[1:]]
+
+
 def test_each_has_the_models_prediction_and_none_where_overheads_are_not_known():
     asked = situation()
     best = decide(asked, OVERHEADS).plan

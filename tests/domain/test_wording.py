@@ -1,4 +1,4 @@
-"""Seconds, bytes and workers in words."""
+"""Seconds, bytes, workers and errors in words."""
 
 from __future__ import annotations
 
@@ -49,3 +49,14 @@ def test_no_figure_is_written_with_an_exponent_or_without_a_unit(value, count):
         figure, unit = said.split(" ")
         assert "e" not in figure
         assert unit
+
+
+class HostileError(Exception):
+    def __str__(self):
+        raise RuntimeError("not even this")
+
+
+def test_an_error_is_said_briefly_however_hostile_it_is():
+    assert wording.brief(KeyError("x")) == "KeyError: 'x'"
+    assert len(wording.brief(ValueError("x" * 1000))) == 120
+    assert wording.brief(HostileError()) == "HostileError"

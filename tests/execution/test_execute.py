@@ -9,6 +9,8 @@ import time
 from array import array
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -200,6 +202,34 @@ def test_an_item_that_hangs_in_a_process_is_interrupted(tmp_path):
     results, failures = forced.execute(job, range(300), item_timeout=0.3, errors="collect")
     assert failures.positions == (151,)
     assert results == [None if x == 151 else 2 * x for x in range(300)]
+
+
+def stuck(item):
+    nap(item)
+    return deque(repeat(item), maxlen=0) if item == 151 else item  # it never comes back to Python code
+
+
+def test_an_item_that_cannot_be_interrupted_ends_with_its_worker():
+    with pytest.raises(WorkerError, match="worker process .* while it ran items") as caught:
+        forced.execute(stuck, range(300), item_timeout=0.3)
+    assert caught.value.finished
+
+
+def test_items_have_a_time_in_workers_that_were_forked_from_a_program_with_a_watchdog_of_its_own(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import faulthandler\n"
+        "from execution import forced\n"
+        "from execution.jobs import nap\n"
+        "faulthandler.dump_traceback_later(600)\n"
+        "if __name__ == '__main__':\n"
+        "    print(len(forced.execute(nap, range(100), item_timeout=30.0, timeout=60.0)))\n"
+    )
+    tests = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": tests}
+    )
+    assert (done.stdout, done.returncode) == ("100\n", 0), done.stderr
 
 
 @pytest.mark.parametrize("kind", ["serial", "thread"])

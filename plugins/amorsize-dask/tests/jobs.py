@@ -17,6 +17,12 @@ def nap(item):
     return os.getpid(), item
 
 
+def told(path, item):
+    with open(path, "a") as file:  # noqa: PTH123  a plain append
+        file.write(f"{os.getpid()}\n")
+    return item
+
+
 def odd(item):
     if item == 7:
         raise ValueError("seven")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ import dask
 import pytest
 
 import jobs
-from amorsize import AmorsizeWarning, ConfigError, ExecutionError, WorkerError, execute, iexecute, optimize
+from amorsize import AmorsizeWarning, ConfigError, ExecutionError, WorkerError, execute, iexecute, optimize, verify
 from amorsize.domain.engine import Engine, Room
 from amorsize.domain.planner import decide
 from amorsize.domain.situation import Situation
@@ -46,6 +47,14 @@ def test_a_plan_can_be_run(client):
     pairs = optimize(jobs.nap, range(20), executor="dask", **DEAR).run()
     assert [item for _, item in pairs] == list(range(20))
     assert {pid for pid, _ in pairs} <= set(client.run(os.getpid).values())
+
+
+def test_a_plan_that_is_verified_runs_on_the_cluster(client, tmp_path):
+    result = optimize(jobs.nap, range(20), executor="dask", profile=True, **DEAR)
+    seen = tmp_path / "seen"
+    found = verify(functools.partial(jobs.told, str(seen)), range(20), result, rounds=1)
+    assert found.chosen.way.executor == "dask"
+    assert {int(pid) for pid in seen.read_text().split()[:20]} <= set(client.run(os.getpid).values())
 
 
 def test_the_config_can_choose_the_cluster(client, local_cluster):

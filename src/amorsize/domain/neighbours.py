@@ -9,6 +9,7 @@ import attrs
 
 from amorsize.domain.cost import CostModel
 from amorsize.domain.situation import worker_cap
+from amorsize.domain.values import EXECUTORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,8 @@ def neighbours(plan: Plan, situation: Situation, overheads: Overheads | None) ->
 
     A step is: to serial, to half or twice the workers, to half or twice the chunk, to the other kind of worker. Twice
     the workers stays within what a caller allows and the memory bears, the other kind within what can be started here.
-    From serial a step is to as many workers of each kind as there are CPUs, at least 2, in four chunks each.
+    From serial, and from executors of a plugin, a step is to as many workers of each kind here as there are CPUs, at
+    least 2, in four chunks each.
     """
     found = {Neighbour(plan.executor, plan.n_jobs, plan.chunksize, plan.predicted_seconds): None}
     found.setdefault(Neighbour("serial", 1, situation.items, situation.serial_seconds))
@@ -50,7 +52,7 @@ def neighbours(plan: Plan, situation: Situation, overheads: Overheads | None) ->
 
 def _steps(plan: Plan, situation: Situation, overheads: Overheads | None) -> Iterator[tuple[str, int, int]]:
     items = situation.items
-    if plan.n_jobs == 1:
+    if plan.n_jobs == 1 or plan.executor not in EXECUTORS:
         p = min(max(2, round(situation.machine.usable_cpus)), items, situation.constraints.max_workers or items)
         for executor in ("process", "thread"):
             yield executor, p, ceil(items / (_USUAL_CHUNKS * p))

@@ -20,7 +20,7 @@ class Overheads:
     computation takes when every usable CPU is busy with one, ``slowdown_half`` when half of them are (1.0: no longer);
     ``jitter`` is the relative standard deviation of a CPU's speed from one moment to the next. The first pool of a
     process imports what it needs for ``first_pool_seconds``. Each forked worker costs ``fork_byte_seconds`` more for
-    every byte of the parent's own memory.
+    every byte of the parent's own memory. ``measured_at`` is in Unix seconds, 0.0 when nobody has said.
     """
 
     start_method: str = attrs.field(validator=one_of("fork", "spawn", "forkserver"))
@@ -42,6 +42,7 @@ class Overheads:
     first_pool_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     fork_byte_seconds: float = attrs.field(default=0.0, validator=number(0, 1))
     chunk_crowded_seconds: float = attrs.field(default=0.0, validator=SECONDS)
+    measured_at: float = attrs.field(default=0.0, validator=number(0, 1e11), eq=False)
 
     def running(self) -> Overheads:
         """Return these as processes charge that are there already: nothing to start, to get ready or to end."""

@@ -89,6 +89,11 @@ def _blas(entry: Entry, machine: Machine, _now: float, _limits: Limits) -> str |
     return f"BLAS threads changed from {entry.machine.blas_threads or 'unset'} to {machine.blas_threads or 'unset'}"
 
 
+def has_lapsed(measured_at: float, now: float, limits: Limits) -> bool:
+    """Tell whether overheads are too old to be planned with anew, or dated in the future, as entries would be."""
+    return not 0 <= now - measured_at <= limits.ttl_seconds
+
+
 RULES: Final[tuple[tuple[str, Callable[[Entry, Machine, float, Limits], str | None]], ...]] = (
     ("stale", _format),
     ("stale", _age),

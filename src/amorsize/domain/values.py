@@ -10,7 +10,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of what is written to a cache; a change of meaning in any stored value raises it."""
 
 EXECUTORS: Final = ("serial", "thread", "process")

@@ -1,4 +1,4 @@
-"""Words for a person: seconds, bytes, workers."""
+"""Words for a person: seconds, bytes, workers, errors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _KIBI: Final = 1024
 _THOUSAND: Final = 999.5
+_BRIEF: Final = 120
 _KINDS: Final = {"process": "processes", "thread": "threads"}
 
 
@@ -45,3 +46,11 @@ def workers(plan: Plan | Candidate | Neighbour) -> str:
 def crew(plan: Plan | Candidate | Neighbour) -> str:
     """Say how many workers of which kind, or whose."""
     return f"{plan.n_jobs} {_KINDS.get(plan.executor) or f'workers of {plan.executor}'}"
+
+
+def brief(error: BaseException) -> str:
+    """Return the kind of an error and the beginning of what it says."""
+    try:
+        return f"{type(error).__name__}: {error}"[:_BRIEF]
+    except Exception:  # noqa: BLE001  a hostile __str__ must not hide the error
+        return type(error).__name__

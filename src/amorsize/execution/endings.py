@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import sleep
 from typing import TYPE_CHECKING, Final
 
+from amorsize.domain.wording import brief
 from amorsize.errors import WorkerError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from amorsize.execution.job import Job
 
 GRACE_SECONDS: Final = 0.1
+_LIKELY: Final = {"SIGKILL": " (out of memory?)", "SIGALRM": " (at an item that item_timeout could not interrupt)"}
 
 
 def broken(crew: Crew, job: Job, error: BaseException) -> WorkerError:
@@ -53,11 +55,6 @@ def is_broken(future: Future[Any]) -> bool:
     return not future.cancelled() and isinstance(future.exception(), RuntimeError)
 
 
-def brief(error: BaseException) -> str:
-    """Return the kind of an error and the beginning of what it says."""
-    return f"{type(error).__name__}: {error}"[:120]
-
-
 def _end(exitcode: int | None) -> str:
     """Say how a process ended."""
     if exitcode is None or exitcode >= 0:
@@ -68,4 +65,4 @@ def _end(exitcode: int | None) -> str:
         name = signal.Signals(-exitcode).name
     except ValueError:
         name = f"signal {-exitcode}"
-    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return f"was killed by {name}{_LIKELY.get(name, '')}"

@@ -10,8 +10,9 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain.schedule import chunk_limits, chunk_size, grown
+from amorsize.domain.wording import brief
 from amorsize.errors import AmorsizeWarning
-from amorsize.execution.endings import GRACE_SECONDS, brief, broken, is_broken, outdated, unreadable
+from amorsize.execution.endings import GRACE_SECONDS, broken, is_broken, outdated, unreadable
 from amorsize.execution.feed import feed_for
 from amorsize.execution.job import unpacked
 from amorsize.execution.lending import Lender

@@ -6,7 +6,7 @@ import os
 import pickle
 import sys
 from contextlib import suppress
-from time import perf_counter
+from time import monotonic, perf_counter
 
 TYPE_CHECKING = False  # typing would cost a fresh worker more than all the rest
 
@@ -240,28 +240,55 @@ def limit_threads(threads: int, *, loaded: bool) -> None:
 def _alarm(seconds: float) -> Callable[[int | None], None]:
     """Return what to tell of each item: one that takes longer is interrupted, and ends the worker if it goes on.
 
-    The interrupt is a signal (POSIX): ItemTimeout is raised in the item as soon as it runs Python code. What does not,
-    and every item on Windows, ends with its worker, by a watchdog that needs no interpreter.
+    A signal interrupts it (POSIX): ItemTimeout is raised in the item as soon as it runs Python code. What does not,
+    and every item on Windows, ends with its worker, by a timer that needs no interpreter.
     """
-    import faulthandler  # noqa: PLC0415  only who sets a time needs it
-    import signal  # noqa: PLC0415  likewise
+    if sys.platform == "win32":
+        return _watchdog(seconds)
+    import signal  # noqa: PLC0415  only who sets a time needs these
+    import threading  # noqa: PLC0415
+
+    # The kernel's own timer, and no watchdog of faulthandler: in a worker forked while the caller had one armed, to set
+    # or to cancel another waits for ever for a thread that was not forked.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    never, runner, over = float("inf"), threading.get_ident(), threading.Event()
+    due = [never]
+
+    def late(*_: object) -> None:
+        if monotonic() >= due[0]:  # else the item has just ended
+            due[0] = never
+            raise ItemTimeout(f"an item must take at most {seconds:g} s, got no end")
+
+    def remind() -> None:
+        left = seconds
+        while not over.wait(left):
+            left = min(seconds, due[0] - monotonic())
+            if left <= 0:
+                signal.pthread_kill(runner, signal.SIGVTALRM)
+                left = seconds
+
+    def watch(index: int | None) -> None:
+        due[0] = never if index is None else monotonic() + seconds
+        signal.setitimer(signal.ITIMER_REAL, 0 if index is None else seconds + _GRACE_SECONDS)
+        if index is None:
+            over.set()
+
+    signal.signal(signal.SIGVTALRM, late)
+    with suppress(RuntimeError):  # no thread can be started: late items end with their worker
+        threading.Thread(target=remind, daemon=True, name="amorsize-late").start()
+    return watch
+
+
+def _watchdog(seconds: float) -> Callable[[int | None], None]:
+    """Return what ends this process when an item takes longer, whatever it is at."""
+    import faulthandler  # noqa: PLC0415  as above
 
     if not _nowhere:
         _nowhere.append(open(os.devnull, "w"))  # noqa: PTH123, SIM115  it is written to when the worker ends
 
-    def late(*_: object) -> None:
-        raise ItemTimeout(f"an item must take at most {seconds:g} s, got no end")
-
-    grace = 0.0
-    if sys.platform != "win32":
-        grace = _GRACE_SECONDS
-        signal.signal(signal.SIGALRM, late)
-
     def watch(index: int | None) -> None:
-        if sys.platform != "win32":
-            signal.setitimer(signal.ITIMER_REAL, 0 if index is None else seconds)
         faulthandler.cancel_dump_traceback_later()
         if index is not None:
-            faulthandler.dump_traceback_later(seconds + grace, exit=True, file=_nowhere[0])
+            faulthandler.dump_traceback_later(seconds, exit=True, file=_nowhere[0])
 
     return watch

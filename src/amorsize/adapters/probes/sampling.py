@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from amorsize.adapters.probes.inner_threads import threads_variable
 from amorsize.domain.sampling import Budget, mean_and_spread
 from amorsize.domain.values import OWN_THREADS, Sample
+from amorsize.domain.wording import brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -211,7 +212,7 @@ class Sampling:
         try:
             pickle.dumps(self.func, pickle.HIGHEST_PROTOCOL)
         except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-            obstacle = f"the function {name_of(self.func)} cannot be pickled ({reason_of(error)})"
+            obstacle = f"the function {name_of(self.func)} cannot be pickled ({brief(error)})"
         costs: dict[str, float] = {}
         for word, objects in (("item", self.items), ("result", self.results)):
             put, get, size, fault = pickle_costs(objects)
@@ -266,7 +267,7 @@ def pickle_costs(objects: list[Any]) -> tuple[float, float, float, str | None]:
             size += len(text)
             count += len(some)
     except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-        return 0.0, 0.0, 0.0, reason_of(error)
+        return 0.0, 0.0, 0.0, brief(error)
     return put / count, get / count, size / count, None
 
 
@@ -366,11 +367,3 @@ def name_of(func: object) -> str:
     """Return what to call a function in a message."""
     name = getattr(func, "__qualname__", None)
     return name if isinstance(name, str) else type(func).__name__
-
-
-def reason_of(error: Exception) -> str:
-    """Return an exception in a few words."""
-    try:
-        return f"{type(error).__name__}: {error}"[:120]
-    except Exception:  # noqa: BLE001  a hostile __str__ must not hide the error
-        return type(error).__name__
