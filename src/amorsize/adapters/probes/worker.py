@@ -291,11 +291,13 @@ class Burns:
             self.off.extend(abs(rate / mean(rates) - 1.0) for rates in (alone, together) for rate in rates)
 
     def slowdown(self) -> float:
-        """Return how many times as long a turn takes beside others, by the median of the looks.
+        """Return how many times as long a turn takes beside others, in the look in which that was least.
 
-        That of the least would leave out what other programs took, but workers meet those as well.
+        What is due to sharing a core shows in each look; what is due to another program, or to the machine's own
+        change of speed, hardly in all of them. And a slowdown that is told too large keeps jobs serial for as long as
+        overheads are believed, where one that is told too small costs the jobs on the border a little.
         """
-        return max(1.0, middle(self.ratios)) if self.busy > 1 and self.ratios else 1.0
+        return max(1.0, min(self.ratios, default=1.0)) if self.busy > 1 else 1.0
 
     def jitter(self) -> float:
         """Return the relative standard deviation of the speed, by the mean absolute deviation.
