@@ -84,7 +84,7 @@ def test_cheap_items_stay_here():
 def test_many_dear_items_go_to_the_cluster():
     plan = decision(0.5, 10_000)
     assert (plan.executor, plan.n_jobs) == ("dask", 64)
-    assert plan.reason.endswith("; 4 processes here should take 1,251 s")
+    assert plan.reason.endswith("; 4 processes here should take 1,250 s")
 
 
 def test_a_cluster_that_is_smaller_than_this_machine_is_left_alone():
