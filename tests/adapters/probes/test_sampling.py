@@ -20,6 +20,15 @@ from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
 
 
+@pytest.fixture
+def own_cpu():
+    """Leave this thread, and what it starts, one CPU only."""
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cpus)})
+    yield
+    os.sched_setaffinity(0, cpus)
+
+
 def sample(func, data, **budget):
     return Sampling(func, Source(data), Budget(**budget)).run()
 
@@ -132,6 +141,22 @@ def test_what_a_forked_worker_would_take_over_is_what_this_process_has():
         ballast.write(b"x" * len(ballast))
         assert of_parent() >= before + len(ballast) / 2
     assert sample(abs, range(10)).parent_bytes == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell")
+def test_a_cpu_that_another_program_takes_is_not_waited_for(own_cpu):
+    def computes_and_hardly_waits(_):
+        until = time.thread_time() + 0.004
+        while time.thread_time() < until:
+            pass
+        time.sleep(1e-6)
+
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as rival:
+        try:
+            found = sample(computes_and_hardly_waits, range(100), min_seconds=0.3, fraction=1.0)
+        finally:
+            rival.kill()
+    assert found.cpu_fraction > 0.8
 
 
 def test_what_data_waits_for_is_not_the_functions_waiting():

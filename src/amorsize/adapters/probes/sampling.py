@@ -80,26 +80,22 @@ class Sampling:
 
     def run(self) -> Sample:
         """Sample and return what it showed; ValueError when there is no item."""
-        peak_before = peak_memory_bytes()
+        peak_before, begun = peak_memory_bytes(), delay_seconds()
         first = self._block(1)
         if first is None:
             raise ValueError("sample: source must have an item, got none")
-        at_first = self._passed, self._waited
+        at_first, between = (self._passed, self._waited), delay_seconds()
         self._passed, self._waited = NO_CLOCKS, 0.0
         seconds, counts = self._steady(first)
+        delay = delay_seconds() - between
         if not seconds:  # one item only: the first call is all there is to know
-            seconds, counts = [first], [1]
+            seconds, counts, delay = [first], [1], between - begun
             self._passed, self._waited = at_first
-        wall, cpu, inside, own = self._passed
+        cpu, inside = self._passed[1:3]
         mean, spread = mean_and_spread(seconds, counts)
         if self.count == 2:  # noqa: PLR2004  one block of one item: how the first differs is all there is to know
             spread = abs(first - mean) / sqrt(2)
-        share = cpu_share(cpu, wall)
-        if not self._waited:
-            # It never waited, so what is missing was taken by other processes; and what all its threads took, over
-            # what its own took, is how many of them there were.
-            threads = cpu_share(cpu, own) if own > _OWN_SECONDS else 0.0
-            share = max(1.0, share, min(threads, float(os.cpu_count() or 1)))
+        share = self._cpu_share(delay)
         costs, obstacle = self._pickles()
         here = cpu_share(inside, cpu)  # the rest is computed by child processes, which hold no lock of ours
         held = min(1.0, share) * here if here < 1.0 - _COMPUTES else self._lock_share(mean, share)
@@ -118,6 +114,19 @@ class Sampling:
             parent_bytes=own_memory_bytes() if self.warms_workers else 0.0,
             **costs,
         )
+
+    def _cpu_share(self, delay: float) -> float:
+        """Return CPU seconds per wall second, without the time in which other processes had the CPU.
+
+        That is all that is missing if it never waited; then what all its threads took, over what its own took, is how
+        many of them there were. Else it is the delay that the system counted.
+        """
+        wall, cpu, _, own = self._passed
+        share = cpu_share(cpu, wall)
+        if not self._waited:
+            threads = cpu_share(cpu, own) if own > _OWN_SECONDS else 0.0
+            return max(1.0, share, min(threads, float(os.cpu_count() or 1)))
+        return share if share >= 1.0 else min(1.0, cpu_share(cpu, wall - delay))
 
     def _steady(self, first: float) -> tuple[list[float], list[int]]:
         """Run further items until the decision is clear; return block seconds and block counts."""
@@ -333,6 +342,15 @@ else:
     def peak_memory_bytes() -> float:
         """Return the most memory this process has had, in bytes."""
         return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB)
+
+
+def delay_seconds() -> float:
+    """Return how long this thread has been ready to run without a CPU, 0 where the system does not tell (not Linux)."""
+    try:
+        with open("/proc/thread-self/schedstat", "rb") as file:  # noqa: PTH123  two system calls less
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def own_memory_bytes() -> float:

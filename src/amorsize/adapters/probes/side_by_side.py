@@ -9,7 +9,7 @@ from contextlib import suppress
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.adapters.probes.sampling import note, take
+from amorsize.adapters.probes.sampling import delay_seconds, note, take
 
 if TYPE_CHECKING:
     from amorsize.adapters.probes.sampling import Sampling
@@ -41,7 +41,7 @@ class _Run(threading.Thread):
         back before the first item, so that whatever that starts does not inherit it.
         """
         cpus = _settle_on(self.place)
-        delay = _delay_seconds()
+        delay = delay_seconds()
         with suppress(threading.BrokenBarrierError):  # the other one could not be started
             self.beside.wait()
         _settle_anywhere(cpus)
@@ -56,7 +56,7 @@ class _Run(threading.Thread):
                 return
         self.cpu = thread_time() - cpu
         self.seconds = (began, perf_counter())
-        self.delay = _delay_seconds() - delay
+        self.delay = delay_seconds() - delay
 
 
 def lock_share(sampling: Sampling, each: int, share: float) -> float | None:
@@ -122,14 +122,6 @@ if sys.platform == "linux":
             with suppress(OSError):
                 os.sched_setaffinity(0, cpus)
 
-    def _delay_seconds() -> float:
-        """Return how long this thread has been ready to run without a CPU, 0 where the kernel does not count it."""
-        try:
-            with open("/proc/thread-self/schedstat", "rb") as file:  # noqa: PTH123  two system calls less
-                return int(file.read().split()[1]) / 1e9
-        except (OSError, ValueError, IndexError):
-            return 0.0
-
 else:
 
     def _settle_on(place: int) -> set[int]:  # noqa: ARG001  as on Linux
@@ -138,7 +130,3 @@ else:
 
     def _settle_anywhere(cpus: set[int]) -> None:
         """Do nothing: nothing was chosen."""
-
-    def _delay_seconds() -> float:
-        """Return 0: the system does not tell how long a thread was kept from a CPU."""
-        return 0.0
