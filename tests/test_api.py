@@ -8,6 +8,7 @@ from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import pytest
+from api_jobs import JOBS, double, fresh, spin
 from fakes import FakeInspector, FakeProbe
 
 import amorsize
@@ -15,27 +16,6 @@ from amorsize import api, assembly
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 
 METHODS = multiprocessing.get_all_start_methods()
-
-
-JOBS = """
-def work(x):
-    return sum(range(2500)) + int(x)
-"""
-
-
-def double(x):
-    return x * 2
-
-
-def spin(x):
-    return sum(range(20_000)) + int(x)
-
-
-def fresh(name, value):
-    """Return a function that no other test has cached."""
-    scope = {"__name__": "fresh_jobs"}
-    exec(f"def {name}(x):\n    return sum(range({value}))", scope)
-    return scope[name]
 
 
 @pytest.mark.parametrize(

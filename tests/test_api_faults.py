@@ -9,22 +9,12 @@ from types import SimpleNamespace
 
 import attrs
 import pytest
+from api_jobs import double, fresh
 
 import amorsize
 from amorsize import api, assembly
 from amorsize.errors import AmorsizeWarning, ConfigError, PluginError
 from amorsize.plugins import Backends
-
-
-def double(x):
-    return x * 2
-
-
-def fresh(name, value):
-    """Return a function that no other test has cached."""
-    scope = {"__name__": "fresh_jobs"}
-    exec(f"def {name}(x):\n    return sum(range({value}))", scope)
-    return scope[name]
 
 
 @pytest.mark.parametrize(

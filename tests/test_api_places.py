@@ -10,28 +10,12 @@ import textwrap
 import threading
 
 import pytest
+from api_jobs import JOBS, fresh, spin
 from fakes import FakeProbe
 
 import amorsize
 
 METHODS = multiprocessing.get_all_start_methods()
-
-
-JOBS = """
-def work(x):
-    return sum(range(2500)) + int(x)
-"""
-
-
-def spin(x):
-    return sum(range(20_000)) + int(x)
-
-
-def fresh(name, value):
-    """Return a function that no other test has cached."""
-    scope = {"__name__": "fresh_jobs"}
-    exec(f"def {name}(x):\n    return sum(range({value}))", scope)
-    return scope[name]
 
 
 @pytest.fixture

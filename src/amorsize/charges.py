@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import sys
-from math import floor
 from typing import TYPE_CHECKING, Final
-
-import attrs
 
 from amorsize.domain.rules import has_lapsed
 from amorsize.errors import MeasurementError
@@ -59,7 +56,7 @@ class Charges:
 
     def measure(self, machine: Machine, machine_id: str, *, keep: bool = True) -> Overheads:
         """Measure them, and keep them in the cache with ``keep``; MeasurementError when that fails."""
-        overheads = attrs.evolve(self._probe.overheads(), measured_at=float(floor(self._now())))
+        overheads = self._probe.overheads().dated(self._now())
         self._known[machine.start_method] = overheads
         if keep:
             self._entries.keep_overheads(machine_id, overheads)

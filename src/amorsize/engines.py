@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from math import ceil, floor
+from math import ceil
 from typing import TYPE_CHECKING, Any
-
-import attrs
 
 from amorsize.domain import keys
 from amorsize.domain.rules import has_lapsed
@@ -77,4 +75,4 @@ class Engines:
             if old is None:
                 raise
             return old
-        return attrs.evolve(overheads, measured_at=float(floor(self._now())))
+        return overheads.dated(self._now())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from itertools import islice
 
-import attrs
 from plans import SERIAL, Static, run
 
 from amorsize import records
@@ -40,7 +39,7 @@ def overheads_measured():
     """Measure what this machine charges; return texts of a store that hold it, the seconds that took, the figures."""
     optimizer = optimizer_with({})
     began = time.perf_counter()
-    overheads = attrs.evolve(optimizer.probe.overheads(), measured_at=time.time())
+    overheads = optimizer.probe.overheads().dated(time.time())
     seconds = time.perf_counter() - began
     machine = optimizer.inspector.inspect(optimizer.probe.start_method)
     optimizer.entries.keep_overheads(keys.machine_id(machine), overheads)

@@ -163,6 +163,15 @@ class CostModel:
         crowded = min(1.0, max(0.0, p * min(1.0, self.cpu_fraction) - (self.cpus - 1.0)))
         return crowded * max(0.0, charge.chunk_crowded_seconds - charge.chunk_worker_seconds)
 
+    def process_chunk(self, p: int) -> tuple[float, float]:
+        """Return what a chunk costs p processes and their parent, and what it costs the parent alone, in seconds."""
+        alone = self.overheads.chunk_parent_seconds
+        return alone + self.overheads.chunk_worker_seconds + self.chunk_pause_seconds(p), alone
+
+    def thread_chunk(self, p: int) -> tuple[float, float]:  # noqa: ARG002  asked like process_chunk
+        """Return what a chunk costs threads, in seconds: all of it is paid by who holds the lock."""
+        return self.overheads.thread_chunk_seconds, self.overheads.thread_chunk_seconds
+
     def process(self, p: int, k: int) -> Parts:
         """Predict p processes taking chunks of k items from one parent.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import floor
+
 import attrs
 
 from amorsize.domain.values import BYTES, SECONDS, number, one_of
@@ -58,6 +60,10 @@ class Overheads:
     def with_first_pool(self) -> Overheads:
         """Return these as a process pays that has not started any pool."""
         return attrs.evolve(self, start_seconds=self.start_seconds + self.first_pool_seconds)
+
+    def dated(self, now: float) -> Overheads:
+        """Return these as measured now, in Unix seconds."""
+        return attrs.evolve(self, measured_at=float(floor(now)))
 
     def pool_seconds(self, kind: str) -> float:
         """Return seconds that a pool of processes or of threads takes to start and to end, its workers apart."""

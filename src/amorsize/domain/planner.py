@@ -217,17 +217,15 @@ def _search(executor: str, kind: str, model: CostModel, situation: Situation, ch
     The cost falls and then rises with the number of workers but for the rounding to whole chunks, so that halving the
     step around the best found needs few looks. Numbers that cannot come close to the best found are not weighed.
     """
-    predict, least = model.process, model.least_process
-    alone, beside = charge.chunk_parent_seconds, charge.chunk_worker_seconds
+    predict, least, chunk = model.process, model.least_process, model.process_chunk
     if kind == "thread":
-        predict, least, alone, beside = model.thread, model.least_thread, charge.thread_chunk_seconds, 0.0
+        predict, least, chunk = model.thread, model.least_thread, model.thread_chunk
     cap = worker_cap(kind, situation, charge)
     best: dict[int, Candidate] = {}
 
     def weigh(p: int) -> Candidate:
         if p not in best:
-            further = beside + (model.chunk_pause_seconds(p) if beside else 0.0)
-            options = {k: predict(p, k) for k in model.chunksizes(p, alone + further, alone)}
+            options = {k: predict(p, k) for k in model.chunksizes(p, *chunk(p))}
             seconds, less = min([(parts.seconds, -k) for k, parts in options.items()])
             best[p] = Candidate(executor, p, -less, options[-less], seconds)
         return best[p]

@@ -346,24 +346,26 @@ else:
 
 def delay_seconds() -> float:
     """Return how long this thread has been ready to run without a CPU, 0 where the system does not tell (not Linux)."""
-    try:
-        with open("/proc/thread-self/schedstat", "rb") as file:  # noqa: PTH123  two system calls less
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
+    counted = _whole_numbers("/proc/thread-self/schedstat")
+    return counted[1] / 1e9 if len(counted) > 1 else 0.0
 
 
 def own_memory_bytes() -> float:
     """Return the bytes of memory that are this process's alone, 0 where the system does not tell (not Linux)."""
+    pages = _whole_numbers("/proc/self/statm")
+    return float((pages[1] - pages[2]) * PAGESIZE) if len(pages) > 2 else 0.0  # noqa: PLR2004  resident, less shared and files
+
+
+def _whole_numbers(path: str) -> list[int]:
+    """Return the numbers in a small file of /proc, none where there is no such file."""
     try:
-        file = os.open("/proc/self/statm", os.O_RDONLY)  # a file object would take thrice as long
+        file = os.open(path, os.O_RDONLY)  # a file object would take thrice as long
         try:
-            fields = os.read(file, PAGESIZE).split()
+            return [int(word) for word in os.read(file, PAGESIZE).split()]
         finally:
             os.close(file)
-        return float((int(fields[1]) - int(fields[2])) * PAGESIZE)  # what is resident, but for files and what is shared
-    except (OSError, ValueError, IndexError):
-        return 0.0
+    except (OSError, ValueError):
+        return []
 
 
 def note(error: BaseException, position: int, item: object) -> None:
