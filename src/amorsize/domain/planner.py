@@ -30,9 +30,8 @@ _MODEL_ERROR: Final = 0.1
 _RUN_ERROR: Final = 0.3
 """What real pools differ from the model by in nine of ten runs (``tests/benchmarks/simulation.py real``)."""
 _LONE_ERROR: Final = 0.5
-_CLOSE: Final = 1.03
-_OUT: Final = 1.04
-"""Times the best from which on a candidate is not close to it, whatever rounding does."""
+_FRUGAL: Final = 0.02
+"""What workers must save to be worth having, as a power of their number: twice as many 1.4 %."""
 _ALL_COUNTS: Final = 4
 _STEP: Final = 1.5
 _BUSY: Final = 0.9
@@ -167,9 +166,8 @@ def decide(situation: Situation, overheads: Overheads | None, engine: Engine | N
     candidates = [one for found, _ in weighed for one in found]
     if not candidates:
         return Decision(serial_plan(situation, _no_candidate(situation)), ())
-    candidates.sort(key=_rank)
-    near = candidates[0].seconds * _CLOSE
-    best = min((one for one in candidates if one.seconds <= near), key=lambda one: (one.n_jobs, one.seconds))
+    candidates.sort(key=lambda one: (one.seconds, one.n_jobs))
+    best = min(candidates, key=_weight)
     beside = "" if engine is None else _beside(best, engine, candidates)
     kind = engine.kind if engine is not None and best.executor == engine.name else best.executor
     ends = _ends(best, kind, situation, models[best.executor])
@@ -214,8 +212,9 @@ def _beside(best: Candidate, engine: Engine, candidates: list[Candidate]) -> str
 def _search(executor: str, kind: str, model: CostModel, situation: Situation, charge: Overheads) -> Iterator[Candidate]:
     """Yield the best chunk size for some numbers of workers, ever closer to the best of them.
 
-    The cost falls and then rises with the number of workers but for the rounding to whole chunks, so that halving the
-    step around the best found needs few looks. Numbers that cannot come close to the best found are not weighed.
+    The cost falls and then rises with the number of workers but for the rounding to whole rounds of chunks, of whose
+    steps ``weigh`` takes the lower end, so that halving the step around the best found needs few looks. Numbers that
+    cannot be better than the best found are not weighed.
     """
     predict, least, chunk = model.process, model.least_process, model.process_chunk
     if kind == "thread":
@@ -224,31 +223,34 @@ def _search(executor: str, kind: str, model: CostModel, situation: Situation, ch
     best: dict[int, Candidate] = {}
 
     def weigh(p: int) -> Candidate:
+        """Return the best with p workers, or with the fewest that take as many rounds."""
         if p not in best:
             options = {k: predict(p, k) for k in model.chunksizes(p, *chunk(p))}
             seconds, less = min([(parts.seconds, -k) for k, parts in options.items()])
             best[p] = Candidate(executor, p, -less, options[-less], seconds)
-        return best[p]
+        chunks = ceil(situation.items / best[p].chunksize)
+        fewest = max(2, ceil(chunks / ceil(chunks / p)))
+        return min(best[p], weigh(fewest), key=_weight) if fewest < p else best[p]
 
-    bounds = sorted([(least(p), p) for p in worker_counts(cap) if p > 1])
+    bounds = sorted([(least(p) * p**_FRUGAL, p) for p in worker_counts(cap) if p > 1])
     if not bounds:
         return
     top = weigh(bounds[0][1])
     for bound, p in bounds[1:]:
-        if bound > top.seconds * _OUT:
+        if bound > _weight(top):
             break
-        top = min(top, weigh(p), key=_rank)
-    step = top.n_jobs // 4
-    while top.n_jobs > _ALL_COUNTS and step >= max(1, top.n_jobs // 10):
+        top = min(top, weigh(p), key=_weight)
+    step = top.n_jobs // 2
+    while step > 1:
+        step = ceil(step / 2)
         around = (top.n_jobs - step, top.n_jobs, top.n_jobs + step)
-        most = top.seconds * _OUT
-        top = min([weigh(p) for p in around if 1 < p <= cap and least(p) <= most], key=_rank)
-        step //= 2
+        top = min([weigh(p) for p in around if 1 < p <= cap], key=_weight)
     yield from best.values()
 
 
-def _rank(one: Candidate) -> tuple[float, int]:
-    return one.seconds, one.n_jobs
+def _weight(one: Candidate) -> float:
+    """Return what is least for the best candidate: its seconds, and a little for each of its workers."""
+    return float(one.seconds * one.n_jobs**_FRUGAL)
 
 
 @attrs.frozen
