@@ -422,8 +422,9 @@ class Optimizer:
     def _situation(self, question: Question, sample: Sample) -> Situation:
         from amorsize.domain.situation import Situation  # noqa: PLC0415  likewise
 
-        items = question.source.known_items() or question.source.hint or self.budget.assumed_items
-        return Situation(items, sample, question.machine, question.constraints, question.obstacle)
+        known = question.source.known_items() or question.source.hint
+        items = known or self.budget.assumed_items
+        return Situation(items, sample, question.machine, question.constraints, question.obstacle, assumed=not known)
 
     def _advice(
         self, question: Question, items: int, sample: Sample, *, keep: bool = True

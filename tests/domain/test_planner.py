@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amorsize.domain.cost import CostModel
-from amorsize.domain.planner import decide, plainly_serial, relative_error, serial_plan, worker_counts
+from amorsize.domain.planner import FRUGAL, decide, plainly_serial, relative_error, serial_plan, worker_counts
 from amorsize.domain.sampling import Budget
 from amorsize.domain.situation import Situation, worker_cap
 from amorsize.domain.values import EXECUTORS, Constraints, Sample
@@ -75,18 +75,32 @@ def test_no_number_of_workers_that_was_passed_over_would_have_been_better(items,
     asked = situation(
         items, machine=machine, seconds_per_item=seconds, cpu_fraction=cpu, gil_fraction=0.5 * cpu, item_bytes=byte
     )
-    best = decide(asked, OVERHEADS).candidates[0].seconds
+    candidates = decide(asked, OVERHEADS).candidates
+    best = min(one.seconds * one.n_jobs**FRUGAL for one in candidates)
     model = CostModel(items, asked.sample, OVERHEADS, machine)
     for p in worker_counts(worker_cap("process", asked, OVERHEADS))[1:]:
-        assert best <= min(model.process(p, k).seconds for k in model.chunksizes(p, 1e-4, 5e-5))
+        assert best <= p**FRUGAL * min(model.process(p, k).seconds for k in model.chunksizes(p, 1e-4, 5e-5))
     for p in worker_counts(worker_cap("thread", asked, OVERHEADS))[1:]:
-        assert best <= min(model.thread(p, k).seconds for k in model.chunksizes(p, 1e-5, 1e-5))
+        assert best <= p**FRUGAL * min(model.thread(p, k).seconds for k in model.chunksizes(p, 1e-5, 1e-5))
 
 
 def test_nothing_is_weighed_when_one_worker_is_all_there_is():
     decision = decide(situation(constraints=Constraints(max_workers=1, executor="process")), OVERHEADS)
     assert decision.candidates == ()
     assert "one worker" in decision.plan.reason
+
+
+def test_chunks_are_smaller_when_the_number_of_items_is_assumed():
+    known = situation(5000, cpu_fraction=0.01, gil_fraction=0.01, seconds_per_item=0.001)
+    assumed = attrs.evolve(known, assumed=True)
+    plans = [decide(one, OVERHEADS).plan for one in (known, assumed)]
+    assert plans[1].chunksize < plans[0].chunksize / 2
+    assert plans[1].predicted_seconds <= 1.05 * plans[0].predicted_seconds
+
+
+def test_chunks_stay_large_for_an_assumed_number_of_items_when_they_cost_more_than_the_items():
+    plan = decide(attrs.evolve(situation(100_000, seconds_per_item=1e-5), assumed=True), OVERHEADS).plan
+    assert plan.chunksize > 50
 
 
 def test_an_obstacle_is_the_reason_when_processes_alone_were_wanted():

@@ -30,8 +30,10 @@ _MODEL_ERROR: Final = 0.1
 _RUN_ERROR: Final = 0.3
 """What real pools differ from the model by in nine of ten runs (``tests/benchmarks/simulation.py real``)."""
 _LONE_ERROR: Final = 0.5
-_FRUGAL: Final = 0.02
+FRUGAL: Final = 0.02
 """What workers must save to be worth having, as a power of their number: twice as many 1.4 %."""
+_CLOSE: Final = 1.05
+"""Times the best that smaller chunks may take where how many items fill them is not known."""
 _ALL_COUNTS: Final = 4
 _STEP: Final = 1.5
 _BUSY: Final = 0.9
@@ -226,13 +228,16 @@ def _search(executor: str, kind: str, model: CostModel, situation: Situation, ch
         """Return the best with p workers, or with the fewest that take as many rounds."""
         if p not in best:
             options = {k: predict(p, k) for k in model.chunksizes(p, *chunk(p))}
-            seconds, less = min([(parts.seconds, -k) for k, parts in options.items()])
-            best[p] = Candidate(executor, p, -less, options[-less], seconds)
+            k = min(options, key=lambda k: (options[k].seconds, -k))
+            if situation.assumed:  # large chunks of fewer items would leave workers without any
+                options |= {size: predict(p, size) for size in (k >> n for n in range(1, k.bit_length()))}
+                k = min(size for size, parts in options.items() if parts.seconds <= options[k].seconds * _CLOSE)
+            best[p] = Candidate(executor, p, k, options[k], options[k].seconds)
         chunks = ceil(situation.items / best[p].chunksize)
         fewest = max(2, ceil(chunks / ceil(chunks / p)))
         return min(best[p], weigh(fewest), key=_weight) if fewest < p else best[p]
 
-    bounds = sorted([(least(p) * p**_FRUGAL, p) for p in worker_counts(cap) if p > 1])
+    bounds = sorted([(least(p) * p**FRUGAL, p) for p in worker_counts(cap) if p > 1])
     if not bounds:
         return
     top = weigh(bounds[0][1])
@@ -250,7 +255,7 @@ def _search(executor: str, kind: str, model: CostModel, situation: Situation, ch
 
 def _weight(one: Candidate) -> float:
     """Return what is least for the best candidate: its seconds, and a little for each of its workers."""
-    return float(one.seconds * one.n_jobs**_FRUGAL)
+    return float(one.seconds * one.n_jobs**FRUGAL)
 
 
 @attrs.frozen

@@ -26,7 +26,7 @@ class Budget(Value):
     """
 
     fraction: float = attrs.field(default=0.01, validator=number(0, 1))
-    min_seconds: float = attrs.field(default=0.005, validator=number(0, 3600))
+    min_seconds: float = attrs.field(default=0.003, validator=number(0, 3600))
     assumed_items: int = attrs.field(default=1000, validator=whole(1))
     worker_start_seconds: float = attrs.field(default=0.001, validator=number(0, 3600))
     most_items: int | None = attrs.field(default=None, validator=whole(1, optional=True))

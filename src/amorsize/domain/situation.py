@@ -22,6 +22,7 @@ class Situation:
     """All that a decision rests on but the overheads.
 
     ``items`` is 1 or more; ``obstacle`` says why no process can be used from where the caller is, None when one can.
+    ``assumed`` says that nobody knows the number of items, which may well be smaller.
     """
 
     items: int
@@ -29,6 +30,7 @@ class Situation:
     machine: Machine
     constraints: Constraints
     obstacle: str | None = None
+    assumed: bool = False
 
     @property
     def serial_seconds(self) -> float:

@@ -42,7 +42,7 @@ _SHORT_SECONDS: Final = 2e-4
 _OWN_SECONDS: Final = 2e-3
 _PICKLED_ITEMS: Final = 32
 _MOST_REPEATS_SECONDS: Final = 1e-4
-_PICKLING_SECONDS: Final = 1e-3
+_PICKLING_SECONDS: Final = 5e-4
 _SMALL_BYTES: Final = 1 << 14
 _LONG_SECONDS: Final = 0.5
 _WELL_KNOWN: Final = 0.02
@@ -264,7 +264,7 @@ def take(sampling: Sampling, count: int) -> list[tuple[int, Any]]:
 def pickle_costs(objects: list[Any]) -> tuple[float, float, float, str | None]:
     """Return seconds to pickle and to unpickle and bytes, each per object, and why one cannot be pickled.
 
-    All of them at once when they are small, else one after another for as long as a millisecond.
+    All of them at once when they are small, else one after another for as long as half a millisecond.
     """
     put, get, size, count = 0.0, 0.0, 0, 0
     try:
