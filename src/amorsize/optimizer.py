@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from math import floor
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from amorsize.charges import WORTH_MEASURING_SECONDS, Charges
 from amorsize.domain import keys
 from amorsize.domain.buckets import time_bucket
 from amorsize.domain.fingerprint import Fingerprints
@@ -17,14 +15,12 @@ from amorsize.domain.rules import judge
 from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
 from amorsize.domain.values import FORMAT, Entry, Limits
-from amorsize.engines import Engines
 from amorsize.errors import SamplingError
 from amorsize.outlines import keep_outline, why_missing
 from amorsize.question import (
     EMPTY_PLAN,
     Answer,
     Question,
-    advice_on,
     age,
     check_arguments,
     sized,
@@ -32,23 +28,20 @@ from amorsize.question import (
     warnings_about,
 )
 from amorsize.result import OptimizationResult
+from amorsize.solving import Solver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from amorsize.domain.advice import Advice
-    from amorsize.domain.engine import Engine
     from amorsize.domain.fingerprint import Fingerprint
-    from amorsize.domain.overheads import Overheads
-    from amorsize.domain.situation import Situation
-    from amorsize.domain.values import Constraints, Machine, Sample, Verdict
+    from amorsize.domain.values import Constraints, Verdict
     from amorsize.entries import Entries
     from amorsize.ports import Probe, SystemInspector
     from amorsize.question import Chosen, Near
 
 _NEAR_SECONDS: Final = 1.0
 _NEAR_ENTRIES: Final = 4096
-_MOST_FAILURES: Final = 8
 _DAY_SECONDS: Final = 86400.0
 
 
@@ -79,10 +72,17 @@ class Optimizer:
         budget: Budget | None = None,
     ) -> None:
         self.probe = probe
-        self.inspector = inspector
         self.entries = entries
         self.limits = limits or Limits()
-        self.budget = budget or Budget()
+        self.solver = Solver(
+            probe=probe,
+            inspector=inspector,
+            entries=entries,
+            limits=self.limits,
+            budget=budget or Budget(),
+            now=now,
+            monotonic=monotonic,
+        )
         self.hits = 0
         self.misses = 0
         self.seconds_saved = 0.0
@@ -91,9 +91,6 @@ class Optimizer:
         self._fingerprints = fingerprints or Fingerprints()
         self._near: dict[Near, tuple[float, float, Answer]] = {}
         self.runner: Callable[..., Any] | None = None
-        self._machine_read: tuple[float, Machine, str] | None = None
-        self._charges = Charges(probe, entries, now, self.limits)
-        self._engines = Engines(entries, now, self.limits)
 
     def optimize(  # noqa: PLR0913  what optimize of the api takes, put together
         self,
@@ -118,7 +115,7 @@ class Optimizer:
             if profile:
                 from amorsize.domain.planner import Profile  # noqa: PLC0415  only who asks for one pays
 
-                situation = None if answer.sample is None else self._situation(question, answer.sample)
+                situation = None if answer.sample is None else self.solver.situation(question, answer.sample)
                 weighed = Profile(answer.sample, question.machine, answer.overheads, answer.candidates, situation)
         return OptimizationResult(
             answer.plan,
@@ -179,15 +176,6 @@ class Optimizer:
         """Look the answer up anew when it is asked for next."""
         self._near.pop(near, None)
 
-    def machine(self) -> tuple[Machine, str]:
-        """Return the facts about this machine, read at most once a second, and its name among kinds of machine."""
-        read = self._machine_read
-        at = self._monotonic()
-        if read is None or not read[0] <= at < read[0] + _NEAR_SECONDS:
-            machine = self.inspector.inspect(self.probe.start_method)
-            read = self._machine_read = (at, machine, keys.machine_id(machine))
-        return read[1], read[2]
-
     def lookup(self, func: Callable[[Any], Any], data: Iterable[Any], constraints: Constraints) -> tuple[str, str]:
         """Say what optimize would find, without running func or storing: (hit, replanned or miss; the reason)."""
         items = sized(data)
@@ -214,7 +202,7 @@ class Optimizer:
         chosen: Chosen | None = None,
     ) -> Question:
         check_arguments(func, data)
-        machine, machine_id = self.machine()
+        machine, machine_id = self.solver.machine()
         return Question(
             func,
             source or Source(data),
@@ -232,8 +220,8 @@ class Optimizer:
         if question.source.is_empty():
             return Answer(EMPTY_PLAN, "bypassed", "there is nothing to run")
         try:
-            sample = self._sample(question, keep=keep)
-            return self._solve(question, sample, keep=keep)._replace(cache="bypassed", cache_reason=why)
+            sample = self.solver.sample(question, keep=keep)
+            return self.solver.solve(question, sample, keep=keep)._replace(cache="bypassed", cache_reason=why)
         except SamplingError as error:
             return unmeasured(question, error, "bypassed", why)
 
@@ -277,10 +265,10 @@ class Optimizer:
         now = self._now()
         plan, sample = entry.plan, entry.sample
         if self._plan_holds(entry, question):
-            advice: Callable[[], Advice | None] | None = self._advice(question, question.items, sample)
+            advice: Callable[[], Advice | None] | None = self.solver.advice(question, question.items, sample)
             warned = warnings_about(question, sample)
         else:
-            solved = self._solve(question, sample, renew=False)
+            solved = self.solver.solve(question, sample, renew=False)
             plan, advice, warned = solved.plan, solved.advice, solved.warnings
         answer = Answer(plan, "hit", age(entry, now), warned, advice, sample, doubts=entry.contradictions)
         self._remember(question, answer, entry.deciding_seconds)
@@ -292,7 +280,7 @@ class Optimizer:
     def _replan(self, question: Question, entry: Entry, reason: str) -> Answer:
         """Solve an entry again for a machine that has changed, from the sample it holds, and keep that."""
         self.misses += 1
-        answer = self._solve(question, entry.sample)._replace(cache="replanned", cache_reason=reason)
+        answer = self.solver.solve(question, entry.sample)._replace(cache="replanned", cache_reason=reason)
         replanned = attrs.evolve(
             entry,
             items=question.items,
@@ -309,7 +297,7 @@ class Optimizer:
         self, question: Question, live: list[tuple[Entry, Verdict]]
     ) -> tuple[tuple[Entry, Verdict] | None, str]:
         """Time one item to choose among variants of different speed."""
-        sample = self._measured(question, attrs.evolve(self.budget, most_items=1))
+        sample = self.solver.one_item(question)
         bucket = time_bucket(sample.seconds_per_item)
         for one in live:
             if time_bucket(one[0].sample.seconds_per_item) == bucket:
@@ -322,9 +310,9 @@ class Optimizer:
         question = self._outlined(question)
         last = self.entries.outline(question.fingerprint.name)
         began = self._monotonic()
-        sample = self._sample(question)
+        sample = self.solver.sample(question)
         reason = reason or why_missing(last, question)
-        answer = self._solve(question, sample)._replace(cache="miss", cache_reason=reason)
+        answer = self.solver.solve(question, sample)._replace(cache="miss", cache_reason=reason)
         spent = max(0.0, self._monotonic() - began)
         now = float(floor(self._now()))
         entry = Entry(
@@ -363,75 +351,6 @@ class Optimizer:
 
         situation = Situation(entry.items, entry.sample, question.machine, question.constraints, question.obstacle)
         return entry.plan.n_jobs <= worker_cap(entry.plan.executor, situation)
-
-    def _sample(self, question: Question, *, keep: bool = True) -> Sample:
-        known = self._charges.known(question.machine, question.machine_id, keep=keep)
-        budget = self.budget if known is None else attrs.evolve(self.budget, worker_start_seconds=known.least_seconds)
-        return self._measured(question, budget)
-
-    def _measured(self, question: Question, budget: Budget) -> Sample:
-        """Have the probe run items; a source that bears failures is sampled on after the first few of them."""
-        source = question.source
-        while True:
-            failures = len(source.failures)
-            try:
-                return self.probe.sample(question.func, source, budget)
-            except Exception:
-                if not source.tolerant or not failures < len(source.failures) <= _MOST_FAILURES:
-                    raise
-
-    def _solve(self, question: Question, sample: Sample, *, keep: bool = True, renew: bool = True) -> Answer:
-        """Return the best plan for the question, measuring this machine's overheads when they decide it.
-
-        With ``renew`` also those that were measured too long ago; when that fails, they have to do.
-        """
-        from amorsize.domain.planner import decide, plainly_serial, serial_plan, too_small  # noqa: PLC0415  a hit solves nothing
-
-        situation = self._situation(question, sample)
-        engine = None
-        worth = situation.serial_seconds >= WORTH_MEASURING_SECONDS and too_small(situation, self.budget) is None
-        if worth and question.chosen is not None:
-            asked = (question.chosen, question.func, sample.obstacle, (question.machine, question.machine_id))
-            engine = self._engines.engine(*asked, keep=keep, renew=renew)
-        plain = plainly_serial(situation, self.budget)
-        here, overheads, failure = (question.machine, question.machine_id), None, ""
-        if plain is None and (engine is None or not engine.is_here):
-            overheads, failure = self._charges.to_decide(*here, situation.serial_seconds, keep=keep, renew=renew)
-            if overheads is None:
-                plain = failure or "the whole job is too short to measure what this machine charges for workers"
-        elif engine is not None:
-            overheads = self._charges.known(*here, keep=keep)
-        advice = self._advice(question, situation.items, sample, keep=keep)
-        warned = warnings_about(question, sample, failure)
-        if engine is None and (plain is not None or overheads is None):
-            return Answer(serial_plan(situation, plain or failure), "", "", warned, advice, sample)
-        own = None if plain is not None or (engine is not None and engine.is_here) else overheads
-        decision = decide(situation, own, engine)
-        return Answer(decision.plan, "", "", warned, advice, sample, decision.candidates, overheads)
-
-    def engine(
-        self, chosen: Chosen, func: Callable[[Any], Any], obstacle: str | None = None, *, keep: bool = True
-    ) -> Engine:
-        """Return executors that were chosen, as they are now; see Engines."""
-        return self._engines.engine(chosen, func, obstacle, self.machine(), keep=keep)
-
-    def overheads(self, *, ahead_seconds: float = 0.0) -> Overheads | None:
-        """Return what this machine charges if that is known, or worth measuring for the seconds ahead; else None."""
-        return self._charges.worth_having(*self.machine(), ahead_seconds)
-
-    def _situation(self, question: Question, sample: Sample) -> Situation:
-        from amorsize.domain.situation import Situation  # noqa: PLC0415  likewise
-
-        known = question.source.known_items() or question.source.hint
-        items = known or self.budget.assumed_items
-        return Situation(items, sample, question.machine, question.constraints, question.obstacle, assumed=not known)
-
-    def _advice(
-        self, question: Question, items: int, sample: Sample, *, keep: bool = True
-    ) -> Callable[[], Advice | None]:
-        """Return what finds out what holds a plan back; it holds on to neither function nor data."""
-        charges = partial(self._charges.known, question.machine, question.machine_id, keep=keep)
-        return partial(advice_on, charges, items, sample, question.machine, question.constraints, question.obstacle)
 
     def _remember(self, question: Question, answer: Answer, saves: float) -> None:
         """Keep an answer for a second, so that a repeat asks neither store nor machine.

@@ -10,7 +10,6 @@ from plans import SERIAL, Static, run
 from amorsize import records
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 from amorsize.api import Assembly
-from amorsize.domain import keys
 from amorsize.domain.source import Source
 from amorsize.domain.values import Constraints
 
@@ -41,8 +40,8 @@ def overheads_measured():
     began = time.perf_counter()
     overheads = optimizer.probe.overheads().dated(time.time())
     seconds = time.perf_counter() - began
-    machine = optimizer.inspector.inspect(optimizer.probe.start_method)
-    optimizer.entries.keep_overheads(keys.machine_id(machine), overheads)
+    _, machine_id = optimizer.solver.machine()
+    optimizer.entries.keep_overheads(machine_id, overheads)
     return texts_in(optimizer), seconds, overheads
 
 

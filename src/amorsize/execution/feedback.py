@@ -52,7 +52,7 @@ def tell(optimizer: Optimizer, near: Near, sample: Sample, off: float, doubts: i
     if not wrong and not doubts:
         return
     locator = keys.locator(near[0], near[1], near[2])
-    found = optimizer.entries.find(locator, keys.variant_suffix(optimizer.machine()[1]))
+    found = optimizer.entries.find(locator, keys.variant_suffix(optimizer.solver.machine()[1]))
     for entry in found.values():
         if entry.sample.seconds_per_item == sample.seconds_per_item:
             _fold(optimizer, entry, wrong=wrong)

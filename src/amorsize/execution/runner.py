@@ -128,7 +128,7 @@ class Execution:
         plan = self._taken or plan
         if plan.executor not in EXECUTORS:  # elsewhere an item takes as long as it does there
             return
-        overheads = self._optimizer.overheads()
+        overheads = self._optimizer.solver.overheads()
         off = ratio(job, sample, plan, seconds, overheads.slowdown if overheads is not None else 1.0)
         if off is not None:
             near = self._optimizer.near(self._func, self._data, self._constraints)
@@ -170,7 +170,7 @@ class Execution:
 
     def _plan_on(self, live: Executors, plan: Plan, sample: Sample) -> Plan:
         """Plan for the caller's own executor, by what it charges."""
-        machine, _ = self._optimizer.machine()
+        machine, _ = self._optimizer.solver.machine()
         room = live.room()
         workers = ceil(machine.usable_cpus) if room is None else room.workers
         limits = attrs.evolve(
@@ -188,7 +188,7 @@ class Execution:
         return decided
 
     def _situation(self, items: int, sample: Sample) -> Situation:
-        machine, _ = self._optimizer.machine()
+        machine, _ = self._optimizer.solver.machine()
         return Situation(items, sample, machine, self._constraints, self._obstacle)
 
     def _unblocked(self, plan: Plan | None) -> Plan | None:
@@ -218,9 +218,9 @@ class Execution:
             return plan
         if plan.serial_seconds < _WARM_WORTH_SECONDS or not sample.seconds_per_item:
             return plan
-        machine, _ = self._optimizer.machine()
+        machine, _ = self._optimizer.solver.machine()
         workers = self._means.crews.most_warm(self._means.executors("process"), machine.start_method)
-        overheads = self._optimizer.overheads()
+        overheads = self._optimizer.solver.overheads()
         if not workers or overheads is None:
             return plan
         constraints = self._constraints
@@ -243,13 +243,13 @@ class Execution:
     def better(self, items: int, seconds_per_item: float) -> Plan | None:
         """Return a parallel plan for so many items that take so long, None when serial is best."""
         sample = self._sample
-        overheads = self._optimizer.overheads(ahead_seconds=items * seconds_per_item)
+        overheads = self._optimizer.solver.overheads(ahead_seconds=items * seconds_per_item)
         if sample is None or self._live is not None:
             return None
         sample = attrs.evolve(sample, seconds_per_item=seconds_per_item)
         engine = None
         if self._chosen is not None and items * seconds_per_item >= _WORTH_ASKING_SECONDS:
-            engine = self._optimizer.engine(self._chosen, self._func, sample.obstacle, keep=self._use_cache)
+            engine = self._optimizer.solver.engine(self._chosen, self._func, sample.obstacle, keep=self._use_cache)
             overheads = None if engine.is_here else overheads
         plan = decide(self._situation(items, sample), overheads, engine).plan
         return plan if plan.n_jobs > 1 else None
@@ -293,7 +293,7 @@ class Execution:
     def _crewed(self, job: Job, plan: Plan) -> tuple[Crew, Terms, str]:
         """Return who runs a plan, what is expected, and what the function must be where it was sent before."""
         means = self._means
-        machine, _ = self._optimizer.machine()
+        machine, _ = self._optimizer.solver.machine()
         crew = self._crew
         if crew is None:
             most = self._constraints.max_workers
@@ -303,7 +303,7 @@ class Execution:
             fingerprint = self._optimizer.fingerprint(self._func).hex
         terms = self._terms(job, plan, int(machine.usable_cpus / crew.workers))
         if self._chosen is not None and plan.executor == self._chosen.name:
-            engine = self._optimizer.engine(self._chosen, self._func, keep=self._use_cache)
+            engine = self._optimizer.solver.engine(self._chosen, self._func, keep=self._use_cache)
             terms = attrs.evolve(terms, chunk_seconds=engine.overheads.chunk_parent_seconds, threads=0)
             if not engine.is_here:
                 crew.move()
