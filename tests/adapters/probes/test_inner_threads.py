@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from amorsize.adapters.probes import inner_threads
+from amorsize.adapters.probes import inner_threads, place
 
 MULTIPLY = """
 import sys, numpy
@@ -30,11 +30,13 @@ print(sample.threads_variable, sample.cpu_fraction > 1.25)
 """
 
 MERELY_IMPORTED = """
-import numpy
 from amorsize import optimize
+import numpy  # whose threads spin for a while from here on
+
+{use}
 
 def add(x):
-    return sum(range(3000 + x % 2))
+    return sum(range(30_000 + x % 2))
 
 result = optimize(add, range(300), use_cache=False, profile=True)
 sample = result.profile.sample
@@ -56,8 +58,10 @@ def test_a_product_of_matrices_is_seen_to_run_on_the_librarys_threads():
     assert variable in inner_threads.VARIABLES.values()
 
 
-def test_a_merely_imported_library_changes_nothing():
-    variable, several, warned = run(MERELY_IMPORTED)
+@pytest.mark.skipif(place.start_method_in_use() != "fork", reason="only a forked child tells at once whose threads run")
+@pytest.mark.parametrize("use", ["", "matrix = numpy.ones((300, 300)); matrix @ matrix"])
+def test_a_library_merely_imported_or_used_before_changes_nothing(use):
+    variable, several, warned = run(MERELY_IMPORTED.format(use=use))
     assert (variable, several, warned.strip()) == ("None", "False", "[]")
 
 

@@ -284,12 +284,6 @@ def test_memory_that_the_items_took_is_noticed():
     assert grown.peak_bytes > 100 << 20
 
 
-def test_the_share_of_computing_is_bounded_whatever_the_clocks_say():
-    assert sampling.cpu_share(1.0, 0.0) == 1.0
-    assert sampling.cpu_share(-1.0, 1.0) == 0.0
-    assert sampling.cpu_share(0.5, 1.0) == 0.5
-
-
 def test_a_long_job_of_even_items_is_not_looked_at_for_a_share_of_it(monkeypatch):
     passed = [0.0]
 

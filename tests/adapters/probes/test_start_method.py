@@ -13,6 +13,7 @@ import time
 import attrs
 import psutil
 import pytest
+from busy import a_thread_that_computes
 from fakes import OVERHEADS
 
 from amorsize.adapters.probes import place, start_method
@@ -196,3 +197,44 @@ def test_the_measuring_program_imports_what_it_is_asked_to_and_passes_over_what_
         timeout=60,
     )
     assert 0.2 <= json.loads(done.stdout)["seconds"] < 30
+
+
+def count(number):
+    return sum(range(20_000 + number))
+
+
+def die_in_a_child(number):
+    if multiprocessing.parent_process() is not None:
+        os._exit(7)
+    return count(number)
+
+
+linux_forks = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell which threads run")
+
+
+@linux_forks
+def test_what_a_thread_computes_that_ran_before_is_not_the_functions():
+    source = Source(range(1000), keep=True)
+    with a_thread_that_computes():
+        sample = probe("fork").sample(count, source, Budget(min_seconds=0.02))
+    assert sample.cpu_fraction < 1.25
+    assert sample.threads_variable is None
+    assert len(source.results) >= sample.count  # those that ran in the child came back
+    assert all(source.results[position] == count(position) for position in source.results)
+
+
+@linux_forks
+def test_a_child_that_dies_while_it_tells_whose_threads_run_does_no_harm():
+    source = Source(range(1000), keep=True)
+    with a_thread_that_computes():
+        sample = probe("fork").sample(die_in_a_child, source, Budget(min_seconds=0.02))
+    assert set(sample.positions) <= set(source.results)
+    assert all(source.results[position] == count(position) for position in source.results)
+
+
+@linux_forks
+def test_few_items_are_not_spent_on_telling_whose_threads_run():
+    source = Source(range(3), keep=True)
+    with a_thread_that_computes():
+        probe("fork").sample(count, source, Budget(min_seconds=0.02))
+    assert len(source.results) == 3

@@ -7,17 +7,26 @@ import pickle
 import sys
 from functools import partial
 from math import ceil, sqrt
-from mmap import PAGESIZE
-from time import perf_counter, process_time, thread_time
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.adapters.probes.counters import (
+    NO_CLOCKS,
+    clocks,
+    cpu_share,
+    delay_seconds,
+    others_run,
+    own_memory_bytes,
+    peak_memory_bytes,
+    waits,
+)
 from amorsize.adapters.probes.inner_threads import threads_variable
 from amorsize.domain.sampling import Budget, mean_and_spread
 from amorsize.domain.values import OWN_THREADS, Sample
 from amorsize.domain.wording import brief
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from amorsize.domain.source import Source
 
@@ -35,10 +44,11 @@ _KEPT: Final = 8
 _PLACES: Final = 16
 _OBSTACLE_LENGTH: Final = 200
 _LOCK_TEST_SECONDS: Final = 1e-3
+_LOCK_TEST_WORTH: Final = 40
+"""Times the test's seconds that a job must take: whatever processes cost, threads may be what pays."""
 _LOCK_TEST_SHARE: Final = 0.05
+_TICKS_SECONDS: Final = 1.5e-2
 _COMPUTES: Final = 0.3
-_COARSE_CLOCK_SECONDS: Final = 0.05
-_SHORT_SECONDS: Final = 2e-4
 _OWN_SECONDS: Final = 2e-3
 _PICKLED_ITEMS: Final = 32
 _MOST_REPEATS_SECONDS: Final = 1e-4
@@ -53,10 +63,11 @@ class Sampling:
 
     Every item runs at most once, at the positions the source gives. What the function raises comes out as it is, with a
     note that names the item. ``begun`` is told the positions of each block before it runs; ``warms_workers`` says that
-    workers will take over what the first call has warmed up, as forked ones do.
+    workers will take over what the first call has warmed up, as forked ones do. ``alone`` runs so many items where no
+    other thread is and returns the CPU seconds per wall second that they take, None when it cannot.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what one sampling is made of
         self,
         func: Callable[[Any], Any],
         source: Source,
@@ -64,12 +75,14 @@ class Sampling:
         begun: Callable[[list[int]], None] | None = None,
         *,
         warms_workers: bool = False,
+        alone: Callable[[int], float | None] | None = None,
     ) -> None:
         self.func = func
         self.source = source
         self.budget = budget
         self.begun = begun
         self.warms_workers = warms_workers
+        self.alone = alone
         self.total = source.total or source.hint or budget.assumed_items
         self.places: list[int] = []
         self.items: list[Any] = []
@@ -81,9 +94,11 @@ class Sampling:
     def run(self) -> Sample:
         """Sample and return what it showed; ValueError when there is no item."""
         peak_before, begun = peak_memory_bytes(), delay_seconds()
+        modules, beside = len(sys.modules), others_run()
         first = self._block(1)
         if first is None:
             raise ValueError("sample: source must have an item, got none")
+        beside = beside or len(sys.modules) > modules
         at_first, between = (self._passed, self._waited), delay_seconds()
         self._passed, self._waited = NO_CLOCKS, 0.0
         seconds, counts = self._steady(first)
@@ -97,6 +112,8 @@ class Sampling:
             spread = abs(first - mean) / sqrt(2)
         share = self._cpu_share(delay)
         costs, obstacle = self._pickles()
+        if self._is_doubtful(share, beside=beside) and obstacle is None:
+            share = self._share_alone(mean) or share
         here = cpu_share(inside, cpu)  # the rest is computed by child processes, which hold no lock of ours
         held = min(1.0, share) * here if here < 1.0 - _COMPUTES else self._lock_share(mean, share)
         threaded = share > OWN_THREADS
@@ -127,6 +144,25 @@ class Sampling:
             threads = cpu_share(cpu, own) if own > _OWN_SECONDS else 0.0
             return max(1.0, share, min(threads, float(os.cpu_count() or 1)))
         return share if share >= 1.0 else min(1.0, cpu_share(cpu, wall - delay))
+
+    def _is_doubtful(self, share: float, *, beside: bool) -> bool:
+        """Tell whether the CPU share may be wrong about threads.
+
+        A BLAS's threads go on spinning for up to a tenth of a second after their library was imported, or used, so that
+        CPU time may be that of threads from before the function's first call. And what other threads take is counted by
+        ticks of 1 to 4 ms, so that a short look may miss it.
+        """
+        if share > OWN_THREADS:
+            return beside
+        wall = self._passed[0]
+        return wall < _TICKS_SECONDS and others_run()
+
+    def _share_alone(self, mean: float) -> float | None:
+        """Return CPU seconds per wall second where the function's threads are the only ones, None if that cannot be."""
+        count = max(2, ceil(_TICKS_SECONDS / mean)) if mean else 0
+        if self.alone is None or not 0 < count <= self.total - self.count:
+            return None
+        return self.alone(count)
 
     def _steady(self, first: float) -> tuple[list[float], list[int]]:
         """Run further items until the decision is clear; return block seconds and block counts."""
@@ -236,7 +272,7 @@ class Sampling:
         None when that is not worth its price or cannot be told.
         """
         each = max(1, ceil(_LOCK_TEST_SECONDS / mean)) if mean else 0
-        worth = self.total * mean > 10 * self.budget.worker_start_seconds
+        worth = self.total * mean > _LOCK_TEST_WORTH * _LOCK_TEST_SECONDS
         cheap = 2 * each <= _LOCK_TEST_SHARE * self.total
         if not (_COMPUTES <= share <= 1.0 + _COMPUTES and worth and cheap) or self.budget.most_items is not None:
             return None
@@ -290,82 +326,6 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
         if seconds[0] > _MOST_REPEATS_SECONDS:
             break
     return min(seconds), value
-
-
-NO_CLOCKS: Final[Sequence[float]] = (0.0, 0.0, 0.0, 0.0)
-"""What has passed on each of the clocks when nothing has run."""
-
-
-def clocks() -> tuple[float, float, float, float]:
-    """Return seconds of the wall, of CPUs with child processes that have ended, without those, and of this thread."""
-    return perf_counter(), cpu_seconds(), process_time(), thread_time()
-
-
-def cpu_share(cpu: float, wall: float) -> float:
-    """Return CPU seconds per wall second; 1.0 for what is too short for the CPU clock (Windows ticks 16 ms)."""
-    if wall < (_COARSE_CLOCK_SECONDS if sys.platform == "win32" else _SHORT_SECONDS):
-        return 1.0
-    return min(65536.0, max(0.0, cpu / wall))
-
-
-if sys.platform == "win32":
-
-    def waits() -> float:
-        """Return a number that differs at each call: Windows does not tell how often a process has waited."""
-        return perf_counter()
-
-    def cpu_seconds() -> float:
-        """Return the CPU seconds of this process."""
-        return process_time()
-
-    def peak_memory_bytes() -> float:
-        """Return the most memory this process has had, in bytes."""
-        import psutil  # noqa: PLC0415  only a miss needs it
-
-        return float(psutil.Process().memory_info().peak_wset)
-
-else:
-    import resource
-
-    _WAITER = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
-    _KIB = 1 if sys.platform == "darwin" else 1024
-
-    def waits() -> float:
-        """Return how often this thread (where only that is known: this process) has given up its CPU to wait."""
-        return float(resource.getrusage(_WAITER).ru_nvcsw)
-
-    def cpu_seconds() -> float:
-        """Return the CPU seconds of this process and of its children that have ended."""
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return process_time() + children.ru_utime + children.ru_stime
-
-    def peak_memory_bytes() -> float:
-        """Return the most memory this process has had, in bytes."""
-        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB)
-
-
-def delay_seconds() -> float:
-    """Return how long this thread has been ready to run without a CPU, 0 where the system does not tell (not Linux)."""
-    counted = _whole_numbers("/proc/thread-self/schedstat")
-    return counted[1] / 1e9 if len(counted) > 1 else 0.0
-
-
-def own_memory_bytes() -> float:
-    """Return the bytes of memory that are this process's alone, 0 where the system does not tell (not Linux)."""
-    pages = _whole_numbers("/proc/self/statm")
-    return float((pages[1] - pages[2]) * PAGESIZE) if len(pages) > 2 else 0.0  # noqa: PLR2004  resident, less shared and files
-
-
-def _whole_numbers(path: str) -> list[int]:
-    """Return the numbers in a small file of /proc, none where there is no such file."""
-    try:
-        file = os.open(path, os.O_RDONLY)  # a file object would take thrice as long
-        try:
-            return [int(word) for word in os.read(file, PAGESIZE).split()]
-        finally:
-            os.close(file)
-    except (OSError, ValueError):
-        return []
 
 
 def note(error: BaseException, position: int, item: object) -> None:

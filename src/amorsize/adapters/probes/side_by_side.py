@@ -9,7 +9,8 @@ from contextlib import suppress
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.adapters.probes.sampling import delay_seconds, note, take
+from amorsize.adapters.probes.counters import delay_seconds
+from amorsize.adapters.probes.sampling import note, take
 
 if TYPE_CHECKING:
     from amorsize.adapters.probes.sampling import Sampling

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from amorsize.adapters.probes import place
 from amorsize.domain.values import Value, number
-from amorsize.errors import MeasurementError
+from amorsize.errors import MeasurementError, SamplingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,8 @@ _LEAST_START_SECONDS: Final = {"fork": 0.004, "forkserver": 0.02, "spawn": 0.04}
 """What starting a pool costs at the very least, until this machine's own figure is known."""
 
 _OBSTACLE_LENGTH: Final = 200
+_ALONE_SECONDS: Final = 2.0
+"""How long a child may take to start, and for an item, that only tells whose threads have run."""
 
 _WORKER: Final = __file__.replace("start_method.py", "worker.py")
 
@@ -63,13 +66,31 @@ class StartMethodProbe:
         if budget.where == "worker":
             sample = self._sample_there(func, source, budget)
         else:
-            sample = Sampling(func, source, budget, warms_workers=self._start_method == "fork").run()
+            forks = self._start_method == "fork"
+            alone = partial(self._share_alone, func, source) if forks and source.is_indexed else None
+            sample = Sampling(func, source, budget, warms_workers=forks, alone=alone).run()
         serial = (source.total or source.hint or budget.assumed_items) * sample.seconds_per_item
         if self._start_method == "fork" or budget.most_items is not None or serial <= budget.worker_start_seconds:
             return sample
         if self.obstacle(func) or sample.obstacle:
             return sample
         return attrs.evolve(sample, worker_import_seconds=self._imports(func))
+
+    def _share_alone(self, func: Callable[[Any], Any], source: Source, count: int) -> float | None:
+        """Return CPU seconds per wall second of so many items in a forked child, which has no thread but one.
+
+        None when no child can be started, or it does not come to an end.
+        """
+        from amorsize.adapters.probes.child import CannotSendError, sample_in_child  # noqa: PLC0415  seldom needed
+        from amorsize.domain.sampling import Budget  # noqa: PLC0415  likewise
+
+        if self.obstacle(func) is not None:
+            return None
+        budget = Budget(fraction=1.0, most_items=count, item_seconds=_ALONE_SECONDS)
+        try:
+            return sample_in_child(func, source, budget, "fork", _ALONE_SECONDS).cpu_fraction
+        except (CannotSendError, SamplingError):
+            return None
 
     def _sample_there(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
         """Sample in a child process, or here, with a warning, when that cannot be."""

@@ -1,0 +1,31 @@
+"""What the system counts of this process."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+from busy import a_thread_that_computes
+
+from amorsize.adapters.probes import counters
+
+
+def test_the_share_of_computing_is_bounded_whatever_the_clocks_say():
+    assert counters.cpu_share(1.0, 0.0) == 1.0
+    assert counters.cpu_share(-1.0, 1.0) == 0.0
+    assert counters.cpu_share(0.5, 1.0) == 0.5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell")
+def test_a_thread_that_computes_beside_is_seen_and_one_that_waits_is_not():
+    waiting = threading.Event()
+    thread = threading.Thread(target=waiting.wait)
+    thread.start()
+    try:
+        assert not all(counters.others_run() for _ in range(100))
+        with a_thread_that_computes():
+            assert sum(counters.others_run() for _ in range(100)) > 50
+    finally:
+        waiting.set()
+        thread.join()
