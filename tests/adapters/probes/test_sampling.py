@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -130,6 +132,18 @@ def test_a_function_that_lets_go_of_the_lock_is_measured_in_two_threads():
     assert 0 <= found.gil_fraction <= 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread's waits are not told apart from its process's")
+def test_a_lock_that_is_handed_over_all_the_time_counts_as_held():
+    def grouped(number):
+        with contextlib.closing(sqlite3.connect(":memory:")) as base:  # which lets go of the lock for each row
+            base.execute("create table t (a int)")
+            base.executemany("insert into t values (?)", ((n % number,) for n in range(2000)))
+            return base.execute("select count(distinct a) from t").fetchone()
+
+    found = sample(grouped, range(10, 1000), min_seconds=0.02)
+    assert found.gil_fraction > 0.5
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell")
 def test_what_a_forked_worker_would_take_over_is_what_this_process_has():
     def of_parent():
@@ -250,7 +264,7 @@ def test_the_lock_is_not_measured_when_no_items_are_left_for_it():
     source = Source(iter(range(3)))
     sampling_all = Sampling(lambda _: burn(0.002), source, Budget(min_seconds=1.0))
     assert sampling_all.run().count == 3
-    assert lock_share(sampling_all, 1, 1.0) is None
+    assert lock_share(sampling_all, 1, 0.001, 1.0) is None
     assert sampling_all.count == 3
 
 

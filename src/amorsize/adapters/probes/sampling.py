@@ -280,7 +280,11 @@ class Sampling:
             return None
         from amorsize.adapters.probes.side_by_side import lock_share  # noqa: PLC0415  few functions come this far
 
-        return lock_share(self, each, share)
+        return lock_share(self, each, mean, share)
+
+    def waits_in(self, count: int) -> float:
+        """Return how often so many items wait, by those after the first."""
+        return self._waited / max(1, self.count - 1) * count
 
 
 def _keep(kept: list[Any], new: list[Any], most: int) -> None:

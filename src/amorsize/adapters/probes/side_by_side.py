@@ -9,19 +9,22 @@ from contextlib import suppress
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.adapters.probes.counters import delay_seconds
+from amorsize.adapters.probes.counters import delay_seconds, waits
 from amorsize.adapters.probes.sampling import note, take
 
 if TYPE_CHECKING:
     from amorsize.adapters.probes.sampling import Sampling
 
 _DISTURBED: Final = 0.5
+_HANDOVERS: Final = 10_000.0
+"""A second of both threads' waits, beyond those of the function alone, from which on they wait for each other."""
 
 
 class _Run(threading.Thread):
     """A thread that runs its items beside another one.
 
-    ``seconds`` are when it began and ended, ``cpu`` what it burnt, ``delay`` how long it was kept from a CPU meanwhile.
+    ``seconds`` are when it began and ended, ``cpu`` what it burnt, ``delay`` how long it was kept from a CPU meanwhile,
+    ``waits`` how often it gave one up.
     """
 
     def __init__(self, sampling: Sampling, block: list[tuple[int, Any]], beside: threading.Barrier, place: int) -> None:
@@ -33,6 +36,7 @@ class _Run(threading.Thread):
         self.seconds = (0.0, 0.0)
         self.cpu = 0.0
         self.delay = 0.0
+        self.waits = 0.0
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -46,7 +50,7 @@ class _Run(threading.Thread):
         with suppress(threading.BrokenBarrierError):  # the other one could not be started
             self.beside.wait()
         _settle_anywhere(cpus)
-        began, cpu = perf_counter(), thread_time()
+        waited, began, cpu = waits(), perf_counter(), thread_time()
         for position, item in self.block:
             try:
                 self.sampling.source.keep((position,), (self.sampling.func(item),))
@@ -57,19 +61,22 @@ class _Run(threading.Thread):
                 return
         self.cpu = thread_time() - cpu
         self.seconds = (began, perf_counter())
+        self.waits = waits() - waited
         self.delay = delay_seconds() - delay
 
 
-def lock_share(sampling: Sampling, each: int, share: float) -> float | None:
+def lock_share(sampling: Sampling, each: int, mean: float, share: float) -> float | None:
     """Run each items in each of two threads at once and return the share of time the interpreter lock was held.
 
     Two threads that each burn c CPU seconds end after c when nothing holds them up and after 2c when only one runs
     at a time. Time in which other programs had the CPU is left out; where that was much, it counts as held, since then
-    nobody knows. None when it cannot be told.
+    nobody knows. A lock that is handed over all the time makes both burn more than they would alone; then how much
+    longer they took than items do in the ``mean`` says it. None when it cannot be told.
     """
     blocks = [take(sampling, each), take(sampling, each)]
     if not all(blocks):
         return None
+    alone = sampling.waits_in(2 * each)
     runs = _side_by_side(sampling, blocks)
     low, high = sorted(run.cpu for run in runs)
     if low <= 0:
@@ -78,7 +85,10 @@ def lock_share(sampling: Sampling, each: int, share: float) -> float | None:
     delay = max(run.delay for run in runs)
     if delay < _DISTURBED * low:
         wall -= delay
-    return min(1.0, max(0.0, (wall * share - high) / low)) * min(1.0, share)
+    held = (wall * share - high) / low
+    if sum(run.waits for run in runs) - alone > _HANDOVERS * wall:
+        held = max(held, wall / (each * mean) - 1.0)
+    return min(1.0, max(0.0, held)) * min(1.0, share)
 
 
 def _side_by_side(sampling: Sampling, blocks: list[list[tuple[int, Any]]]) -> list[_Run]:
