@@ -52,6 +52,18 @@ def test_a_hit_loads_nothing_it_does_not_need(own_place):
     assert not loaded & unneeded
 
 
+@pytest.mark.usefixtures("untraced")
+def test_a_run_without_processes_loads_nothing_that_starts_one(own_place):
+    (own_place / "work" / "jobs.py").write_text("import time\n\ndef work(x):\n    time.sleep(0.005)\n")
+    ask = f"import sys; sys.path.insert(0, {str(own_place / 'work')!r}); import amorsize, jobs; "
+    loaded_after(ask + "amorsize.execute(jobs.work, range(40))")
+    run = "; assert 'concurrent.futures.process' not in sys.modules; r = amorsize.optimize(jobs.work, range(40))"
+    loaded = loaded_after(
+        ask + "amorsize.execute(jobs.work, range(40))" + run + "; assert r.plan.executor == 'thread', r"
+    )
+    assert not loaded & {"multiprocessing.connection", "multiprocessing.pool"}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_a_module_begins_with_one_sentence_and_stays_readable(path):
     text = path.read_text(encoding="utf-8")

@@ -29,6 +29,14 @@ def test_overheads_are_measured_once_for_a_machine(desk):
     assert desk.probe.asked["overheads"] == 1
 
 
+def test_a_short_job_measures_no_overheads_that_no_cache_would_keep(desk):
+    items = int(0.4 / SAMPLE.seconds_per_item)
+    assert desk.ask([1] * items, use_cache=False).executor == "serial"
+    assert desk.probe.asked["overheads"] == 0
+    assert desk.ask([1] * 2 * items, use_cache=False).executor == "process"
+    assert desk.probe.asked["overheads"] == 1
+
+
 def test_overheads_of_long_ago_are_measured_again_by_the_next_miss_and_never_by_a_hit(desk):
     desk.ask()
     desk.clock.now += 5 * DAY

@@ -24,7 +24,7 @@ WORTH_MEASURING_SECONDS: Final = 0.05
 """A job predicted shorter than this does not make anybody wait for this machine's overheads to be measured."""
 
 _SURELY_WORTH_MEASURING_SECONDS: Final = 0.5
-"""A job that runs already and has less than this ahead does not wait for overheads to be measured."""
+"""Nor does a job that runs already, or is alone in using them since no cache keeps them, with less than this ahead."""
 
 
 class Charges:
@@ -71,7 +71,7 @@ class Charges:
         """
         known = self.known(machine, machine_id, keep=keep)
         due = known is None or (renew and has_lapsed(known.measured_at, self._now(), self._limits))
-        if not due or serial_seconds < WORTH_MEASURING_SECONDS:
+        if not due or serial_seconds < (WORTH_MEASURING_SECONDS if keep else _SURELY_WORTH_MEASURING_SECONDS):
             return known, ""
         try:
             return self.measure(machine, machine_id, keep=keep), ""

@@ -1,6 +1,7 @@
 """Registers the backends that come with amorsize, by the same hooks as any plugin.
 
-Each hook yields, most used first, so that whoever stops at the name they want imports nothing that comes after it.
+Each hook yields, most used or soonest imported first, so that whoever stops at the name they want imports nothing that
+comes after it.
 They are marked as hooks where pluggy is needed, once a name is asked for that is not built in.
 """
 
@@ -55,12 +56,12 @@ def amorsize_inspectors() -> Iterator[Backend]:
 
 def amorsize_executors() -> Iterator[Backend]:
     """Yield the executors, each under the name by which plans call its workers."""
-    from amorsize.adapters.executors.process import ProcessExecutors, ProcessOptions  # noqa: PLC0415  as above
-
-    yield Backend("process", ProcessOptions, ProcessExecutors)
     from amorsize.adapters.executors.thread import ThreadExecutors, ThreadOptions  # noqa: PLC0415  as above
 
     yield Backend("thread", ThreadOptions, ThreadExecutors)
     from amorsize.adapters.executors.serial import SerialExecutors, SerialOptions  # noqa: PLC0415  as above
 
     yield Backend("serial", SerialOptions, SerialExecutors)
+    from amorsize.adapters.executors.process import ProcessExecutors, ProcessOptions  # noqa: PLC0415  as above
+
+    yield Backend("process", ProcessOptions, ProcessExecutors)

@@ -77,6 +77,11 @@ class Crews:
                 crew.move()  # which main module the workers of others have is not known
         return crew
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether any crew is idle, which can be told before anything is imported that starts one."""
+        return bool(self._idle)
+
     def most_warm(self, executors: Executors, start_method: str) -> int:
         """Return how many workers could be had without starting any."""
         keys = [key for key in self._idle if key[:2] == (id(executors), start_method)]

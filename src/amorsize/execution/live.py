@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +28,8 @@ class LiveExecutors:
     @property
     def kind(self) -> str:
         """``thread`` for the standard's pool of threads, else ``process``; see the port."""
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  most calls bring no executor
+
         return "thread" if isinstance(self._executor, ThreadPoolExecutor) else "process"
 
     def start(self, workers: int, start_method: str) -> Executor:  # noqa: ARG002  the port's

@@ -216,7 +216,7 @@ class Execution:
             return plan
         if self._chosen is not None or plan.executor not in EXECUTORS:
             return plan
-        if plan.serial_seconds < _WARM_WORTH_SECONDS or not sample.seconds_per_item:
+        if plan.serial_seconds < _WARM_WORTH_SECONDS or not sample.seconds_per_item or not self._means.crews.is_warm:
             return plan
         machine, _ = self._optimizer.solver.machine()
         workers = self._means.crews.most_warm(self._means.executors("process"), machine.start_method)
