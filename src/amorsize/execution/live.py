@@ -5,11 +5,11 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from amorsize.domain.engine import Room
-from amorsize.domain.overheads import Overheads
-
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from amorsize.domain.engine import Room
+    from amorsize.domain.overheads import Overheads
 
 _TASKS: Final = 24
 _ROUNDS: Final = 3
@@ -38,6 +38,8 @@ class LiveExecutors:
 
     def room(self) -> Room | None:
         """Return how many workers it says it has; see the port."""
+        from amorsize.domain.engine import Room  # noqa: PLC0415  as above
+
         for name in ("_max_workers", "num_workers"):
             workers = getattr(self._executor, name, None)
             if type(workers) is int and workers > 0:
@@ -57,6 +59,8 @@ def charges(executor: Executor, start_method: str) -> Overheads:
 
     The least of a few rounds: whatever else runs can only make one take longer.
     """
+    from amorsize.domain.overheads import Overheads  # noqa: PLC0415  as above
+
     executor.submit(len, b"").result(_MOST_SECONDS)  # whatever starts with the first task has started
     lone, many, large = [], [], []
     for _ in range(_ROUNDS):

@@ -7,6 +7,7 @@ from typing import Final
 _LEAST_SECONDS: Final = 0.1
 _LEAST_ITEMS: Final = 8
 _BEHIND: Final = 1.1
+TRUSTED_ITEMS: Final = 8
 WORTH_MOVING_SECONDS: Final = 0.02
 
 

@@ -16,7 +16,7 @@ from amorsize.execution.endings import GRACE_SECONDS, broken, is_broken, outdate
 from amorsize.execution.feed import feed_for
 from amorsize.execution.job import unpacked
 from amorsize.execution.lending import Lender
-from amorsize.execution.pace import Pace
+from amorsize.execution.pace import TRUSTED_ITEMS, Pace
 from amorsize.execution.parcel import head_of, pickled
 from amorsize.execution.watch import Watch
 from amorsize.execution.work import (
@@ -47,7 +47,6 @@ _LOOK_SECONDS: Final = 0.25
 MOST_AHEAD: Final = 4
 _HELP_SECONDS: Final = 0.002
 _SENT_ONCE_BYTES: Final = 1 << 16
-TRUSTED_ITEMS: Final = 8
 
 
 class Dispatch:

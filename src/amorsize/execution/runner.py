@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 import warnings
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
-from amorsize.domain.planner import decide
 from amorsize.domain.situation import Situation
 from amorsize.domain.source import Source
 from amorsize.domain.values import EXECUTORS, OWN_THREADS
@@ -17,11 +16,9 @@ from amorsize.domain.wording import workers
 from amorsize.errors import AmorsizeWarning
 from amorsize.execution.feedback import ratio, tell
 from amorsize.execution.job import Job, Manner, Terms
-from amorsize.execution.pace import WORTH_MOVING_SECONDS
-from amorsize.execution.parallel import TRUSTED_ITEMS, Dispatch
+from amorsize.execution.pace import TRUSTED_ITEMS, WORTH_MOVING_SECONDS
 from amorsize.execution.parcel import pickled
-from amorsize.execution.serial import run_serially
-from amorsize.execution.stream import Stream, serial_stream
+from amorsize.execution.serial import run_serially, serial_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,14 +26,12 @@ if TYPE_CHECKING:
     from amorsize.domain.values import Constraints, Plan, Sample
     from amorsize.execution.crew import Crew
     from amorsize.execution.crews import Crews
+    from amorsize.execution.parallel import Dispatch
     from amorsize.optimizer import Optimizer
     from amorsize.ports import Executors
     from amorsize.question import Chosen
 
-D = TypeVar("D", bound=Dispatch)
-
-_log: Final = logging.getLogger("amorsize")
-_log.addHandler(logging.NullHandler())  # silent until somebody listens
+D = TypeVar("D", bound="Dispatch")
 
 _CHUNK_SECONDS: Final = {"process": 250e-6, "thread": 50e-6}
 """What a chunk costs beside its items through the standard's executors, at least."""
@@ -139,14 +134,14 @@ class Execution:
         if self._live is None:
             plan = self._warmer(self._unblocked(plan))
         if plan is not None:
-            _log.debug("%s: %s", workers(plan), plan.reason)
+            _say("%s: %s", workers(plan), plan.reason)
         if plan is None or plan.n_jobs == 1:
             course = Course(self, plan, job)
             if run_serially(job, course.reconsider if self._sample is not None else None):
                 return
             plan = course.better
             if plan is not None:
-                _log.debug("%d items took longer than expected; going on with %s", job.ran, workers(plan))
+                _say("%d items took longer than expected; going on with %s", job.ran, workers(plan))
         if plan is not None:
             self._taken = plan
             self._on_workers(job, plan)
@@ -170,6 +165,8 @@ class Execution:
 
     def _plan_on(self, live: Executors, plan: Plan, sample: Sample) -> Plan:
         """Plan for the caller's own executor, by what it charges."""
+        from amorsize.domain.planner import decide  # noqa: PLC0415  a serial run decides nothing
+
         machine, _ = self._optimizer.solver.machine()
         room = live.room()
         workers = ceil(machine.usable_cpus) if room is None else room.workers
@@ -223,6 +220,8 @@ class Execution:
         overheads = self._optimizer.solver.overheads()
         if not workers or overheads is None:
             return plan
+        from amorsize.domain.planner import decide  # noqa: PLC0415  a serial run decides nothing
+
         constraints = self._constraints
         if constraints.max_workers is None or constraints.max_workers > workers:
             constraints = attrs.evolve(constraints, max_workers=workers)
@@ -246,6 +245,8 @@ class Execution:
         overheads = self._optimizer.solver.overheads(ahead_seconds=items * seconds_per_item)
         if sample is None or self._live is not None:
             return None
+        from amorsize.domain.planner import decide  # noqa: PLC0415  a serial run decides nothing
+
         sample = attrs.evolve(sample, seconds_per_item=seconds_per_item)
         engine = None
         if self._chosen is not None and items * seconds_per_item >= _WORTH_ASKING_SECONDS:
@@ -262,6 +263,8 @@ class Execution:
         if plan is None or plan.n_jobs == 1:
             yield from serial_stream(job)
             return
+        from amorsize.execution.stream import Stream  # noqa: PLC0415  a serial run has no workers
+
         stream = self._dispatch(Stream, job, plan)
         if stream is None:
             yield from serial_stream(job)
@@ -271,6 +274,8 @@ class Execution:
         self._means.crews.release(stream.crew, self._means.keep_seconds)
 
     def _on_workers(self, job: Job, plan: Plan) -> None:
+        from amorsize.execution.parallel import Dispatch  # noqa: PLC0415  a serial run has no workers
+
         dispatch = self._dispatch(Dispatch, job, plan)
         if dispatch is None:
             run_serially(job)
@@ -366,3 +371,10 @@ class Course:
             return False
         self.better = self._execution.better(left, seconds_per_item)
         return self.better is not None
+
+
+def _say(message: str, *values: object) -> None:
+    """Log something for whoever listens; nobody does where logging was never imported."""
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging.getLogger("amorsize").debug(message, *values)

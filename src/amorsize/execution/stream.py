@@ -8,40 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from amorsize.execution.job import note, pull
+from amorsize.execution.job import pull
 from amorsize.execution.parallel import MOST_AHEAD, Dispatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from amorsize.execution.feed import Chunk
-    from amorsize.execution.job import Job
-
-
-def serial_stream(job: Job) -> Iterator[Any]:
-    """Yield results in order, each run when it is asked for; those of sampling are given out and forgotten."""
-    func, items = job.func, job.items
-    position = 0
-    for position in range(max(job.settled(), default=-1) + 1):
-        item = next(items)
-        yield job.kept.pop(position) if position in job.kept else _one(job, position, item)
-        position += 1  # noqa: PLW2901  the number of the next one
-    for item in items:
-        try:
-            result = func(item)
-        except BaseException as error:
-            note(error, position, item)
-            raise
-        yield result
-        position += 1
-
-
-def _one(job: Job, position: int, item: Any) -> Any:
-    try:
-        return job.func(item)
-    except BaseException as error:
-        note(error, position, item)
-        raise
 
 
 @attrs.define(eq=False)
