@@ -23,9 +23,9 @@ def test_a_thread_that_computes_beside_is_seen_and_one_that_waits_is_not():
     thread = threading.Thread(target=waiting.wait)
     thread.start()
     try:
-        assert not all(counters.others_run() for _ in range(100))
+        assert not all(counters.others_running() for _ in range(100))
         with a_thread_that_computes():
-            assert sum(counters.others_run() for _ in range(100)) > 50
+            assert sum(counters.others_running() for _ in range(100)) > 50
     finally:
         waiting.set()
         thread.join()

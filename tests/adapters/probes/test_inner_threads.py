@@ -23,7 +23,7 @@ def multiply(_):
     return (matrix @ matrix)[0, 0]
 
 for _ in range(10):  # a busy machine may let one thread do it all
-    sample = Sampling(multiply, Source(range(200)), Budget(min_seconds=0.1)).run()
+    sample = Sampling(multiply, Source(range(200)), Budget(min_seconds={seconds})).run()
     if sample.cpu_fraction > 1.25:
         break
 print(sample.threads_variable, sample.cpu_fraction > 1.25)
@@ -52,8 +52,9 @@ def run(code, **variables):
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one CPU cannot show that a library uses two")
-def test_a_product_of_matrices_is_seen_to_run_on_the_librarys_threads():
-    variable, several = run(MULTIPLY)
+@pytest.mark.parametrize("seconds", [0.1, 0.001])
+def test_a_product_of_matrices_is_seen_to_run_on_the_librarys_threads(seconds):
+    variable, several = run(MULTIPLY.format(seconds=seconds))
     assert several == "True"
     assert variable in inner_threads.VARIABLES.values()
 

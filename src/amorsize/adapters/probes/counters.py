@@ -93,18 +93,17 @@ def _whole_numbers(path: str) -> list[int]:
 
 if sys.platform == "linux":
 
-    def others_run() -> bool:
-        """Tell whether a thread of this process other than the caller's is running, or ready to."""
-        mine = str(get_native_id())
+    def others_running() -> int:
+        """Return how many threads of this process other than the caller's are running, or ready to."""
+        mine, count = str(get_native_id()), 0
         for thread in os.listdir("/proc/self/task"):  # noqa: PTH208  pathlib would take thrice as long
             if thread != mine:
                 with suppress(OSError), open(f"/proc/self/task/{thread}/stat", "rb") as file:  # noqa: PTH123  likewise
-                    if file.read().rpartition(b")")[2].split()[0] == b"R":
-                        return True
-        return False
+                    count += file.read().rpartition(b")")[2].split()[0] == b"R"
+        return count
 
 else:
 
-    def others_run() -> bool:
-        """Return False: only Linux tells it cheaply."""
-        return False
+    def others_running() -> int:
+        """Return 0: only Linux tells it cheaply."""
+        return 0

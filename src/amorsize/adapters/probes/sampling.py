@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import sys
 from functools import partial
 from math import ceil, sqrt
 from time import perf_counter
@@ -15,7 +14,7 @@ from amorsize.adapters.probes.counters import (
     clocks,
     cpu_share,
     delay_seconds,
-    others_run,
+    others_running,
     own_memory_bytes,
     peak_memory_bytes,
     waits,
@@ -48,6 +47,8 @@ _LOCK_TEST_WORTH: Final = 40
 """Times the test's seconds that a job must take: whatever processes cost, threads may be what pays."""
 _LOCK_TEST_SHARE: Final = 0.05
 _TICKS_SECONDS: Final = 1.5e-2
+_ALONE_SHARE: Final = 0.15
+_LOOKS: Final = 3
 _COMPUTES: Final = 0.3
 _OWN_SECONDS: Final = 2e-3
 _PICKLED_ITEMS: Final = 32
@@ -94,11 +95,10 @@ class Sampling:
     def run(self) -> Sample:
         """Sample and return what it showed; ValueError when there is no item."""
         peak_before, begun = peak_memory_bytes(), delay_seconds()
-        modules, beside = len(sys.modules), others_run()
+        beside = others_running()
         first = self._block(1)
         if first is None:
             raise ValueError("sample: source must have an item, got none")
-        beside = beside or len(sys.modules) > modules
         at_first, between = (self._passed, self._waited), delay_seconds()
         self._passed, self._waited = NO_CLOCKS, 0.0
         seconds, counts = self._steady(first)
@@ -112,8 +112,7 @@ class Sampling:
             spread = abs(first - mean) / sqrt(2)
         share = self._cpu_share(delay)
         costs, obstacle = self._pickles()
-        if self._is_doubtful(share, beside=beside) and obstacle is None:
-            share = self._share_alone(mean) or share
+        share = self._with_threads(share, mean, beside, obstacle)
         here = cpu_share(inside, cpu)  # the rest is computed by child processes, which hold no lock of ours
         held = min(1.0, share) * here if here < 1.0 - _COMPUTES else self._lock_share(mean, share)
         threaded = share > OWN_THREADS
@@ -145,24 +144,21 @@ class Sampling:
             return max(1.0, share, min(threads, float(os.cpu_count() or 1)))
         return share if share >= 1.0 else min(1.0, cpu_share(cpu, wall - delay))
 
-    def _is_doubtful(self, share: float, *, beside: bool) -> bool:
-        """Tell whether the CPU share may be wrong about threads.
+    def _with_threads(self, share: float, mean: float, beside: int, obstacle: str | None) -> float:
+        """Return the CPU share with the threads that are the function's, where so many ran before its first call.
 
-        A BLAS's threads go on spinning for up to a tenth of a second after their library was imported, or used, so that
-        CPU time may be that of threads from before the function's first call. And what other threads take is counted by
-        ticks of 1 to 4 ms, so that a short look may miss it.
+        A BLAS's threads go on spinning for up to a tenth of a second after their library was imported, or used: where
+        such ran before, a few items are run where they are not. And what other threads take is counted by ticks of 1
+        to 4 ms, so that a short look may miss it: threads that run on now, and did not before, are the function's.
         """
         if share > OWN_THREADS:
-            return beside
-        wall = self._passed[0]
-        return wall < _TICKS_SECONDS and others_run()
-
-    def _share_alone(self, mean: float) -> float | None:
-        """Return CPU seconds per wall second where the function's threads are the only ones, None if that cannot be."""
-        count = max(2, ceil(_TICKS_SECONDS / mean)) if mean else 0
-        if self.alone is None or not 0 < count <= self.total - self.count:
-            return None
-        return self.alone(count)
+            count = ceil(_TICKS_SECONDS / mean) if mean else 0
+            if beside and self.alone and obstacle is None and 0 < count <= _ALONE_SHARE * (self.total - self.count):
+                return self.alone(count) or share
+        elif not beside and self._passed[0] < _TICKS_SECONDS:
+            running = min(others_running() for _ in range(_LOOKS))
+            return max(share, 1.0 + running) if running else share
+        return share
 
     def _steady(self, first: float) -> tuple[list[float], list[int]]:
         """Run further items until the decision is clear; return block seconds and block counts."""
