@@ -29,3 +29,14 @@ def test_a_thread_that_computes_beside_is_seen_and_one_that_waits_is_not():
     finally:
         waiting.set()
         thread.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is asked")
+def test_a_system_that_does_not_tell_about_threads_is_no_harm(monkeypatch):
+    def refuse(path):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(counters.os, "listdir", refuse)
+    assert counters.others_running() == 0
+    monkeypatch.setattr(counters.os, "listdir", lambda _: ["0", "none"])
+    assert counters.others_running() == 0

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHORT_SECONDS: Final = 2e-4
 _COARSE_CLOCK_SECONDS: Final = 0.05
+_MOST_THREADS: Final = 64
 NO_CLOCKS: Final[Sequence[float]] = (0.0, 0.0, 0.0, 0.0)
 """What has passed on each of the clocks when nothing has run."""
 
@@ -94,13 +95,20 @@ def _whole_numbers(path: str) -> list[int]:
 if sys.platform == "linux":
 
     def others_running() -> int:
-        """Return how many threads of this process other than the caller's are running, or ready to."""
+        """Return how many of this process's other threads, of the first 64, are running, or ready to."""
         mine, count = str(get_native_id()), 0
-        for thread in os.listdir("/proc/self/task"):  # noqa: PTH208  pathlib would take thrice as long
-            if thread != mine:
-                with suppress(OSError), open(f"/proc/self/task/{thread}/stat", "rb") as file:  # noqa: PTH123  likewise
-                    count += file.read().rpartition(b")")[2].split()[0] == b"R"
+        with suppress(OSError):
+            for thread in os.listdir("/proc/self/task")[:_MOST_THREADS]:  # noqa: PTH208  pathlib would take thrice as long
+                if thread != mine:
+                    count += _is_running(thread)
         return count
+
+    def _is_running(thread: str) -> bool:
+        try:
+            with open(f"/proc/self/task/{thread}/stat", "rb") as file:  # noqa: PTH123  likewise
+                return file.read().rpartition(b")")[2].split()[0] == b"R"
+        except (OSError, IndexError):  # it has ended meanwhile
+            return False
 
 else:
 
