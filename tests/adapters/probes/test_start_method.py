@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 
 import attrs
 import psutil
@@ -216,7 +217,10 @@ linux_forks = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the 
 def test_what_a_thread_computes_that_ran_before_is_not_the_functions():
     source = Source(range(1000), keep=True)
     with a_thread_that_computes():
-        sample = probe("fork").sample(count, source, Budget(min_seconds=0.02))
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            sample = probe("fork").sample(count, source, Budget(min_seconds=0.02))
+    assert warned == []
     assert sample.cpu_fraction < 1.25
     assert sample.threads_variable is None
     assert len(source.results) >= sample.count  # those that ran in the child came back

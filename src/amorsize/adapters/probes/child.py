@@ -7,7 +7,7 @@ import signal
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
-from warnings import warn
+from warnings import catch_warnings, simplefilter, warn
 
 from amorsize.domain.source import Source
 from amorsize.errors import AmorsizeWarning, SamplingError
@@ -87,7 +87,11 @@ def sample_in_child(
     mine, its = context.Pipe(duplex=False)
     child = context.Process(target=_run, args=(its, func, given, budget), daemon=True, name="amorsize sampling")
     try:
-        child.start()
+        with catch_warnings():
+            simplefilter(
+                "ignore", DeprecationWarning
+            )  # of 3.12 and later, where threads run: a child is asked all the same
+            child.start()
     except Exception as error:
         mine.close()
         raise CannotSendError(error, given) from error
