@@ -88,9 +88,7 @@ def sample_in_child(
     child = context.Process(target=_run, args=(its, func, given, budget), daemon=True, name="amorsize sampling")
     try:
         with catch_warnings():
-            simplefilter(
-                "ignore", DeprecationWarning
-            )  # of 3.12 and later, where threads run: a child is asked all the same
+            simplefilter("ignore", DeprecationWarning)  # since 3.12 a fork beside threads warns
             child.start()
     except Exception as error:
         mine.close()
