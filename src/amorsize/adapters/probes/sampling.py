@@ -51,6 +51,8 @@ _ALONE_SHARE: Final = 0.15
 _LOOKS: Final = 3
 _COMPUTES: Final = 0.3
 _OWN_SECONDS: Final = 2e-3
+_LEAST_LEFT: Final = 0.25
+"""Share of the wall time that was an item's, however long the thread was delayed: some of that was between items."""
 _PICKLED_ITEMS: Final = 32
 _MOST_REPEATS_SECONDS: Final = 1e-4
 _PICKLING_SECONDS: Final = 5e-4
@@ -142,7 +144,7 @@ class Sampling:
         if not self._waited:
             threads = cpu_share(cpu, own) if own > _OWN_SECONDS else 0.0
             return max(1.0, share, min(threads, float(os.cpu_count() or 1)))
-        return share if share >= 1.0 else min(1.0, cpu_share(cpu, wall - delay))
+        return share if share >= 1.0 else min(1.0, cpu / max(wall - delay, _LEAST_LEFT * wall))
 
     def _with_threads(self, share: float, mean: float, beside: int, obstacle: str | None) -> float:
         """Return the CPU share with the threads that are the function's, where so many ran before its first call.

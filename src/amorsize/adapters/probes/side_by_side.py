@@ -7,12 +7,14 @@ import sys
 import threading
 from contextlib import suppress
 from time import perf_counter, thread_time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from amorsize.adapters.probes.counters import delay_seconds, waits
 from amorsize.adapters.probes.sampling import note, take
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from amorsize.adapters.probes.sampling import Sampling
 
 _DISTURBED: Final = 0.5
@@ -20,12 +22,21 @@ _HANDOVERS: Final = 10_000.0
 """A second of both threads' waits, beyond those of the function alone, from which on they wait for each other."""
 
 
-class _Run(threading.Thread):
-    """A thread that runs its items beside another one.
+class Side(Protocol):
+    """What one thread beside another showed.
 
     ``seconds`` are when it began and ended, ``cpu`` what it burnt, ``delay`` how long it was kept from a CPU meanwhile,
     ``waits`` how often it gave one up.
     """
+
+    seconds: tuple[float, float]
+    cpu: float
+    delay: float
+    waits: float
+
+
+class _Run(threading.Thread):
+    """A thread that runs its items beside another one; a Side once it has ended."""
 
     def __init__(self, sampling: Sampling, block: list[tuple[int, Any]], beside: threading.Barrier, place: int) -> None:
         super().__init__(daemon=True)
@@ -68,16 +79,29 @@ class _Run(threading.Thread):
 def lock_share(sampling: Sampling, each: int, mean: float, share: float) -> float | None:
     """Run each items in each of two threads at once and return the share of time the interpreter lock was held.
 
-    Two threads that each burn c CPU seconds end after c when nothing holds them up and after 2c when only one runs
-    at a time. Time in which other programs had the CPU is left out; where that was much, it counts as held, since then
-    nobody knows. A lock that is handed over all the time makes both burn more than they would alone; then how much
-    longer they took than items do in the ``mean`` says it. None when it cannot be told.
+    None when it cannot be told; see held_share.
     """
     blocks = [take(sampling, each), take(sampling, each)]
     if not all(blocks):
         return None
-    alone = sampling.waits_in(2 * each)
-    runs = _side_by_side(sampling, blocks)
+    waits_alone = sampling.waits_in(2 * each)
+    return held_share(_side_by_side(sampling, blocks), each * mean, waits_alone, share)
+
+
+def held_share(runs: Sequence[Side], seconds_alone: float, waits_alone: float, share: float) -> float | None:
+    """Return the share of time the interpreter lock is held, from two threads side by side.
+
+    Two threads that each burn c CPU seconds end after c when nothing holds them up and after 2c when only one runs
+    at a time. Time in which other programs had the CPU is left out; where that was much, it counts as held, since then
+    nobody knows. A lock that is handed over all the time makes both burn more than they would alone; then how much
+    longer they took than one of them alone says it. None when one has burnt nothing.
+
+    Args:
+        runs: the two threads.
+        seconds_alone: what one of them takes alone.
+        waits_alone: how often both of them would wait alone.
+        share: CPU seconds per wall second of the function.
+    """
     low, high = sorted(run.cpu for run in runs)
     if low <= 0:
         return None
@@ -86,8 +110,8 @@ def lock_share(sampling: Sampling, each: int, mean: float, share: float) -> floa
     if delay < _DISTURBED * low:
         wall -= delay
     held = (wall * share - high) / low
-    if sum(run.waits for run in runs) - alone > _HANDOVERS * wall:
-        held = max(held, wall / (each * mean) - 1.0)
+    if sum(run.waits for run in runs) - waits_alone > _HANDOVERS * wall:
+        held = max(held, wall / seconds_alone - 1.0)
     return min(1.0, max(0.0, held)) * min(1.0, share)
 
 
