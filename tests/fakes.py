@@ -13,6 +13,7 @@ from amorsize.domain.values import Constraints, Machine, Sample
 from amorsize.entries import Entries
 from amorsize.errors import MeasurementError
 from amorsize.optimizer import Optimizer
+from amorsize.solving import Solver
 
 MACHINE = Machine(
     physical_cores=4,
@@ -154,11 +155,13 @@ class Desk:
     def anew(self):
         """Begin a new process as far as memory goes: nothing is left but the store."""
         self.optimizer = Optimizer(
-            probe=self.probe,
-            inspector=self.inspector,
-            entries=Entries(self.store),
-            now=self.clock,
-            monotonic=self.clock,
+            Solver(
+                probe=self.probe,
+                inspector=self.inspector,
+                entries=Entries(self.store),
+                now=self.clock,
+                monotonic=self.clock,
+            )
         )
 
     def ask(self, data=None, func=abs, constraints=None, **options):

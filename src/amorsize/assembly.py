@@ -18,6 +18,7 @@ from amorsize.errors import AmorsizeError, AmorsizeWarning, CacheError, Measurem
 from amorsize.optimizer import Optimizer
 from amorsize.plugins import AUTO, Backends
 from amorsize.question import Chosen
+from amorsize.solving import Solver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -236,13 +237,13 @@ def _optimizer(
         return layers[0][1] if layers else build("caches", "memory")
 
     reader = inspector or settings.inspector
-    return Optimizer(
+    solver = Solver(
         probe=build("probes", probe) if isinstance(probe, str) else probe,
         inspector=build("inspectors", reader) if isinstance(reader, str) else reader,
         entries=Entries(store(), settings.max_entries, time.time),
-        fingerprints=Fingerprints(version_of),
         now=time.time,
         monotonic=time.monotonic,
         limits=settings.limits,
         budget=settings.budget,
     )
+    return Optimizer(solver, Fingerprints(version_of))

@@ -12,9 +12,8 @@ from amorsize.domain.buckets import time_bucket
 from amorsize.domain.fingerprint import Fingerprints
 from amorsize.domain.items import item_kind
 from amorsize.domain.rules import judge
-from amorsize.domain.sampling import Budget
 from amorsize.domain.source import Source
-from amorsize.domain.values import FORMAT, Entry, Limits
+from amorsize.domain.values import FORMAT, Entry
 from amorsize.errors import SamplingError
 from amorsize.outlines import keep_outline, why_missing
 from amorsize.question import (
@@ -28,7 +27,6 @@ from amorsize.question import (
     warnings_about,
 )
 from amorsize.result import OptimizationResult
-from amorsize.solving import Solver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,9 +34,8 @@ if TYPE_CHECKING:
     from amorsize.domain.advice import Advice
     from amorsize.domain.fingerprint import Fingerprint
     from amorsize.domain.values import Constraints, Verdict
-    from amorsize.entries import Entries
-    from amorsize.ports import Probe, SystemInspector
     from amorsize.question import Chosen, Near
+    from amorsize.solving import Solver
 
 _NEAR_SECONDS: Final = 1.0
 _NEAR_ENTRIES: Final = 4096
@@ -49,45 +46,20 @@ class Optimizer:
     """Answers how to run a function over data, from the cache or by measuring.
 
     Args:
-        probe: measures functions and overheads.
-        inspector: reads the machine.
-        entries: the cache.
+        solver: measures and decides, and says where entries are kept and when they hold.
         fingerprints: the memo of functions seen; None: a new one that knows no versions but those stated.
-        limits: when an entry holds.
-        budget: how much may be spent on sampling.
-        now: Unix seconds.
-        monotonic: seconds that never go back.
     """
 
-    def __init__(  # noqa: PLR0913  one argument a port or rule set
-        self,
-        *,
-        probe: Probe,
-        inspector: SystemInspector,
-        entries: Entries,
-        now: Callable[[], float],
-        monotonic: Callable[[], float],
-        fingerprints: Fingerprints | None = None,
-        limits: Limits | None = None,
-        budget: Budget | None = None,
-    ) -> None:
-        self.probe = probe
-        self.entries = entries
-        self.limits = limits or Limits()
-        self.solver = Solver(
-            probe=probe,
-            inspector=inspector,
-            entries=entries,
-            limits=self.limits,
-            budget=budget or Budget(),
-            now=now,
-            monotonic=monotonic,
-        )
+    def __init__(self, solver: Solver, fingerprints: Fingerprints | None = None) -> None:
+        self.solver = solver
+        self.probe = solver.probe
+        self.entries = solver.entries
+        self.limits = solver.limits
         self.hits = 0
         self.misses = 0
         self.seconds_saved = 0.0
-        self._now = now
-        self._monotonic = monotonic
+        self._now = solver.now
+        self._monotonic = solver.monotonic
         self._fingerprints = fingerprints or Fingerprints()
         self._near: dict[Near, tuple[float, float, Answer]] = {}
         self.runner: Callable[..., Any] | None = None

@@ -9,6 +9,8 @@ import attrs
 
 from amorsize.charges import WORTH_MEASURING_SECONDS, Charges
 from amorsize.domain import keys
+from amorsize.domain.sampling import Budget
+from amorsize.domain.values import Limits
 from amorsize.engines import Engines
 from amorsize.question import Answer, advice_on, warnings_about
 
@@ -18,9 +20,8 @@ if TYPE_CHECKING:
     from amorsize.domain.advice import Advice
     from amorsize.domain.engine import Engine
     from amorsize.domain.overheads import Overheads
-    from amorsize.domain.sampling import Budget
     from amorsize.domain.situation import Situation
-    from amorsize.domain.values import Limits, Machine, Sample
+    from amorsize.domain.values import Machine, Sample
     from amorsize.entries import Entries
     from amorsize.ports import Probe, SystemInspector
     from amorsize.question import Chosen, Question
@@ -35,8 +36,8 @@ class Solver:
     Args:
         probe: measures functions and overheads.
         inspector: reads the machine.
-        entries: where overheads are kept.
-        limits: how long overheads are believed.
+        entries: the cache.
+        limits: when an entry holds, and how long overheads are believed.
         budget: how much may be spent on sampling.
         now: Unix seconds.
         monotonic: seconds that never go back.
@@ -48,25 +49,28 @@ class Solver:
         probe: Probe,
         inspector: SystemInspector,
         entries: Entries,
-        limits: Limits,
-        budget: Budget,
         now: Callable[[], float],
         monotonic: Callable[[], float],
+        limits: Limits | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        self._probe = probe
+        self.probe = probe
+        self.entries = entries
+        self.limits = limits or Limits()
+        self.now = now
+        self.monotonic = monotonic
         self._inspector = inspector
-        self._budget = budget
-        self._monotonic = monotonic
+        self._budget = budget or Budget()
         self._machine_read: tuple[float, Machine, str] | None = None
-        self._charges = Charges(probe, entries, now, limits)
-        self._engines = Engines(entries, now, limits)
+        self._charges = Charges(probe, entries, now, self.limits)
+        self._engines = Engines(entries, now, self.limits)
 
     def machine(self) -> tuple[Machine, str]:
         """Return the facts about this machine, read at most once a second, and its name among kinds of machine."""
         read = self._machine_read
-        at = self._monotonic()
+        at = self.monotonic()
         if read is None or not read[0] <= at < read[0] + _READ_SECONDS:
-            machine = self._inspector.inspect(self._probe.start_method)
+            machine = self._inspector.inspect(self.probe.start_method)
             read = self._machine_read = (at, machine, keys.machine_id(machine))
         return read[1], read[2]
 
@@ -140,7 +144,7 @@ class Solver:
         while True:
             failures = len(source.failures)
             try:
-                return self._probe.sample(question.func, source, budget)
+                return self.probe.sample(question.func, source, budget)
             except Exception:
                 if not source.tolerant or not failures < len(source.failures) <= _MOST_FAILURES:
                     raise
