@@ -11,7 +11,7 @@ ROUNDS = 100_000
 
 @contextmanager
 def a_thread_that_computes():
-    """Have another thread compute without the interpreter lock meanwhile."""
+    """Have another thread compute without the GIL meanwhile."""
     over, begun = threading.Event(), threading.Event()
 
     def compute():

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +15,60 @@ pytest.register_assert_rewrite("amorsize.testing")
 settings.register_profile("default", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+PORTABLE = (
+    "tests/application/cache/test_records.py",
+    "tests/client/test_arguments.py",
+    "tests/config/test_loader.py",
+    "tests/contracts/test_caches.py::TestJson",
+    "tests/contracts/test_caches.py::TestMemory",
+    "tests/contracts/test_caches.py::TestSqlite",
+    "tests/contracts/test_contract_of_caches.py",
+    "tests/domain/",
+    "tests/execution/test_chunks.py",
+    "tests/execution/test_execute.py::test_an_iterator_is_run_over_in_order",
+    "tests/execution/test_execute.py::test_any_data_gives_what_a_list_comprehension_gives",
+    "tests/execution/test_execute.py::test_each_item_is_run_exactly_once",
+    "tests/execution/test_out_of_band.py",
+    "tests/execution/test_pickling.py",
+    "tests/execution/test_thread_limits.py",
+    "tests/plugins/test_registry.py",
+    "tests/processes/test_failures.py",
+    "tests/client/test_arguments.py",
+    "tests/test_api.py",
+)
+"""What runs on every Python in less than a minute: each test whose id begins like one of these is marked `portable`."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.nodeid.startswith(PORTABLE):
+            item.add_marker("portable")
+
+
+if hasattr(os, "register_at_fork"):
+    # pytest has every crash print a stack, past its capture; the children that crash in tests do so on purpose
+    os.register_at_fork(after_in_child=faulthandler.disable)
+
+
+def measure_this_child():
+    """Have a forked child say what it ran, where coverage is measured; coverage's own patch may raise at its end.
+
+    A child that is killed at that moment leaves half a file, which ``coverage combine`` passes over.
+    """
+    measured, end = sys.modules["coverage"].Coverage.current(), os._exit
+
+    def save_and_end(code):
+        with suppress(BaseException):  # no descriptor may be left, or no room
+            measured.save()
+        end(code)
+
+    if measured is not None:
+        os._exit = save_and_end
+
+
+if hasattr(os, "register_at_fork") and "coverage" in sys.modules:
+    os.register_at_fork(after_in_child=measure_this_child)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -30,10 +88,22 @@ def own_place(tmp_path_factory, monkeypatch):
     monkeypatch.chdir(place / "work")
     monkeypatch.setenv("HOME", str(place / "home"))
     monkeypatch.setenv("USERPROFILE", str(place / "home"))
-    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "AMORSIZE_CONFIG"):
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "AMORSIZE_CONFIG", "AMORSIZE_DISABLE", "AMORSIZE_EXPLAIN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AMORSIZE_CACHE_DIR", str(place / "cache"))
     return place
+
+
+@pytest.fixture(autouse=True)
+def quiet_machine(monkeypatch):
+    """Keep what other programs do at the moment out of the answers: an answer from a busy machine is asked for anew."""
+    monkeypatch.setattr("amorsize.adapters.inspectors.load.OthersLoad.now", lambda _: 0.0)
+
+
+@pytest.fixture
+def quiet_programs(monkeypatch):
+    """Do the same in the programs that a test starts."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "quiet"), prepend=os.pathsep)
 
 
 @pytest.fixture

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from itertools import islice
 
 import attrs
 
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
+from amorsize.adapters.inspectors.files import FileSizes
+from amorsize.application.cache.entries import Entries
+from amorsize.application.dependencies import Dependencies
+from amorsize.application.optimizer import Optimizer
+from amorsize.application.solver import Solver
+from amorsize.domain.fingerprint.loaded import Loaded
 from amorsize.domain.overheads import Overheads
 from amorsize.domain.values import Constraints, Machine, Sample
-from amorsize.entries import Entries
 from amorsize.errors import MeasurementError
-from amorsize.optimizer import Optimizer
-from amorsize.solving import Solver
+from amorsize.processes.warning import warn
 
 MACHINE = Machine(
     physical_cores=4,
@@ -57,12 +62,27 @@ FREE = Overheads(
 )
 
 
+def entries_of(store, *options, **more):
+    """Return the entries of a store, which warn as in a program."""
+    return Entries(store, *options, say=warn, **more)
+
+
+def dependencies_of(entries, clock, **more):
+    """Return dependencies on fakes, with entries and one clock for both kinds of seconds."""
+    fakes = {"probe": FakeProbe(), "inspector": FakeInspector(), "has_pools": lambda: True}
+    return Dependencies(entries=entries, now=clock, monotonic=clock, loaded=Loaded(sys.modules), **(fakes | more))
+
+
 class FakeInspector:
     """A machine one can change."""
 
     def __init__(self, machine=MACHINE):
         self.machine = machine
         self.asked = 0
+        self.files = {}
+
+    def file_bytes(self, path):
+        return self.files[path] if path in self.files else FileSizes().of(path)
 
     def inspect(self, start_method):
         self.asked += 1
@@ -70,12 +90,12 @@ class FakeInspector:
 
 
 class FakeProbe:
-    """Runs two items and says what it was told to say of them."""
+    """Runs two items and says what it was asked to say of them."""
 
-    def __init__(self, sample=SAMPLE, overheads=OVERHEADS, obstacle=None, start_method="fork"):
+    def __init__(self, sample=SAMPLE, overheads=OVERHEADS, blocked_reason=None, start_method="fork"):
         self.said = sample
-        self.charges = attrs.evolve(overheads, start_method=start_method) if overheads is not None else None
-        self.hindrance = obstacle
+        self.known = attrs.evolve(overheads, start_method=start_method) if overheads is not None else None
+        self.blocked = blocked_reason
         self.start_method = start_method
         self.asked = Counter()
         self.fate = None
@@ -98,12 +118,12 @@ class FakeProbe:
 
     def overheads(self):
         self.asked["overheads"] += 1
-        if self.charges is None:
-            raise MeasurementError("the fake charges nothing")
-        return self.charges
+        if self.known is None:
+            raise MeasurementError("the fake measures nothing")
+        return self.known
 
-    def obstacle(self, func):
-        return self.hindrance
+    def blocked_reason(self, func):
+        return self.blocked
 
 
 class Clock:
@@ -143,26 +163,34 @@ class CountingStore:
 
 
 class Desk:
-    """An Optimizer with everything around it at hand."""
+    """An Optimizer with everything around it at hand, on a machine that was measured unless it is said not to be."""
 
-    def __init__(self, **probe):
+    def __init__(self, *, measured=True, **probe):
         self.store = CountingStore(MemoryCache(MemoryOptions()))
         self.inspector = FakeInspector()
         self.probe = FakeProbe(**probe)
         self.clock = Clock()
+        self.has_pools = True
         self.anew()
+        if measured:
+            self.measure()
+            self.anew()
+
+    def measure(self):
+        """Measure the machine, as warming a cache does, and forget that it was asked for."""
+        self.solver.measure()
+        self.probe.asked.clear()
+        self.store.fetched.clear()
+        self.store.stored.clear()
 
     def anew(self):
         """Begin a new process as far as memory goes: nothing is left but the store."""
-        self.optimizer = Optimizer(
-            Solver(
-                probe=self.probe,
-                inspector=self.inspector,
-                entries=Entries(self.store),
-                now=self.clock,
-                monotonic=self.clock,
-            )
+        self.entries = entries_of(self.store)
+        dependencies = dependencies_of(
+            self.entries, self.clock, probe=self.probe, inspector=self.inspector, has_pools=lambda: self.has_pools
         )
+        self.solver = Solver(dependencies)
+        self.optimizer = Optimizer(dependencies, self.solver)
 
     def ask(self, data=None, func=abs, constraints=None, **options):
         data = range(2000) if data is None else data

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import time
 from multiprocessing.pool import ThreadPool
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from api_jobs import JOBS, double, fresh, spin
 from fakes import FakeInspector, FakeProbe
 
 import amorsize
-from amorsize import api, assembly
+from amorsize import composition as assembly
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 
 METHODS = multiprocessing.get_all_start_methods()
@@ -70,24 +72,34 @@ def test_the_entry_is_there_after_the_near_memory_has_forgotten(cache):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_probe_measures_this_machine_and_advises(method):
-    r = amorsize.optimize(spin, range(3000), probe=method, profile=True)
+def test_every_probe_knows_what_workers_cost_and_advises(method):
+    r = amorsize.optimize(spin, range(3000), probe=method, inspector=FakeInspector(), profile=True)
     assert r.profile.overheads.start_method == method
     assert r.profile.overheads.start_seconds + r.profile.overheads.start_worker_seconds > 0
     assert r.executor in {"serial", "process"}
 
 
-def test_a_stated_machine_gives_the_same_advice_anywhere():
-    config = {"inspector": "fixed", "inspectors": {"fixed": {"physical_cores": 16, "usable_cpus": 16.0}}}
+def test_advice_is_for_the_machine_that_is_stated():
+    inspectors = {"fixed": {"physical_cores": 16, "usable_cpus": 16.0}}
+    config = {"inspector": "fixed", "inspectors": inspectors, "probe": "fixed"}
+    config["probes"] = {"fixed": {"seconds_per_item": 0.001}}
     r = amorsize.optimize(spin, range(20_000), config=config, profile=True)
     assert r.profile.machine.physical_cores == 16
-    assert r.n_jobs > 4
+    assert 8 <= r.n_jobs <= 16
 
 
 def test_arguments_beat_the_config():
-    config = {"advice": {"max_workers": 1}}
+    config = {"limits": {"max_workers": 1}, "inspector": "fixed", "probe": "fixed"}
+    config["probes"] = {"fixed": {"seconds_per_item": 0.002, "cpu_fraction": 0.01}}
     assert amorsize.optimize(spin, range(3000), config=config).n_jobs == 1
-    assert amorsize.optimize(time.sleep, [0.002] * 500, config=config, max_workers=8, executor="thread").n_jobs == 8
+    assert amorsize.optimize(spin, range(3000), config=config, max_workers=8, executor="thread").n_jobs == 8
+
+
+def test_the_executor_of_the_config_counts_for_what_lookup_says_too():
+    config = {"executor": "thread", "inspector": "fixed", "probe": "fixed"}
+    config["probes"] = {"fixed": {"seconds_per_item": 0.01, "cpu_fraction": 1.0}}
+    assert amorsize.optimize(spin, range(3000), config=config).executor != "process"
+    assert amorsize.lookup(spin, range(3000), config=config)[0] == "hit"
 
 
 def test_waiting_goes_to_threads():
@@ -102,18 +114,36 @@ def test_lambdas_get_no_processes_and_a_warning_that_says_so():
     assert any("lambda" in warning for warning in r.warnings)
 
 
+def rows(x):
+    for _ in range(x):
+        time.sleep(10)
+        yield x
+
+
+@pytest.mark.parametrize("executor", ["auto", "thread"])
+@pytest.mark.parametrize(
+    ("func", "kind"), [(rows, "a generator"), (lambda x: map(time.sleep, [10] * x), "an iterator")]
+)
+def test_a_result_that_does_its_work_later_is_said_also_from_the_cache(func, kind, executor):
+    for cache in ("miss", "hit"):
+        config = {"executor": executor}  # no answer is kept in memory from one call to the next
+        r = amorsize.optimize(func, range(1000), config=config)
+        assert r.cache == cache, r.cache_reason
+        assert any(warning.startswith(f"a call returns {kind}: its work is done later") for warning in r.warnings)
+
+
 def test_verbose_prints_the_explanation(capsys):
     amorsize.optimize(double, [1, 2, 3], verbose=True)
     assert "why:" in capsys.readouterr().out
 
 
 def test_a_result_says_itself_in_one_line_in_three_and_in_full(capsys):
-    r = amorsize.optimize(spin, range(3000), profile=True)
+    r = amorsize.optimize(spin, range(3000), inspector=FakeInspector(), profile=True)
     assert len(repr(r).splitlines()) == 1
     assert len(str(r).splitlines()) == 3
     r.explain()
     said = capsys.readouterr().out
-    for word in ("sampled", "machine:", "overheads:", "weighed:", "serial would take"):
+    for word in ("sampled", "machine:", "overheads (", "compared:", "serial would take"):
         assert word in said
 
 
@@ -152,6 +182,18 @@ def test_a_look_up_runs_nothing():
     assert amorsize.lookup(spin, range(2000))[0] == "hit"
 
 
+def test_warming_measures_the_machine_once_and_later_plans_rest_on_that():
+    def known_overheads():
+        return amorsize.optimize(spin, range(3000), profile=True, config={}).profile.overheads
+
+    assert known_overheads().source != "measured"
+    assert amorsize.warm_cache(config={}) == []
+    measured = known_overheads()
+    assert measured.source == "measured"
+    assert amorsize.warm_cache(config={}) == []
+    assert known_overheads().measured_at == measured.measured_at
+
+
 def test_the_functions_listed_in_the_config_are_warmed(tmp_path, monkeypatch):
     (tmp_path / "warm_jobs.py").write_text(JOBS)
     monkeypatch.syspath_prepend(tmp_path)
@@ -179,7 +221,7 @@ def test_a_cache_that_was_cleared_is_empty_for_the_near_memory_too():
 def test_a_fingerprint_is_16_hex_digits():
     assert len(str(amorsize.fingerprint(double))) == 16
     int(str(amorsize.fingerprint(double)), 16)
-    with pytest.raises(TypeError, match="fingerprint: func must be callable, got int"):
+    with pytest.raises(TypeError, match="fingerprint: func must be callable, got 3"):
         amorsize.fingerprint(3)
 
 
@@ -195,12 +237,13 @@ def test_a_store_a_probe_and_an_inspector_can_be_given_as_they_are():
 
 
 def test_many_stores_given_in_turn_are_kept_apart_and_not_all_kept():
-    func = fresh("many", 2800)
-    for _ in range(2):
-        for _ in range(assembly._MOST_OPTIMIZERS + 3):
-            store = MemoryCache(MemoryOptions())
-            assert amorsize.optimize(func, range(2000), cache=store, probe=FakeProbe()).cache == "miss"
-            assert len(api._assembly._optimizers) <= assembly._MOST_OPTIMIZERS
+    func, alive = fresh("many", 2800), WeakSet()
+    for _ in range(2 * assembly._MOST_OPTIMIZERS + 6):
+        store = MemoryCache(MemoryOptions())
+        alive.add(store)
+        assert amorsize.optimize(func, range(2000), cache=store, probe=FakeProbe()).cache == "miss"
+    gc.collect()
+    assert len(alive) <= assembly._MOST_OPTIMIZERS
 
 
 def test_a_fixture_of_the_pytest_plugin_isolates_the_cache(amorsize_cache, own_place):
@@ -208,3 +251,8 @@ def test_a_fixture_of_the_pytest_plugin_isolates_the_cache(amorsize_cache, own_p
     assert amorsize_cache.stats().entries == 0
     amorsize.optimize(spin, range(2000))
     assert amorsize_cache.stats().entries == 1
+
+
+def test_a_range_of_more_items_than_an_index_can_count_has_an_answer():
+    result = amorsize.optimize(abs, range(10**20))
+    assert next(iter(result.data)) == 0

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
 import attrs
+import psutil
 import pytest
 from api_jobs import double, fresh
 
 import amorsize
-from amorsize import api, assembly
+from amorsize import composition as assembly
+from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 from amorsize.errors import AmorsizeWarning, ConfigError, PluginError
-from amorsize.plugins import Backends
+from amorsize.plugins import Backend, hookimpl
+from amorsize.plugins.registry import Backends
 
 
 @pytest.mark.parametrize(
@@ -81,8 +85,7 @@ def broken_places(tmp_path):
 def test_a_folder_that_cannot_be_used_costs_one_warning_and_never_the_call(cache, tmp_path, monkeypatch):
     for name, path in broken_places(tmp_path):
         monkeypatch.setenv("AMORSIZE_CACHE_DIR", str(path))
-        monkeypatch.setattr(api._assembly, "_found", None)
-        monkeypatch.setattr(api._assembly, "_optimizers", {})
+        amorsize.default_client().close()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             for _ in range(3):
@@ -92,20 +95,56 @@ def test_a_folder_that_cannot_be_used_costs_one_warning_and_never_the_call(cache
 
 def test_a_store_that_cannot_be_had_is_replaced_by_memory_with_a_warning(monkeypatch):
     class FarPlugin:
-        @amorsize.hookimpl
+        @hookimpl
         def amorsize_caches(self):
             def connect(_):
                 raise ConnectionRefusedError("nobody answers")
 
-            return [amorsize.Backend("far", attrs.make_class("FarOptions", {}), connect)]
+            return [Backend("far", attrs.make_class("FarOptions", {}), connect)]
 
     dist = SimpleNamespace(name="amorsize-far", version="0.1")
     known = Backends(lambda: [SimpleNamespace(name="far", dist=dist, load=FarPlugin)])
     monkeypatch.setattr(assembly, "Backends", lambda: known)
-    monkeypatch.setattr(api._assembly, "_found", None)
-    monkeypatch.setattr(api._assembly, "_optimizers", {})
+    amorsize.default_client().close()
     func = fresh("far", 2900)
     with pytest.warns(AmorsizeWarning, match="nobody answers.*; answers are kept in memory only") as warned:
         said = [amorsize.optimize(func, range(2000), cache="far").cache for _ in range(3)]
     assert said == ["miss", "hit", "hit"]
     assert len(warned) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors are counted on POSIX")
+@pytest.mark.parametrize("cache", ["json", "sqlite", ["memory", "sqlite"]])
+def test_no_descriptor_outlives_a_call_with_a_config_of_its_own_whether_it_fails_or_not(cache):
+    def fail(item):
+        raise LookupError(item)
+
+    amorsize.optimize(double, range(3))
+    kept = []
+    process = psutil.Process()
+    gc.collect()
+    gc.disable()  # what only a collection closes would stay for long in a program that makes little garbage
+    try:
+        before = process.num_fds()
+        for _ in range(5):
+            kept.append(amorsize.optimize(double, range(100), config={"cache": cache}))
+            with pytest.raises(LookupError) as caught:
+                amorsize.optimize(fail, range(100), config={"cache": cache})
+            kept.append(caught.value)
+        assert process.num_fds() <= before  # earlier tests' workers may end meanwhile
+    finally:
+        gc.enable()
+    assert kept[0].run() == [2 * item for item in range(100)]
+
+
+def test_a_store_that_the_caller_has_made_stays_open():
+    class Noted(MemoryCache):
+        closed = 0
+
+        def close(self):
+            self.closed += 1
+
+    store = Noted(MemoryOptions())
+    assert amorsize.optimize(double, range(100), config={}, cache=store).cache == "miss"
+    assert amorsize.optimize(double, range(100), config={}, cache=["memory", store]).cache == "hit"
+    assert store.closed == 0

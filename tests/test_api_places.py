@@ -182,8 +182,7 @@ def test_threads_share_the_cache(cache):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_callers_process_is_never_forked(run, method):
-    """A fork beside threads may hang the child, and Python 3.12 and later warn of it."""
+def test_the_callers_process_is_forked_once_on_linux_to_sample_and_never_to_measure_workers(run, method):
     source = f"""
     import sys, threading
     events = []
@@ -191,11 +190,15 @@ def test_the_callers_process_is_never_forked(run, method):
     import amorsize, jobs
     def main():
         found = amorsize.optimize(jobs.work, range(20_000), probe={method!r}, profile=True)
-        print(found.profile.overheads is not None, events, threading.active_count())
+        print(found.profile.sample.sampled_in, found.profile.overheads.source, len(events), threading.active_count())
+        patient = {{"probe": {method!r}, "probes": {{{method!r}: {{"timeout_seconds": 100.0}}}}}}
+        amorsize.Client(config=patient).warm_cache()
+        print(len(events))
     if __name__ == "__main__":
         main()
     """
-    assert run(source) == "True [] 1\n"
+    source_, forks = ("calibrated" if method == "fork" else "prior", 1) if sys.platform == "linux" else ("prior", 0)
+    assert run(source) == f"{'worker' if forks else 'caller'} {source_} {forks} 1\n{forks}\n"
 
 
 @pytest.mark.parametrize("cache", ["json", "sqlite", "memory"])

@@ -33,6 +33,11 @@ def test_importing_amorsize_loads_next_to_nothing_else():
     assert {name for name in ours - bare if not name.startswith("__")} <= {"amorsize"}
 
 
+def test_importing_the_names_for_plugins_loads_no_more_than_they_need():
+    assert not loaded_after("import amorsize.plugins").intersection(THIRD_PARTY)
+    assert not loaded_after("from amorsize.plugins import Backend, check_name, REACHES_OUT") & {"pluggy", "psutil"}
+
+
 def test_every_public_name_can_be_had_and_an_unknown_one_is_said():
     for name in amorsize.__all__:
         assert getattr(amorsize, name) is not None
@@ -71,6 +76,15 @@ def test_a_module_begins_with_one_sentence_and_stays_readable(path):
     assert docstring
     assert docstring.splitlines()[0].endswith(".") or ":" in docstring
     assert len(text.splitlines()) <= 450
+
+
+@pytest.mark.parametrize("room", ["domain", "pictures", "application"])
+def test_a_pure_room_names_no_loaded_module_and_reads_no_environment(room):
+    for path in (ROOT / "src" / "amorsize" / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = node.names if isinstance(node, ast.ImportFrom) and node.module == "sys" else ()
+            attribute = node.attr if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "sys" else ""
+            assert not {attribute, *(each.name for each in named)} & {"modules", "argv", "_getframe"}, path
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)

@@ -16,11 +16,14 @@ from amorsize.domain.values import Plan, Sample
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # for good: workers look there too
 
-import figures  # noqa: E402  found by the line above, as the rest
+import execute  # noqa: E402  found by the line above, as the rest
+import figures  # noqa: E402
 import kept  # noqa: E402
+import measured  # noqa: E402
 import numpy as np  # noqa: E402
 import plans  # noqa: E402
 import rows  # noqa: E402
+import varied  # noqa: E402
 import workloads  # noqa: E402
 
 FUNCTIONS = {workload.func: workload for workload in reversed(workloads.WORKLOADS)}
@@ -165,6 +168,23 @@ def test_the_summary_tells_met_from_missed():
     assert "100% met" in said.partition("right side")[2].partition("\n")[0]
 
 
+def test_jobs_are_put_together_by_what_they_take_serially():
+    grid = {plans.SERIAL: [2.0], TWO: [1.0]}
+    short = {plan: [seconds[0] / 100] for plan, seconds in grid.items()}
+    head, brief, long = figures.by_length([row_of(grid), row_of(short), row_of(grid, chosen="process", plan=4.0)])
+    assert head.split()[4:] == ["plan", "once", "cached", "serial", *plans.TOOLS]
+    assert brief.split()[:6] == ["0", "to", "0.1", "1", "0.02", "2.00"]
+    assert long.split()[:6] == ["1", "and", "more", "2", "2.00", "2.83"]
+
+
+def test_a_longer_workload_runs_over_the_same_items_again():
+    (queens,) = workloads.chosen(["queens"])
+    longer = queens.longer(3)
+    assert longer.name == "queens x3"
+    assert longer.data() == list(queens.data()) * 3
+    assert longer.func is queens.func
+
+
 def test_rows_written_are_read_back_and_added_to(own_place):
     ours = row_of({plans.SERIAL: [2.0], TWO: [1.0]}, chosen="process").row
     ours.stopped = {"PPE"}
@@ -177,15 +197,92 @@ def test_rows_written_are_read_back_and_added_to(own_place):
     assert len(both.decided) == 2
 
 
+def test_rows_are_varied_in_length_and_in_the_memory_of_their_process():
+    names = [workload.name for workload in varied.variants()]
+    assert {"queens, 500 MB", "reload json x12", "describe groups /40"} <= set(names)
+    assert not set(names) & {workload.name for workload in workloads.WORKLOADS}
+
+
+def test_a_shorter_workload_runs_over_some_of_its_items():
+    (groups,) = workloads.chosen(["describe groups"])
+    items = groups.data()
+    assert varied.shorter(groups, 40).data() == items[::40]
+    assert varied.shorter(groups, len(items)).data() == items[:2]
+
+
+def executed_row(**seconds):
+    """Return a row of the benchmark of execute, of a job that computes for 0.1 s."""
+    known = dict.fromkeys((*execute.OURS, *plans.TOOLS), 0.05)
+    row = {"best": 0.05, "serial": 0.1, "serial runs": [0.1], "plan": "2 process x4", "properties": "flat"}
+    return known | row | {"limit": 0.05} | seconds
+
+
+def test_first_calls_are_judged_by_what_is_best():
+    rows = [executed_row(nothing=0.06), executed_row(plan="serial", best=0.1, nothing=0.103)]
+    found = {name: value for name, value, _ in execute.figures([*rows, executed_row(properties="waits", nothing=0.1)])}
+    assert found["first call, nothing known, rows where workers win by computing"] == pytest.approx(1.2)
+    assert found["first call, nothing known, less 3 ms, rows where serial is best"] == pytest.approx(1.0)
+    assert found["first call, nothing known, rows that wait"] == pytest.approx(2.0)
+    assert found["first call, nothing known over the limit, rows that compute"] == pytest.approx(1.2)
+    assert found["first call, nothing known, worst row"] == pytest.approx(2.0)
+    assert found["calls slower than serial by more than 5 % + 5 ms"] == 0
+
+
+def test_jobs_under_5_ms_have_a_figure_of_their_own():
+    ((name, value, most),) = execute.figures([executed_row(serial=0.002, nothing=0.0045)])
+    assert (name, most) == ("jobs under 5 ms: ms more than serial at most", 3.0)
+    assert value == pytest.approx(2.5)
+
+
 @pytest.mark.usefixtures("untraced")
 def test_the_decisions_benchmark_runs_from_end_to_end(own_place):
     file = own_place / "figures.json"
     command = [sys.executable, str(BENCHMARKS / "decisions.py"), "--rows", "wrap a few lines", "--rounds", "1"]
-    done = subprocess.run([*command, "--json", str(file)], capture_output=True, text=True, timeout=60)
+    command += ["--longer", "2", "--json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    assert "wrap a few lines" in done.stdout
+    assert "wrap a few lines x2" in done.stdout
+    assert "serial seconds" in done.stdout
     assert "right side of serial/parallel" in done.stdout
     _, trivial, (row,) = kept.read(file)
     assert len(trivial) == 7
     assert set(row.ways) == {"cold", "once", "cached", "Pool", "PPE", "joblib", "mpire"}
     assert figures.judged(row).regret("serial") >= 1
+
+
+def test_the_page_of_measured_figures_is_what_its_command_writes():
+    page = measured.PAGE.read_text(encoding="utf-8")
+    there = measured.sections_of(page)
+    assert there
+    assert measured.page_of(there) == page
+    for heading, section in there.items():
+        assert section.startswith(f"`python tests/benchmarks/{' '.join(measured.SECTIONS[heading])}` (")
+
+
+def test_every_benchmark_of_the_page_of_measured_figures_is_there():
+    assert all((BENCHMARKS / command[0]).is_file() for command in measured.SECTIONS.values())
+
+
+def test_tables_that_a_benchmark_prints_stay_tables_and_all_else_is_text():
+    assert measured.shown("one\n two\n\n| a |\n| - |\n\nthree\n") == (
+        "```text\none\n two\n```\n\n| a |\n| - |\n\n```text\nthree\n```"
+    )
+
+
+def test_a_section_that_is_measured_again_takes_its_place(tmp_path, monkeypatch):
+    monkeypatch.setattr(measured, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(measured, "HERE", tmp_path)
+    monkeypatch.setattr(measured, "SECTIONS", {"One": ("one.py",), "Two": ("two.py", "again")})
+    (tmp_path / "one.py").write_text("print(1)", encoding="utf-8")
+    (tmp_path / "two.py").write_text("import sys; print(sys.argv[1])", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["measured.py"])
+    assert measured.main() == 0
+    (tmp_path / "one.py").write_text("raise SystemExit(3)", encoding="utf-8")
+    (tmp_path / "two.py").write_text("print('new')", encoding="utf-8")
+    assert measured.main() == 1
+    one, two = measured.sections_of(measured.PAGE.read_text(encoding="utf-8")).values()
+    assert "```text\n1\n```" in one
+    assert "```text\nnew\n```" in two
+    monkeypatch.setattr(sys, "argv", ["measured.py", "--only", "three"])
+    with pytest.raises(SystemExit):
+        measured.main()

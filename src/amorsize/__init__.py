@@ -14,12 +14,16 @@ if TYPE_CHECKING:
         get_cache_dir,
         iexecute,
         lookup,
+        map,  # noqa: A004  what takes a map-like argument calls it so
         open_cache,
         optimize,
         prune_expired_cache,
         warm_cache,
     )
-    from amorsize.domain.fingerprint import Fingerprint
+    from amorsize.application.cache.maintenance import Cache
+    from amorsize.application.result import OptimizationResult
+    from amorsize.client.client import Client, default_client
+    from amorsize.domain.fingerprint.fingerprint import Fingerprint
     from amorsize.errors import (
         AmorsizeError,
         AmorsizeWarning,
@@ -28,42 +32,46 @@ if TYPE_CHECKING:
         ExecutionError,
         ExecutionTimeout,
         FailedItems,
+        InitializerError,
         MeasurementError,
         PluginError,
         SamplingError,
         WorkerError,
     )
-    from amorsize.hookspecs import Backend, hookimpl
-    from amorsize.result import OptimizationResult
-    from amorsize.upkeep import Cache
-    from amorsize.verification import Verification, verify
+    from amorsize.execution.verification import Verification, verify
+    from amorsize.pools.executor import Executor
+    from amorsize.pools.pool import Pool
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AmorsizeError",
     "AmorsizeWarning",
-    "Backend",
     "Cache",
     "CacheError",
+    "Client",
     "ConfigError",
     "ExecutionError",
     "ExecutionTimeout",
+    "Executor",
     "FailedItems",
     "Fingerprint",
+    "InitializerError",
     "MeasurementError",
     "OptimizationResult",
     "PluginError",
+    "Pool",
     "SamplingError",
     "Verification",
     "WorkerError",
     "clear_cache",
+    "default_client",
     "execute",
     "fingerprint",
     "get_cache_dir",
-    "hookimpl",
     "iexecute",
     "lookup",
+    "map",
     "open_cache",
     "optimize",
     "prune_expired_cache",
@@ -72,19 +80,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Backend": "hookspecs",
-    "Cache": "upkeep",
-    "Fingerprint": "domain.fingerprint",
-    "OptimizationResult": "result",
-    "Verification": "verification",
-    "hookimpl": "hookspecs",
-    "verify": "verification",
+    "Cache": "application.cache.maintenance",
+    "Client": "client.client",
+    "Executor": "pools.executor",
+    "Fingerprint": "domain.fingerprint.fingerprint",
+    "OptimizationResult": "application.result",
+    "Pool": "pools.pool",
+    "Verification": "execution.verification",
+    "verify": "execution.verification",
     "clear_cache": "api",
+    "default_client": "client.client",
     "execute": "api",
     "fingerprint": "api",
     "get_cache_dir": "api",
     "iexecute": "api",
     "lookup": "api",
+    "map": "api",
     "open_cache": "api",
     "optimize": "api",
     "prune_expired_cache": "api",
@@ -95,7 +106,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415  importing amorsize alone costs next to nothing
+    from importlib import import_module
 
     value = getattr(import_module(f"amorsize.{_HOMES.get(name, 'errors')}"), name)
     globals()[name] = value

@@ -1,42 +1,36 @@
-"""The public functions: they find the settings, have an Optimizer put together and hand over."""
+"""The public functions: they check their arguments and hand them to the default client."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-import attrs
-
-from amorsize import config as configuration
-from amorsize.adapters.distributions import version_of
-from amorsize.assembly import Assembly
-from amorsize.domain.fingerprint import Fingerprint
-from amorsize.domain.fingerprint import fingerprint as fingerprint_of
+from amorsize.client.arguments import checked
+from amorsize.client.calls import CallLimits
+from amorsize.client.client import default_calls
+from amorsize.domain.fingerprint.fingerprint import Fingerprint
+from amorsize.domain.fingerprint.fingerprint import fingerprint as fingerprint_of
+from amorsize.domain.iterables import together
+from amorsize.processes.distributions import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from amorsize.assembly import CacheChoice, Config
-    from amorsize.config import Settings
-    from amorsize.domain.values import Constraints
-    from amorsize.ports import Probe, SystemInspector
-    from amorsize.question import Chosen
-    from amorsize.result import OptimizationResult
-    from amorsize.upkeep import Cache
+    from amorsize.application.cache.maintenance import Cache
+    from amorsize.application.ports import Probe, SystemInspector
+    from amorsize.application.result import OptimizationResult
+    from amorsize.composition import CacheChoice, Config
+    from amorsize.errors import FailedItems
 
-T = TypeVar("T")
 R = TypeVar("R")
 
-_assembly: Final = Assembly()
-"""The one cached default; everything else is handed along."""
 
-
+@checked
 def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
-    func: Callable[[Any], Any],
+    func: Callable[..., Any],
     data: Iterable[Any],
-    *,
+    *more: Iterable[Any],
     use_cache: bool = True,
     profile: bool = False,
     verbose: bool = False,
@@ -49,57 +43,119 @@ def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
     probe: str | Probe | None = None,
     inspector: str | SystemInspector | None = None,
 ) -> OptimizationResult:
-    """Say how to run func over data on this machine: how many workers, of which kind, in what chunks, or serially.
+    """Return the quickest plan to run func over data on this machine: kind and number of workers, and size of chunks.
 
-    Runs func on a few items unless the cache knows the answer. Nothing of an iterator is lost: run
-    over ``result.data``.
+    A call runs func on a few items, unless the cache knows the answer. It runs them in a forked child where that is
+    safe and quick, so that changes to this process are gone with the child. ``result.sampled_in`` says where they ran.
+    What items do elsewhere stays done, such as a request that was sent. No item of an iterator is lost: run the plan
+    over ``result.data``. While AMORSIZE_DISABLE is set, the plan is serial, and nothing is run or looked up.
+
+    Example:
+        >>> from amorsize import optimize
+        >>> result = optimize(len, ["one", "three"])
+        >>> result.executor, result.n_jobs, result.chunksize
+        ('serial', 1, 2)
+        >>> result.run()
+        [3, 5]
 
     Args:
-        func: takes one item.
+        func: a function that takes one item, and one of each further iterable.
         data: the items; any iterable.
+        more: further iterables, as for ``map``: the shortest ends the run.
         use_cache: False neither reads nor writes the cache.
-        profile: True measures anew and keeps what the decision was made from in ``result.profile``.
+        profile: True measures anew and keeps in ``result.profile`` what the decision rests on.
         verbose: True prints the explanation.
         max_workers: most workers, 1 or more; None: as many as pay.
-        executor: ``serial``, ``thread`` or ``process`` rules out the other kinds (serial is always in the running);
-            the name of any other executor backend adds its workers to the choice, or puts them in place of this
-            machine's own when they are on this machine; ``auto`` leaves it to the config file, which leaves it to the
-            model.
-        min_speedup: least predicted gain worth leaving serial for, 1 or more; None: the config's, 1.1 by default.
-        memory_limit: bytes that all workers together may take; None: what is free.
-        config: a path, or a mapping with what a config file would say; None: the file found from here.
+        executor: the kind of workers. ``auto`` takes the config's choice, which by default is the quickest kind.
+            ``thread`` or ``process`` allows that kind and serial only; ``serial`` allows nothing else. The name of an
+            executor backend, such as ``dask``, compares its workers with those of this machine and takes the quicker.
+        min_speedup: least predicted speedup that is worth starting workers, 1 or more; None: the config's, 1.1 by
+            default.
+        memory_limit: most bytes that all workers together may take; None: what is free.
+        config: path of a config file, or a mapping with what a file would say; None: the file found from the working
+            directory.
         cache: name of a cache backend or a CacheStore, or a list of these, the nearest first; None: the config's.
         probe: name of a probe backend or a Probe; None: the config's.
         inspector: name of an inspector backend or a SystemInspector; None: the config's.
+
+    Returns:
+        An OptimizationResult: ``executor`` (``serial``, ``thread``, ``process`` or the name of a backend), ``n_jobs``,
+        ``chunksize``, the predicted seconds and speedup, ``reason`` and ``data``. ``explain()`` prints the reasons,
+        ``run()`` runs the plan.
 
     Raises:
         TypeError: func is not callable or a coroutine function, or data is not iterable.
         ValueError: a limit is out of range, or (ConfigError) a setting is wrong.
         PluginError: a backend is unknown or cannot be loaded.
         ExecutionError: the executor backend that was named cannot be reached.
-        Exception: whatever func raises while sampled, unchanged, with a note that names the item.
+        Exception: what func raises while it is sampled, unchanged, with a note that names the item.
     """
-    settings = _assembly.settings(config)
-    constraints, chosen = settings.constraints, None
-    if executor != "auto" or settings.executor != "auto":
-        executor, chosen = _assembly.chosen(settings, executor)
-    if chosen or max_workers is not None or executor != "auto" or min_speedup is not None or memory_limit is not None:
-        constraints = _constrained(constraints, max_workers, executor, min_speedup, memory_limit, chosen=chosen)
-    optimizer = _assembly.optimizer(settings, cache, probe, inspector)
-    result = optimizer.optimize(func, data, constraints, use_cache=use_cache, profile=profile, chosen=chosen)
-    if verbose:
-        result.explain()
-    return result
+    func, data = together(func, data, more)
+    wanted = CallLimits(max_workers, executor, min_speedup, memory_limit)
+    calls = default_calls.having(config, cache, probe, inspector)
+    return calls.optimize(func, data, wanted, use_cache=use_cache, profile=profile, verbose=verbose)
 
 
+@overload
+def execute(
+    func: Callable[..., R],
+    data: Iterable[Any],
+    *more: Iterable[Any],
+    progress: bool | Callable[[int, int | None], None] = ...,
+    errors: Literal["raise"] = ...,
+    timeout: float | None = ...,
+    item_timeout: float | None = ...,
+    rerun: bool = ...,
+    initializer: Callable[..., object] | None = ...,
+    initargs: Iterable[Any] = ...,
+    use_cache: bool = ...,
+    max_workers: int | None = ...,
+    executor: str | Executor = ...,
+    min_speedup: float | None = ...,
+    memory_limit: int | None = ...,
+    config: Config | None = ...,
+    cache: CacheChoice | None = ...,
+    probe: str | Probe | None = ...,
+    inspector: str | SystemInspector | None = ...,
+) -> list[R]: ...
+
+
+@overload
+def execute(
+    func: Callable[..., R],
+    data: Iterable[Any],
+    *more: Iterable[Any],
+    progress: bool | Callable[[int, int | None], None] = ...,
+    errors: Literal["collect"],
+    timeout: float | None = ...,
+    item_timeout: float | None = ...,
+    rerun: bool = ...,
+    initializer: Callable[..., object] | None = ...,
+    initargs: Iterable[Any] = ...,
+    use_cache: bool = ...,
+    max_workers: int | None = ...,
+    executor: str | Executor = ...,
+    min_speedup: float | None = ...,
+    memory_limit: int | None = ...,
+    config: Config | None = ...,
+    cache: CacheChoice | None = ...,
+    probe: str | Probe | None = ...,
+    inspector: str | SystemInspector | None = ...,
+) -> tuple[list[R | None], FailedItems | None]: ...
+
+
+@checked
 def execute(  # noqa: PLR0913  as optimize, and how to go about failures, time and progress
-    func: Callable[[T], R],
-    data: Iterable[T],
-    *,
+    func: Callable[..., R],
+    data: Iterable[Any],
+    *more: Iterable[Any],
     progress: bool | Callable[[int, int | None], None] = False,
     errors: str = "raise",
     timeout: float | None = None,
     item_timeout: float | None = None,
+    rerun: bool = True,
+    initializer: Callable[..., object] | None = None,
+    initargs: Iterable[Any] = (),
     use_cache: bool = True,
     max_workers: int | None = None,
     executor: str | Executor = "auto",
@@ -112,60 +168,85 @@ def execute(  # noqa: PLR0913  as optimize, and how to go about failures, time a
 ) -> Any:
     """Return ``[func(x) for x in data]``, run serially, in threads or in processes, whichever takes the least time.
 
-    Each item is run exactly once, those that are run to find out how included. Workers are kept for the next call.
+    With further iterables it returns what ``list(map(func, data, *more))`` returns.
 
-    What an executor backend does when it loses a worker is its own: Dask runs what the worker had again elsewhere. Each
-    item then still has its one result, but some may have been run twice; a warning says so when it has happened.
+    The caller runs items from the first moment on, and workers join when they pay. Forked workers are fresh for every
+    call: they see everything as it is now, and end with the call.
+
+    Each item has one result and runs once. An item runs again in a few cases only: its result does not pickle, its
+    worker dies or is stuck, it fails only in a worker, or an executor backend repeats what a lost worker had (Dask). A
+    warning says so, except when the failure proves to be real. ``rerun=False`` raises instead. The documentation lists
+    all cases (docs/explanation/execute.md).
+
+    A time limit, an initializer, ``executor="process"`` and ``[sampling] where = "worker"`` keep all items out of the
+    caller's process.
+
+    Example:
+        >>> from amorsize import execute
+        >>> execute(len, ["one", "three"])
+        [3, 5]
+        >>> execute(int, ["1", "x"], errors="collect")[0]
+        [1, None]
 
     Args:
-        func: takes one item.
+        func: a function that takes one item, and one of each further iterable.
         data: the items; any iterable.
-        progress: True shows a bar (tqdm, extra ``progress``); a callable is told the items done and their number.
-        errors: ``raise`` raises what the first failing item raised and gives up the rest; ``collect`` runs everything
-            and returns ``(results, failures)``: results with None in place of failed items, and a FailedItems (an
-            ExceptionGroup with ``positions``), or None when nothing failed.
-        timeout: most seconds for everything. Processes are ended; threads and this one stop after the item they are at.
-        item_timeout: most seconds for an item. In a process the item is interrupted, or ended with its worker; a thread
-            cannot be: the call raises and the thread goes on; where items run here, it is noticed afterwards. Workers
-            elsewhere are not ours to interrupt: with this given, everything stays on this machine.
-        use_cache: as for optimize, as are all below but ``executor``.
-        max_workers: most workers.
-        executor: a kind of worker or the name of a backend, as for optimize, or any live
-            ``concurrent.futures.Executor``, which is measured, used when it pays, and left running.
-        min_speedup: least predicted gain worth leaving serial for.
-        memory_limit: bytes that all workers together may take.
-        config: a path or a mapping.
+        more: further iterables, as for ``map``: the shortest ends the run.
+        progress: True shows a bar (tqdm, extra ``progress``); a callable is given the number of items done and of all.
+        errors: ``raise`` raises what the first failing item raised and drops the rest; ``collect`` runs everything and
+            returns the failures beside the results.
+        timeout: most seconds for the whole call. Processes are ended; threads and the caller finish their item first.
+        item_timeout: most seconds for an item. The process that runs it is ended. A thread cannot be ended: the call
+            raises, and the thread goes on. Where items run in the caller, the limit is noticed after the item. With
+            this limit everything stays on this machine, as workers elsewhere cannot be ended.
+        rerun: False raises where an item would have to run again.
+        initializer: a function that is called once in each worker before its first item. Then no item runs in the
+            caller's process. Workers are processes where these can be started, and threads otherwise.
+        initargs: the initializer's arguments.
+        use_cache: False neither reads nor writes the cache.
+        max_workers: most workers, 1 or more; None: as many as pay.
+        executor: the kind of workers, or the name of a backend, as for optimize; or a running
+            ``concurrent.futures.Executor``, which is measured, used when it pays, and not shut down.
+        min_speedup: least predicted speedup that is worth starting workers.
+        memory_limit: most bytes that all workers together may take.
+        config: path of a config file, or a mapping with what a file would say.
         cache: name of a cache backend or a CacheStore, or a list of these, the nearest first.
         probe: name of a probe backend or a Probe.
         inspector: name of an inspector backend or a SystemInspector.
 
+    Returns:
+        The list of results, in the order of data. With ``errors="collect"`` a pair: the results, None in place of each
+        failed item, and a FailedItems (an ExceptionGroup with ``positions``), or None when nothing failed.
+
     Raises:
-        ExecutionTimeout: a time was up; ``finished`` holds the results there were.
-        WorkerError: a worker was killed or ended itself; likewise.
-        Exception: whatever func raises, unchanged, with a note that names the item; and what optimize raises.
+        ExecutionTimeout: the time was up; ``finished`` holds the results there are.
+        WorkerError: a worker was killed or ended itself, or (InitializerError) the initializer failed; ``finished``
+            holds the results there are.
+        Exception: what func raises, unchanged, with a note that names the item; and what optimize raises.
     """
-    from amorsize.execution.job import manner_of  # noqa: PLC0415  optimize runs nothing
-    from amorsize.execution.progress import shown  # noqa: PLC0415  likewise
-    from amorsize.execution.runner import Execution  # noqa: PLC0415  likewise
-
-    settings = _assembly.settings(config)
-    means, kind, live, chosen = _assembly.workers(settings, executor)
-    constraints = _constrained(settings.constraints, max_workers, kind, min_speedup, memory_limit, "execute", chosen)
-    optimizer = _assembly.optimizer(settings, cache, probe, inspector)
-    with shown(progress, "execute") as told:
-        manner = manner_of("execute", errors, timeout, item_timeout, told, time.monotonic)
-        run = Execution(
-            optimizer, means, func, data, constraints, manner, use_cache=use_cache, live=live, chosen=chosen
-        )
-        return run.run()
+    return default_calls.having(config, cache, probe, inspector).execute(
+        *together(func, data, more),
+        CallLimits(max_workers, executor, min_speedup, memory_limit),
+        progress=progress,
+        errors=errors,
+        timeout=timeout,
+        item_timeout=item_timeout,
+        rerun=rerun,
+        initializer=initializer,
+        initargs=initargs,
+        use_cache=use_cache,
+    )
 
 
+@checked
 def iexecute(  # noqa: PLR0913  as execute, for a stream
-    func: Callable[[T], R],
-    data: Iterable[T],
-    *,
+    func: Callable[..., R],
+    data: Iterable[Any],
+    *more: Iterable[Any],
     ordered: bool = True,
     in_flight: int = 1000,
+    initializer: Callable[..., object] | None = None,
+    initargs: Iterable[Any] = (),
     max_workers: int | None = None,
     executor: str | Executor = "auto",
     min_speedup: float | None = None,
@@ -175,159 +256,153 @@ def iexecute(  # noqa: PLR0913  as execute, for a stream
     probe: str | Probe | None = None,
     inspector: str | SystemInspector | None = None,
 ) -> Iterator[R]:
-    """Return an iterator over func(x) for x in data, which may be without end; otherwise as execute.
+    """Return an iterator over func(x) for x in data; data may be endless.
 
-    Nothing is run before the first result is asked for. Workers go on while the caller looks at results, until
-    ``in_flight`` items are taken from data whose results were not asked for yet.
+    Nothing runs before the first result is asked for. Forked workers see everything as it is then. Workers go on while
+    the caller uses results, until ``in_flight`` items are taken from data and not given out. The caller runs an item
+    itself when the next result is not there yet. While no worker has joined, it runs each item before it takes the
+    next.
+
+    Example:
+        >>> from itertools import count
+        >>> from amorsize import iexecute
+        >>> next(iexecute(abs, count(-3)))
+        3
 
     Args:
-        func: takes one item.
+        func: a function that takes one item, and one of each further iterable.
         data: the items; any iterable.
+        more: further iterables, as for ``map``: the shortest ends the run.
         ordered: False gives out results as they come.
-        in_flight: most items taken and not given out, 1 or more.
-        max_workers: as for execute, as are all below.
-        executor: a kind of worker, the name of a backend, or a live executor.
-        min_speedup: least predicted gain worth leaving serial for.
-        memory_limit: bytes that all workers together may take.
-        config: a path or a mapping.
-        cache: name of a cache backend or a CacheStore.
+        in_flight: most items that are taken and not given out, 1 or more.
+        initializer: as for execute.
+        initargs: as for execute.
+        max_workers: most workers, 1 or more; None: as many as pay.
+        executor: the kind of workers, the name of a backend, or a running executor, as for execute.
+        min_speedup: least predicted speedup that is worth starting workers.
+        memory_limit: most bytes that all workers together may take.
+        config: path of a config file, or a mapping with what a file would say.
+        cache: name of a cache backend or a CacheStore, or a list of these, the nearest first.
         probe: name of a probe backend or a Probe.
         inspector: name of an inspector backend or a SystemInspector.
 
+    Returns:
+        An iterator over the results, in the order of data unless ``ordered`` is False. Its ``close()`` ends the run.
+
     Raises:
-        WorkerError: a worker was killed or ended itself.
-        Exception: whatever func raises, unchanged, with a note that names the item; and what optimize raises.
+        WorkerError: a worker was killed or ended itself, or (InitializerError) the initializer failed.
+        Exception: what func raises, unchanged, with a note that names the item; and what optimize raises.
     """
-    from amorsize.execution.job import Manner  # noqa: PLC0415  optimize runs nothing
-    from amorsize.execution.runner import Execution  # noqa: PLC0415  likewise
-
-    if type(in_flight) is not int or in_flight < 1:
-        raise ValueError(f"iexecute: in_flight must be a whole number from 1, got {in_flight!r:.80}")
-    settings = _assembly.settings(config)
-    means, kind, live, chosen = _assembly.workers(settings, executor)
-    constraints = _constrained(settings.constraints, max_workers, kind, min_speedup, memory_limit, "iexecute", chosen)
-    optimizer = _assembly.optimizer(settings, cache, probe, inspector)
-    run = Execution(optimizer, means, func, data, constraints, Manner(), live=live, chosen=chosen)
-    return run.stream(in_flight, ordered=ordered)
+    func, data = together(func, data, more)
+    wanted = CallLimits(max_workers, executor, min_speedup, memory_limit)
+    calls = default_calls.having(config, cache, probe, inspector)
+    return calls.iexecute(
+        func, data, wanted, in_flight=in_flight, ordered=ordered, initializer=initializer, initargs=initargs
+    )
 
 
-def _constrained(  # noqa: PLR0913, PLR0917  four limits, where from and whose
-    constraints: Constraints,
-    max_workers: int | None,
-    executor: str,
-    min_speedup: float | None,
-    memory_limit: int | None,
-    where: str = "optimize",
-    chosen: Chosen | None = None,
-) -> Constraints:
-    """Return the constraints with the arguments given in place of the config's; ValueError names a wrong one."""
-    given: dict[str, Any] = {"max_workers": max_workers, "min_speedup": min_speedup, "memory_limit": memory_limit}
-    changes = {name: value for name, value in given.items() if value is not None}
-    if executor != "auto":
-        changes["executor"] = executor
-    if chosen is not None:
-        changes["engine"] = chosen.name
-    try:
-        return attrs.evolve(constraints, **changes)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+@checked
+def map(  # noqa: A001  what takes a map-like argument calls it so
+    func: Callable[..., R], data: Iterable[Any], *more: Iterable[Any]
+) -> list[R]:
+    """Return ``list(builtins.map(func, data, *more))``, as execute does: for arguments that take a function like map.
+
+    Args:
+        func: a function that takes one item, and one of each further iterable.
+        data: the items; any iterable.
+        more: further iterables, as for ``execute``.
+
+    Returns:
+        The list of results, in the order of data.
+
+    Raises:
+        Exception: as execute.
+    """
+    return execute(func, data, *more)
 
 
-def settings(config: Config | None = None) -> Settings:
-    """Return the settings in force here, or those of a config."""
-    return _assembly.settings(config)
-
-
+@checked
 def lookup(
-    func: Callable[[Any], Any],
+    func: Callable[..., Any],
     data: Iterable[Any],
-    *,
+    *more: Iterable[Any],
     config: Config | None = None,
     cache: CacheChoice | None = None,
 ) -> tuple[str, str]:
-    """Say what the cache would do for func over data (``hit``, ``replanned``, ``miss``, ``bypassed``) and why.
+    """Return what the cache would do for func over data, and why. Nothing is run or stored.
 
-    Nothing is run and nothing is stored.
+    Args:
+        func: a function that takes one item, and one of each further iterable.
+        data: the items.
+        more: further iterables, as for ``map``: the shortest ends the run.
+        config: as for optimize.
+        cache: as for optimize.
+
+    Returns:
+        ``hit``, ``replanned``, ``miss`` or ``bypassed``, and the reason.
     """
-    found = _assembly.settings(config)
-    return _assembly.optimizer(found, cache, None, None).lookup(func, data, found.constraints)
+    func, data = together(func, data, more)
+    return default_calls.having(config, cache).lookup(func, data)
 
 
+@checked
 def open_cache(*, config: Config | None = None, cache: CacheChoice | None = None) -> Cache:
-    """Return the cache that optimize would use, to look into and to care for.
+    """Return the cache that optimize would use, to look into and to maintain.
 
     Args:
         config: as for optimize.
         cache: as for optimize.
     """
-    from amorsize.upkeep import Cache  # noqa: PLC0415  optimize does not need it
-
-    optimizer = _assembly.optimizer(_assembly.settings(config), cache, None, None)
-    return Cache(optimizer.entries.store, time.time, optimizer)
+    return default_calls.having(config, cache).open_cache()
 
 
+@checked
 def warm_cache(
     *, config: Config | None = None, cache: CacheChoice | None = None
 ) -> list[tuple[str, OptimizationResult | Exception]]:
-    """Measure the functions that the config lists under ``[[warm]]``, unless the cache knows them already.
-
-    Returns for each, in order, ``module:function`` with the result, or with the exception that it or its data raised.
+    """Measure this machine, and the functions that the config lists under ``[[warm]]``, unless the cache knows them.
 
     Args:
         config: as for optimize.
         cache: as for optimize.
-    """
-    from amorsize.inputs import data_named, function_named  # noqa: PLC0415  optimize does not need them
 
-    warmed: list[tuple[str, OptimizationResult | Exception]] = []
-    for job in _assembly.settings(config).warm:
-        try:
-            data = data_named(numbers=job.range, lines=job.lines, pattern=job.glob, document=job.json)
-            outcome: OptimizationResult | Exception = optimize(
-                function_named(job.function), data, config=config, cache=cache
-            )
-        except Exception as error:  # noqa: BLE001  one that fails must not keep the others from being warmed
-            outcome = error
-        warmed.append((job.function, outcome))
-    return warmed
+    Returns:
+        For each function, in order, ``module:function`` with its result, or with what it or its data raised.
+    """
+    return default_calls.having(config, cache).warm_cache()
 
 
 def clear_cache() -> int:
     """Remove everything from the configured cache; return how many entries there were."""
-    entries = open_cache().clear()
-    _assembly.forget()
-    return entries
+    return default_calls.clear_cache()
 
 
+@checked
 def prune_expired_cache(ttl_seconds: float | None = None) -> int:
     """Remove entries from the configured cache that are too old; return how many.
 
     Args:
         ttl_seconds: seconds an entry lives, 0 or more; None: the config's, 7 days by default.
     """
-    settings = _assembly.settings(None)
-    ttl = settings.limits.ttl_seconds if ttl_seconds is None else ttl_seconds
-    if not ttl >= 0:
-        raise ValueError(f"prune_expired_cache: ttl_seconds must be a number from 0, got {ttl!r}")
-    return open_cache().prune(ttl)
+    return default_calls.prune_expired_cache(ttl_seconds)
 
 
 def get_cache_dir() -> Path:
     """Return the folder in which caches of this configuration keep their files; it may not exist yet."""
-    from pathlib import Path  # noqa: PLC0415  optimize does without
-
-    return Path(configuration.cache_directory(_assembly.settings(None)))
+    return default_calls.cache_directory()
 
 
+@checked
 def fingerprint(func: Callable[[Any], Any]) -> Fingerprint:
     """Return what identifies a function's behaviour; ``str()`` of it is 16 hex digits.
 
-    The same in every process and wherever the file lies, different after any change that can change what the function
-    does or costs.
+    A fingerprint is the same in every process and wherever the file lies. It differs after any change that can change
+    what the function does or costs.
+
+    Args:
+        func: any callable.
 
     Raises:
         TypeError: func is not callable.
     """
-    if not callable(func):
-        raise TypeError(f"fingerprint: func must be callable, got {type(func).__name__}")
-    return fingerprint_of(func, version_of)
+    return fingerprint_of(func, loaded())

@@ -26,11 +26,11 @@ class CacheError(AmorsizeError):
 
 
 class MeasurementError(AmorsizeError):
-    """This machine's charges for workers could not be measured."""
+    """What workers cost on this machine could not be measured."""
 
 
 class SamplingError(MeasurementError):
-    """A sampled item ended the child process it ran in, or ran there for longer than allowed.
+    """A sampled item ended the child process it ran in, ran there for too long, or would have removed a file for good.
 
     ``place`` names the item, ``what`` says how it ended, ``seconds`` is the least an item takes by that (0: not known).
     """
@@ -69,6 +69,10 @@ class ExecutionError(AmorsizeError):
 
 class WorkerError(ExecutionError):
     """A worker was killed or ended itself while it ran items."""
+
+
+class InitializerError(WorkerError):
+    """The initializer failed in a worker, which then ran no items."""
 
 
 class ExecutionTimeout(ExecutionError, TimeoutError):  # noqa: N818  it says what it is

@@ -9,14 +9,16 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from amorsize.upkeep import Cache
+    from amorsize.application.cache.maintenance import Cache
+
+__all__ = ["amorsize_cache"]
 
 
 @pytest.fixture
 def amorsize_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Cache:
-    """Keep what this test caches in a folder of its own, empty at first, and return the cache that lies there."""
+    """Return a cache for this test alone, in an empty folder of its own."""
     folder: Path = tmp_path_factory.mktemp("amorsize_cache")
     monkeypatch.setenv("AMORSIZE_CACHE_DIR", str(folder))
-    from amorsize.api import open_cache  # noqa: PLC0415  a run that never asks does not pay for it
+    from amorsize.api import open_cache
 
     return open_cache()

@@ -7,9 +7,9 @@ from itertools import islice
 
 from plans import SERIAL, Static, run
 
-from amorsize import records
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
-from amorsize.api import Assembly
+from amorsize.application.cache import records
+from amorsize.composition import Assembly
 from amorsize.domain.source import Source
 from amorsize.domain.values import Constraints
 
@@ -28,21 +28,18 @@ def optimizer_with(texts):
 
 def texts_in(optimizer):
     """Return all that an Optimizer's store holds, as ``optimizer_with`` takes it."""
-    store = optimizer.entries.store
+    store = optimizer.store
     return {
         (locator, variant): text for locator in list(store.locators()) for variant, text in store.fetch(locator).items()
     }
 
 
 def overheads_measured():
-    """Measure what this machine charges; return texts of a store that hold it, the seconds that took, the figures."""
+    """Measure this machine; return texts of a store that hold it, the seconds that took, the figures."""
     optimizer = optimizer_with({})
     began = time.perf_counter()
-    overheads = optimizer.probe.overheads().dated(time.time())
-    seconds = time.perf_counter() - began
-    _, machine_id = optimizer.solver.machine()
-    optimizer.entries.keep_overheads(machine_id, overheads)
-    return texts_in(optimizer), seconds, overheads
+    overheads = optimizer.measure_overheads()
+    return texts_in(optimizer), time.perf_counter() - began, overheads
 
 
 def sample_of(optimizer, result):

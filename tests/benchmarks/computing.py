@@ -1,4 +1,4 @@
-"""Workloads that compute with the standard library: some hold the interpreter lock, some let it go."""
+"""Workloads that compute with the standard library: some hold the GIL, some let it go."""
 
 from __future__ import annotations
 

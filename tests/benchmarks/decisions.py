@@ -1,8 +1,9 @@
 """Prints how far the plans that amorsize chooses are from the best of a grid of static plans, over real workloads.
 
-Run it as ``python tests/benchmarks/decisions.py``; ``--rows`` and ``--held-out`` choose workloads. Each figure is a
-median over rounds in which all ways of running a workload are shuffled, and each measurement has a process and a pool
-of its own. ``--json`` keeps the figures; ``--with`` adds those of earlier runs, as further rows or further rounds.
+Run it as ``python tests/benchmarks/decisions.py``; ``--rows`` and ``--held-out`` choose workloads, and ``--longer``
+makes jobs longer. Each figure is a median over rounds in which all ways of running a workload are shuffled, and each
+measurement has a process and a pool of its own. ``--json`` keeps the figures; ``--with`` adds those of earlier runs, as
+further rows or further rounds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from statistics import median
 
 from advice import overheads_measured, trivial_decided, warm_up
 from children import ask
-from figures import HEAD, LEGEND, judged, line, summary
+from figures import HEAD, LEGEND, by_length, judged, line, summary
 from kept import read, together, written
 from rows import measured
 from workloads import chosen, held_out
@@ -37,6 +38,7 @@ def options():
     parser.add_argument(
         "--with", nargs="+", default=[], metavar="FILE", dest="earlier", help="add earlier runs' figures"
     )
+    parser.add_argument("--longer", type=int, default=1, metavar="FACTOR", help="run over all items so many times (1)")
     parser.add_argument("--start-method", choices=multiprocessing.get_all_start_methods(), help="of the pools")
     return parser.parse_args()
 
@@ -49,7 +51,8 @@ def workloads_asked(asked):
         left_out |= {workload.name for workload in chosen()} - apart
     if asked.tuned_on:
         left_out |= apart
-    return [workload for workload in chosen(asked.rows) if workload.name not in left_out]
+    workloads = [workload for workload in chosen(asked.rows) if workload.name not in left_out]
+    return workloads if asked.longer == 1 else [workload.longer(asked.longer) for workload in workloads]
 
 
 def main():
@@ -61,7 +64,7 @@ def main():
     texts, seconds, overheads = ask(overheads_measured)
     print(f"overheads measured in {seconds * 1e3:.0f} ms: {overheads}\n\n{HEAD}")
     warm_up(texts)
-    apart = held_out()
+    apart = held_out() | {f"{name} x{asked.longer}" for name in held_out()}
     trivial = [ask(trivial_decided, texts) for _ in range(TRIVIAL_ROUNDS)]
     rows = together(row for path in asked.earlier for row in read(path)[2])
     workloads = workloads_asked(asked)
@@ -75,7 +78,8 @@ def main():
         print(line(judged(next(one for one in rows if one.name == row.name))), flush=True)
         if asked.json:
             written(asked.json, overheads, trivial, rows)
-    print(LEGEND, *summary([judged(row) for row in rows], median(trivial)), sep="\n")
+    figures = [judged(row) for row in rows]
+    print(LEGEND, *summary(figures, median(trivial)), "", *by_length(figures), sep="\n")
     print(f"\n{len(rows)} rows, {os.cpu_count()} CPUs, {time.perf_counter() - began:.0f} s")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from math import inf
 from statistics import geometric_mean, median, quantiles
 
 import attrs
@@ -72,7 +73,7 @@ class Judged:
 
 
 def rerun_error(seconds):
-    """Return how far one timing of a plan is off another in the median: the error of who foretold it by running it."""
+    """Return how far one timing of a plan is off another in the median: the error of a prediction from one run."""
     return median([abs(one / other - 1) for one, other in permutations(seconds, 2)] or [0.0])
 
 
@@ -172,8 +173,8 @@ FIGURES = (
     ("right side of serial/parallel", lambda rows: share([one.right_side for one in rows]), PERCENT, (0.97, 1)),
     ("error of prediction, median", lambda rows: median(one.error for one in rows), PERCENT, (0, 0.15)),
     ("error of prediction, p90", lambda rows: ninetieth([one.error for one in rows]), PERCENT, (0, 0.35)),
-    ("  one run foretold by another, median", lambda rows: median(one.rerun for one in rows), PERCENT, None),
-    ("  one run foretold by another, p90", lambda rows: ninetieth([one.rerun for one in rows]), PERCENT, None),
+    ("  one run predicted by another, median", lambda rows: median(one.rerun for one in rows), PERCENT, None),
+    ("  one run predicted by another, p90", lambda rows: ninetieth([one.rerun for one in rows]), PERCENT, None),
     ("interval held the speedup", lambda rows: share([one.held for one in rows]), PERCENT, (0.85, 0.95)),
     ("rows decided in time", lambda rows: share([one.decided_in_time for one in rows]), PERCENT, (1, 1)),
     ("noise, geometric mean", lambda rows: geometric_mean([one.noise for one in rows]), PLAIN, None),
@@ -217,3 +218,20 @@ def _cell(value, style, bounds):
     if bounds is None:
         return style.format(value) + "    "
     return style.format(value) + (" met" if bounds[0] <= value <= bounds[1] else " NOT")
+
+
+LENGTHS = ((0.0, 0.1), (0.1, 1.0), (1.0, inf))
+"""Bounds of the serial seconds by which rows are put together."""
+
+
+def by_length(rows):
+    """Yield a table of the geometric means of ways over the best, by how long a job takes serially."""
+    ways = ("plan", "once", "cached", "serial", *TOOLS)
+    yield f"{'serial seconds':<16} {'rows':>4} {'median':>7} " + " ".join(f"{way:>7}" for way in ways)
+    for low, high in LENGTHS:
+        group = [one for one in rows if low <= one.seconds["serial"] < high]
+        if group:
+            bounds = f"{low:g} and more" if high == inf else f"{low:g} to {high:g}"
+            middle = median(one.seconds["serial"] for one in group)
+            means = " ".join(f"{_mean(way)(group):>7.2f}" for way in ways)
+            yield f"{bounds:<16} {len(group):>4} {middle:>7.2f} {means}"

@@ -14,7 +14,7 @@ from amorsize.domain.values import Plan, Sample
 
 
 def written(path, overheads, trivial, rows):
-    """Write rows to a file, with what the machine charged and the seconds of the trivial decisions."""
+    """Write rows to a file, with what workers cost on the machine and the seconds of the trivial decisions."""
     body = {"overheads": attrs.asdict(overheads), "trivial": trivial, "rows": [_unstructured(row) for row in rows]}
     Path(path).write_text(json.dumps(body, indent=1))
 

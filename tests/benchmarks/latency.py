@@ -23,13 +23,13 @@ import attrs
 from advice import items_seconds, optimizer_with, overheads_measured, sample_of, texts_in, warm_up
 from children import ask
 
-from amorsize import optimizer as optimizer_module
-from amorsize import records
-from amorsize.api import Assembly
+from amorsize.application import optimizer as optimizer_module
+from amorsize.application.cache import records
+from amorsize.composition import Assembly
 from amorsize.domain import keys
 from amorsize.domain.overheads import Overheads
-from amorsize.domain.planner import decide
-from amorsize.domain.situation import Situation
+from amorsize.domain.planning.planner import decide
+from amorsize.domain.planning.situation import Situation
 from amorsize.domain.values import FORMAT, Constraints, Entry, Machine, Sample
 from amorsize.errors import CacheError
 
@@ -383,8 +383,8 @@ def fill(store, cache, place, number):
 
 PRUNE = """
 import os, resource, sys, time
-from amorsize import config
-from amorsize.upkeep import Cache
+from amorsize.config import loader as config
+from amorsize.application.cache.maintenance import Cache
 store = config.build("caches", sys.argv[1], config.load())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 began = time.perf_counter()

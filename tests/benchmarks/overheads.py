@@ -1,7 +1,8 @@
-"""Prints how steady the measured overheads are, what measuring takes, and how well they foretell real pools.
+"""Prints how steady the measured overheads are, what measuring takes, and how well they predict real pools.
 
 Run it as ``python tests/benchmarks/overheads.py [METHOD ...] [--rounds N]``. A round measures the overheads, and beside
-them a plain computation, whose spread is that of the machine itself, and real pools in a process of their own.
+them a plain computation, whose spread is that of the machine itself, and real pools in a process of their own. With
+``--priors`` it prints only the medians, for ``src/amorsize/domain/overheads.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import attrs
 
 from amorsize.adapters.probes.start_method import ProbeOptions, StartMethodProbe
 from amorsize.domain.overheads import Overheads
-from amorsize.domain.sampling import Budget
+from amorsize.domain.planning.sampling import Budget
 from amorsize.domain.source import Source
 
 TARGETS = {"fork": 0.3, "spawn": 1.5, "forkserver": 1.5}
@@ -77,7 +78,7 @@ def real(method, folder):
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def foretold(charge):
+def predicted(overheads):
     """Return what the overheads say of the same pools."""
     import pickle  # noqa: PLC0415  only here
 
@@ -89,15 +90,15 @@ def foretold(charge):
     pickling = max(put, time.perf_counter() - began - put)
 
     def pool(p):
-        ready = charge.boot_seconds * max(1.0, p / cpus)
-        return charge.start_seconds + p * charge.start_worker_seconds + ready + charge.end_seconds
+        ready = overheads.boot_seconds * max(1.0, p / cpus)
+        return overheads.start_seconds + p * overheads.start_worker_seconds + ready + overheads.end_seconds
 
     return {
         "1 worker": pool(1),
         "2 workers": pool(2),
         "4 workers": pool(4),
-        "2 workers, 400 chunks": pool(2) + CHUNKS * charge.chunk_parent_seconds,
-        "2 workers, 6 results of 1 MiB": pool(2) + MESSAGES * (LARGE * charge.byte_seconds + pickling),
+        "2 workers, 400 chunks": pool(2) + CHUNKS * overheads.chunk_parent_seconds,
+        "2 workers, 6 results of 1 MiB": pool(2) + MESSAGES * (LARGE * overheads.byte_seconds + pickling),
     }
 
 
@@ -127,12 +128,12 @@ def show(method, rounds, folder):
         measured.append(probe.overheads())
         walls.append(time.perf_counter() - began)
         burns.append(burn())
-        said.append(foretold(measured[-1]))
+        said.append(predicted(measured[-1]))
         took.append(real(method, folder))
     print(f"\n{method}, {rounds} measurements: {median(walls):.3f} s each, longest {max(walls):.3f} s", end=" ")
     print(f"(target {TARGETS[method]:g} s)")
     print(f"  {'figure':<32}{'median':>12}{'p10..p90':>10}{'over burn':>10}   target 20 %")
-    for field in (one for one in attrs.fields(Overheads)[1:] if one.eq):  # of what is measured
+    for field in (one for one in attrs.fields(Overheads)[1:] if one.eq and one.name != "source"):
         values = [getattr(one, field.name) for one in measured]
         beside = [value / calm for value, calm in zip(values, burns, strict=True)]
         print(f"  {field.name:<32}{median(values):>12.4g}{spread(values):>10.0%}{spread(beside):>10.0%}")
@@ -140,11 +141,20 @@ def show(method, rounds, folder):
     print(f"  {'a pool of one, start and end':<32}{median(starts):>12.4g}{spread(starts):>10.0%}", end="")
     print(f"{spread([a / b for a, b in zip(starts, burns, strict=True)]):>10.0%}")
     print(f"  {'noise: the same sum, timed again':<32}{median(burns):>12.4g}{spread(burns):>10.0%}")
-    print(f"  {'real pool':<32}{'foretold':>12}{'took':>10}{'ratio':>8}{'spread of what it took':>26}")
+    print(f"  {'real pool':<32}{'predicted':>12}{'took':>10}{'ratio':>8}{'spread of what it took':>26}")
     for name in said[0]:
         words, deeds = [one[name] for one in said], [one[name] for one in took]
         ratio = median(word / deed for word, deed in zip(words, deeds, strict=True))
         print(f"  {name:<32}{median(words):>12.4g}{median(deeds):>10.4g}{ratio:>8.2f}{spread(deeds):>26.0%}")
+
+
+def priors(method, rounds):
+    """Print the medians of what is measured, as the priors in the code are written."""
+    probe = StartMethodProbe(ProbeOptions(), method)
+    measured = [probe.overheads() for _ in range(rounds)]
+    print(f"\n{method}, medians of {rounds}")
+    for field in (one for one in attrs.fields(Overheads)[1:] if one.eq and one.name != "source"):
+        print(f"    {field.name}={median(getattr(one, field.name) for one in measured):.2g},")
 
 
 def trivial(rounds):
@@ -166,7 +176,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("methods", nargs="*", default=multiprocessing.get_all_start_methods())
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--priors", action="store_true", help="print only the medians")
     arguments = parser.parse_args()
+    if arguments.priors:
+        for method in arguments.methods:
+            priors(method, arguments.rounds)
+        return
     for method in arguments.methods:
         with tempfile.TemporaryDirectory() as folder:
             show(method, arguments.rounds, folder)

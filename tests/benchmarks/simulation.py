@@ -1,4 +1,4 @@
-"""Prints how well the simulator of pools foretells real ones here, and how far the planner is from the simulated best.
+"""Prints how well the simulator of pools predicts real ones here, and how far the planner is from the simulated best.
 
 Run it as ``python tests/benchmarks/simulation.py real`` (two minutes) or ``... regret`` (five minutes: it
 weighs every plan of a dense grid for each draw). Regret comes from simulated seconds alone and is the same everywhere;
@@ -27,12 +27,10 @@ from simulation.drawn import draw, geometric_mean, judge
 from simulation.pools import Job
 
 from amorsize.adapters.inspectors.psutil import PsutilInspector, PsutilOptions
-from amorsize.adapters.probes.fork import ForkProbe
-from amorsize.adapters.probes.spawn import SpawnProbe
-from amorsize.adapters.probes.start_method import ProbeOptions
+from amorsize.adapters.probes.start_method import ProbeOptions, StartMethodProbe
 from amorsize.domain.overheads import Overheads
-from amorsize.domain.planner import decide
-from amorsize.domain.sampling import Budget
+from amorsize.domain.planning.planner import decide
+from amorsize.domain.planning.sampling import Budget
 from amorsize.domain.source import Source
 
 ROUNDS = 3
@@ -109,7 +107,7 @@ def real(start_method):
     The simulator is fed with what amorsize itself measures of function and machine. Serial runs alternate with the
     pools and scale the items' seconds, since the speed of a shared machine changes by the minute.
     """
-    probe = {"fork": ForkProbe, "spawn": SpawnProbe}[start_method](ProbeOptions())
+    probe = StartMethodProbe(ProbeOptions(), start_method)
     overheads = steady_overheads(probe)
     machine = PsutilInspector(PsutilOptions()).inspect(start_method)
     print(f"{'workload':<20}{'plan':<26}{'simulated':>12}{'real':>12}{'ratio':>8}")
@@ -123,11 +121,11 @@ def real(start_method):
                         (timed(list, map(func, items)), real_seconds(pools, func, items, p, k)) for _ in range(ROUNDS)
                     ]
                     scale = median(serial for serial, _ in pairs) / sum(costs)
-                    told = Job([one * scale for one in costs], sample, overheads, machine).seconds(executor, p, k)
+                    reported = Job([one * scale for one in costs], sample, overheads, machine).seconds(executor, p, k)
                     seen = median(seconds for _, seconds in pairs)
-                    errors.append(abs(told / seen - 1.0))
+                    errors.append(abs(reported / seen - 1.0))
                     plan = f"{p} x {executor}, chunks of {k}"
-                    print(f"{name:<20}{plan:<26}{told * 1e3:>9.1f} ms{seen * 1e3:>9.1f} ms{told / seen:>8.2f}")
+                    print(f"{name:<20}{plan:<26}{reported * 1e3:>9.1f} ms{seen * 1e3:>9.1f} ms{reported / seen:>8.2f}")
     errors.sort()
     print(f"{len(errors)} plans: error {median(errors):.1%} in the median, {errors[len(errors) * 9 // 10]:.1%} at p90")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha256
 
 import arrays
@@ -29,10 +30,18 @@ class Workload:
         """Return what a user would hand over: the items, or a generator of them."""
         return (item for item in items) if self.stream else items
 
+    def longer(self, factor):
+        """Return the workload over its items so many times over."""
+        return attrs.evolve(self, name=f"{self.name} x{factor}", data=partial(_repeated, self.data, factor))
+
     def fresh(self):
         """Forget what earlier calls have left in this process."""
         if self.reset is not None:
             self.reset()
+
+
+def _repeated(data, factor):
+    return list(data()) * factor
 
 
 WORKLOADS = tuple(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import signal
 import subprocess
 import sys
-import threading
+from pathlib import Path
 
-import attrs
 import pytest
 
-from amorsize.cli.demo import count_tokens, run_plan
-from amorsize.domain.values import Plan
-from amorsize.result import OptimizationResult
+from amorsize.cli.commands import amorsize_command
+from amorsize.diagnosis.workloads import WORKLOADS
 
 JOBS = """
 def slow(x):
@@ -28,9 +28,22 @@ async def later(x):
 number = 3
 """
 
+NOISY = """
+import atexit
+import os
+
+print("imported")
+atexit.register(print, "ended")
+
+def shout(x):
+    print("called")
+    os.system("echo from a program")
+    return x
+"""
+
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, quiet_programs):
     # bytecode of a module rewritten within a second, as long as before, would pass for the new one's
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     (tmp_path / "jobs.py").write_text(JOBS)
@@ -59,7 +72,7 @@ def test_optimize_says_the_plan_the_reason_and_the_cache(run):
 def test_each_way_to_name_data_is_understood(run):
     (run.folder / "lines.txt").write_text("a\nb\nc\n")
     (run.folder / "list.json").write_text("[1, 2, 3]")
-    for way in (["--range", "5:50:5"], ["--lines", "lines.txt"], ["--glob", "*.txt"], ["--json", "list.json"]):
+    for way in (["--range", "5:50:5"], ["--lines", "lines.txt"], ["--glob", "*.txt"], ["--items", "list.json"]):
         assert "serial" in run("optimize", "jobs:slow", *way)
 
 
@@ -72,6 +85,14 @@ def test_verify_runs_the_plan_and_those_around_it(run):
     assert "LookupError: no such thing" in run("verify", "jobs:broken", "--range", "3", code=1)
 
 
+def test_verify_says_why_it_has_nothing_to_compare(run, monkeypatch):
+    said = run("verify", "builtins:abs", "--range", "0", code=1)
+    assert "amorsize: no ways to run can be compared: there is nothing to run\n" in said
+    monkeypatch.setenv("AMORSIZE_DISABLE", "1")
+    said = run("verify", "builtins:abs", "--range", "9", code=1)
+    assert "amorsize: no ways to run can be compared: AMORSIZE_DISABLE is set\n" in said
+
+
 def test_a_profile_shows_what_was_measured(run):
     said = run("optimize", "jobs:slow", "--range", "3000", "--profile")
     assert "sampled" in said
@@ -79,19 +100,56 @@ def test_a_profile_shows_what_was_measured(run):
     assert "bypassed" in said
 
 
+def test_a_picture_of_the_decision_is_written(run):
+    run("optimize", "jobs:slow", "--range", "2000", "--plot", "plan.svg")
+    run("verify", "jobs:slow", "--range", "100", "--rounds", "1", "--plot", "plan.png")
+    assert "<svg" in (run.folder / "plan.svg").read_text()
+    assert (run.folder / "plan.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_verify_writes_a_report_of_one_page(run):
+    run("verify", "jobs:slow", "--range", "100", "--rounds", "1", "--report", "report.html")
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "jobs:slow over 100 items" in page
+    assert "the plan (*) took" in page
+    assert "worker 1" in page
+    missing = run("verify", "jobs:broken", "--range", "3", "--report", "nowhere/report.html", code=2)
+    assert "must be a file in a folder that is there" in " ".join(missing.split())
+
+
+def test_bench_says_what_workers_cost_and_holds_plans_against_all_ways_within_80_columns(run):
+    said = run("bench", "--seconds", "1.5")
+    lines = said.splitlines()
+    assert lines[0].split() == ["what", "workers", "cost", "here", "measured"]
+    head = next(number for number, line in enumerate(lines) if line.startswith("job"))
+    jobs = [line for line in lines[head + 1 :] if line][: len(WORKLOADS)]
+    assert [line[:19].strip(" *") for line in jobs] == [workload.name for workload in WORKLOADS]
+    assert "over the best way" in said
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in said
+
+
+def test_a_picture_that_cannot_be_drawn_is_an_error_before_anything_runs(run):
+    wrong = run("optimize", "jobs:broken", "--range", "3", "--plot", "plan.gif", code=2)
+    assert "'plan.gif' must end with .svg or .png" in wrong
+    code = "import sys; sys.modules['matplotlib'] = None; from amorsize.cli import main; main()"
+    command = [sys.executable, "-c", code, "verify", "jobs:broken", "--range", "3", "--plot", "plan.svg"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=run.folder)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "Error: --plot: a picture needs matplotlib: pip install 'amorsize[plot]'"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["jobs:slow"], "one of range, lines, glob and json, got 0"),
-        (["jobs:slow", "--range", "3", "--glob", "*"], "got 2"),
-        (["jobs:slow", "--range", "x"], "STOP, START:STOP"),
-        (["jobs:slow", "--lines", "missing.txt"], "must be a readable UTF-8 file"),
-        (["jobs:slow", "--glob", "*.nothing"], "matches none"),
-        (["jobs:slow", "--json", "jobs.py"], "must hold JSON"),
-        (["jobs:slow", "--json", "object.json"], "must hold a JSON list, got dict"),
+        (["jobs:slow", "--lines", "missing.txt"], "cannot be read as UTF-8 text"),
+        (["jobs:slow", "--glob", "*.nothing"], "matches no path"),
+        (["jobs:slow", "--items", "jobs.py"], "is not valid JSON"),
+        (["jobs:slow", "--items", "object.json"], "must hold a JSON list, got dict"),
         (["jobs", "--range", "3"], "must be module:function"),
-        (["nothing:slow", "--range", "3"], "can be imported"),
-        (["jobs:nothing", "--range", "3"], "got 'nothing'"),
+        (["nothing:slow", "--range", "3"], "cannot be imported"),
+        (["jobs:nothing", "--range", "3"], "'jobs' has no function 'nothing'"),
         (["jobs:number", "--range", "3"], "must be callable, got int"),
         (["jobs:broken", "--range", "3"], "LookupError: no such thing"),
         (["jobs:later", "--range", "3"], "coroutine"),
@@ -103,9 +161,110 @@ def test_what_is_wrong_is_said_in_a_line_without_a_traceback(run, arguments, sai
     assert said in run("optimize", *arguments, code=1)
 
 
+@pytest.mark.parametrize("command", [["optimize"], ["verify"]])
+def test_what_the_function_raises_is_said_with_its_file_and_line(run, command):
+    said = run(*command, "jobs:broken", "--range", "3", code=1).splitlines()
+    assert said[0] == "amorsize: LookupError: no such thing"
+    assert said[1] == f'  File "{run.folder / "jobs.py"}", line 6, in broken'
+    assert said[-1] == "  --traceback shows the whole traceback"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_traceback_is_shown_when_it_is_asked_for(run, before):
+    command = ["optimize", "jobs:broken", "--range", "3"]
+    command.insert(0 if before else len(command), "--traceback")
+    done = subprocess.run([sys.executable, "-m", "amorsize", *command], capture_output=True, text=True, cwd=run.folder)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last):")
+    assert 'raise LookupError("no such thing")' in done.stderr
+
+
+def test_numbers_have_exponents_files_have_functions_and_patterns_come_several_times(run):
+    assert "serial" in run("optimize", "./jobs.py:slow", "--range", "1e3", "--max-workers", "1e0")
+    for name in ("a.csv", "b.txt"):
+        (run.folder / name).touch()
+    said = run("cache", "explain", "builtins:len", "--glob", "*.csv", "--glob", "*.txt")
+    assert said.startswith("miss")
+    assert "Quote the pattern" in run("optimize", "builtins:len", "--glob", "a.csv", "b.txt", code=2)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["optimize", "noisy:shout", "--range", "9"],
+        ["verify", "noisy:shout", "--range", "9", "--rounds", "1"],
+        ["cache", "explain", "noisy:shout", "--range", "9"],
+        ["doctor", "noisy:shout"],
+    ],
+    ids=" ".join,
+)
+def test_json_stands_alone_on_standard_output_whatever_the_function_prints(run, command):
+    (run.folder / "noisy.py").write_text(NOISY)
+    done = subprocess.run(
+        [sys.executable, "-m", "amorsize", *command, "--json"], capture_output=True, timeout=120, cwd=run.folder
+    )
+    assert json.loads(done.stdout)["command"] in " ".join(command)
+    assert b"imported" in done.stderr
+    assert b"ended" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes a descriptor as a shell of POSIX does")
+@pytest.mark.parametrize("command", [["run", "builtins:abs", "--range", "3"], ["plugins", "--json"]], ids=" ".join)
+def test_a_closed_output_is_said(command):
+    call = f"{shlex.join([sys.executable, '-m', 'amorsize', *command])} >&-"
+    done = subprocess.run(["sh", "-c", call], stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "amorsize: standard output is closed: there is nowhere to write\n",
+    )
+
+
+def test_lines_come_from_standard_input(run):
+    command = [sys.executable, "-m", "amorsize", "optimize", "builtins:int", "--lines", "-"]
+    done = subprocess.run(command, input="1\n2\n", capture_output=True, text=True, timeout=120, cwd=run.folder)
+    assert done.returncode == 0, done.stderr
+    assert "serial" in done.stdout
+
+
 def test_wrong_usage_exits_with_2(run):
     assert "No such option" in run("optimize", "jobs:slow", "--nonsense", code=2)
     assert "max-workers" in run("optimize", "jobs:slow", "--range", "3", "--max-workers", "0", code=2)
+
+
+@pytest.mark.parametrize("command", [["optimize"], ["run"], ["verify"], ["cache", "explain"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ([], "name the data by one of --range, --lines, --glob, --items, got none of them"),
+        (["--range", "3", "--glob", "*"], "got --range and --glob"),
+        (["--range", "x"], "Invalid value for '--range': range must be STOP, START:STOP"),
+        (["--range", "1:2:0"], "range must be"),
+        (["--range", "1.5"], "range must be"),
+    ],
+)
+def test_data_that_are_named_wrongly_are_wrong_usage(capsys, command, data, said):
+    with pytest.raises(SystemExit) as ended:
+        amorsize_command.main([*command, "jobs:slow", *data], prog_name="amorsize")
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_number_must_be_a_number(capsys):
+    with pytest.raises(SystemExit) as ended:
+        amorsize_command.main(["bench", "--seconds", "nan"], prog_name="amorsize")
+    assert ended.value.code == 2
+    assert "'nan' is no number" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes a descriptor as a shell of POSIX does")
+@pytest.mark.parametrize("option", ["--lines", "--items"])
+def test_a_closed_input_is_said(option):
+    call = f"{shlex.join([sys.executable, '-m', 'amorsize', 'run', 'builtins:len', option, '-'])} <&-"
+    done = subprocess.run(["sh", "-c", call], stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "amorsize: standard input is closed: it must be open to be read\n",
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["optimize", "--help"], ["cache", "--help"], ["demo", "-h"]])
@@ -144,45 +303,11 @@ def test_an_interrupt_ends_it_with_a_line_and_130(run):
     assert (process.returncode, said.strip()) == (130, "amorsize: interrupted")
 
 
-PLAN = Plan(
-    executor="serial",
-    n_jobs=1,
-    chunksize=5,
-    predicted_seconds=1.0,
-    seconds_low=1.0,
-    seconds_high=1.0,
-    serial_seconds=1.0,
-    speedup_low=1.0,
-    speedup_high=1.0,
-)
-
-
-@pytest.mark.parametrize(("executor", "n_jobs"), [("serial", 1), ("thread", 3)])
-def test_a_plan_is_run_as_it_says_and_in_order(executor, n_jobs):
-    result = OptimizationResult(attrs.evolve(PLAN, executor=executor, n_jobs=n_jobs), range(-20, 0), "miss", "")
-    names = set()
-
-    def func(item):
-        names.add(threading.current_thread() is threading.main_thread())
-        return abs(item)
-
-    assert run_plan(func, result) == list(range(20, 0, -1))
-    assert names == {executor == "serial"}
-
-
-def test_what_is_no_python_of_this_version_has_no_tokens(tmp_path):
-    for name, body in (("bytes.py", b"\xff\xfe"), ("open.py", b"(")):
-        (tmp_path / name).write_bytes(body)
-        assert count_tokens(str(tmp_path / name)) == 0
-    (tmp_path / "one.py").write_text("x = 1\n")
-    assert count_tokens(str(tmp_path / "one.py")) == 5
-
-
 def test_the_demo_runs_both_ways_and_asks_again(run):
     said = run("demo", "--most", "30")
-    assert "tokens either way" in said
-    assert "serial" in said
-    assert "cache hit" in said
+    assert said.startswith("How should Python's standard library be tokenized on this machine?")
+    for words in ("running serially ...", "tokens either way", "The prediction ", "cache hit"):
+        assert words in said
 
 
 def test_without_the_extra_a_line_says_what_to_install(run):
@@ -192,6 +317,56 @@ def test_without_the_extra_a_line_says_what_to_install(run):
     assert (
         done.stderr.strip() == "amorsize: the command needs click and rich, got no click: pip install 'amorsize[cli]'"
     )
+
+
+def at_a_terminal(folder, typed, *arguments):
+    """Return the exit code of a command at a terminal of its own where something is typed, and its last line."""
+    import pty  # noqa: PLC0415  not on Windows
+
+    here, there = pty.openpty()
+    command = [sys.executable, "-m", "amorsize", *arguments]
+    with subprocess.Popen(command, stdin=there, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder) as done:
+        os.write(here, f"{typed}\n".encode())
+        said, _ = done.communicate(timeout=60)
+    os.close(here)
+    os.close(there)
+    return done.returncode, said.decode().splitlines()[-1].rpartition(": ")[2]
+
+
+@pytest.fixture
+def completed(monkeypatch, capsys):
+    """Return a function that says what a shell is offered after some words, the last of which has been begun."""
+
+    def completed(*words):
+        monkeypatch.setenv("_AMORSIZE_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", " ".join(["amorsize", *words]))
+        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        with pytest.raises(SystemExit):
+            amorsize_command.main([], prog_name="amorsize")
+        return {line.partition(",")[2] for line in capsys.readouterr().out.splitlines()}
+
+    return completed
+
+
+def test_a_shell_completes_commands_options_choices_and_paths(completed):
+    assert completed("opt") == {"optimize"}
+    assert completed("run", "--e") == {"--errors", "--executor"}
+    assert completed("run", "--errors", "c") == {"collect"}
+    for option in ("--out", "--lines", "--items"):
+        assert completed("run", option, "x") == {"x"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_a_script_by_the_line_in_the_reference(monkeypatch, capsys, shell):
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "command.md").read_text(encoding="utf-8")
+    assert f"_AMORSIZE_COMPLETE={shell}_source amorsize" in page
+    monkeypatch.setenv("_AMORSIZE_COMPLETE", f"{shell}_source")
+    monkeypatch.setattr(
+        "click.shell_completion.BashComplete._check_version", lambda _: None
+    )  # bash itself may be absent
+    with pytest.raises(SystemExit):
+        amorsize_command.main([], prog_name="amorsize")
+    assert f"_AMORSIZE_COMPLETE={shell}_complete" in capsys.readouterr().out
 
 
 class TestCache:
@@ -227,6 +402,32 @@ class TestCache:
         assert run("cache", "clear") == "1 entry removed\n"
         assert run("cache", "stats").startswith("0 entries")
 
+    def test_clear_takes_one_function(self, run):
+        (run.folder / "jobs.py").write_text(JOBS + "def other(x):\n    return x * 2\n")
+        for function in ("slow", "other"):
+            run("optimize", f"jobs:{function}", "--range", "2000")
+        assert run("cache", "clear", "--function", "slow") == "1 entry removed\n"
+        assert [line.split("\t")[1] for line in run("cache", "list").splitlines()] == ["jobs.other"]
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="terminals are opened by pty")
+    def test_clear_asks_on_a_terminal_unless_asked_not_to(self, run):
+        run("optimize", "jobs:slow", "--range", "2000")
+        for answer, code, said in (("n", 1, "nothing was removed"), ("y", 0, "1 entry removed")):
+            assert at_a_terminal(run.folder, answer, "cache", "clear") == (code, said)
+        run("optimize", "jobs:slow", "--range", "2000")
+        assert at_a_terminal(run.folder, "", "cache", "clear", "--yes") == (0, "1 entry removed")
+
+    def test_a_folder_that_holds_other_files_is_refused_and_stays_as_it_is(self, run, monkeypatch):
+        place = run.folder / "project"
+        (place / "src").mkdir(parents=True)
+        (place / "src" / "src.json").write_text("{}")
+        place.chmod(0o700)
+        monkeypatch.setenv("AMORSIZE_CACHE_DIR", str(place))
+        for command in ("verify", "prune", "clear", "stats"):
+            assert "must be empty or a cache of amorsize, got one that holds 'src'" in run("cache", command, code=1)
+        assert (place / "src" / "src.json").read_text() == "{}"
+        assert [path.name for path in place.iterdir()] == ["src"]
+
     def test_prune_takes_hours(self, run):
         run("optimize", "jobs:slow", "--range", "2000")
         assert run("cache", "prune", "--older-than", "1") == "0 entries removed\n"
@@ -257,10 +458,10 @@ class TestCache:
         for text in ("[]", "{", '{"amorsize_export": 1, "records": 3}', "[" * 100_000):
             (run.folder / "in.json").write_text(text)
             assert "amorsize: import:" in run("cache", "import", "in.json", code=1)
-        assert "must be a readable export" in run("cache", "import", "missing.json", code=1)
+        assert "cannot be read as an export" in run("cache", "import", "missing.json", code=1)
 
     def test_warm_measures_what_the_config_lists(self, run):
-        assert "got none" in run("cache", "warm", code=1)
+        assert "nothing to warm" in run("cache", "warm", code=1)
         (run.folder / "amorsize.toml").write_text(
             '[[warm]]\nfunction = "jobs:slow"\nrange = [0, 2000]\n\n'
             '[[warm]]\nfunction = "jobs:broken"\nrange = [0, 3]\n'
@@ -281,7 +482,7 @@ class TestCache:
         named = {"glob": "data/*.txt", "lines": "data/items.lines", "json": "data/items.json"}[way]
         (run.folder / "amorsize.toml").write_text(f'[[warm]]\nfunction = "jobs:slow"\n{way} = "{named}"\n')
         assert "jobs:slow: miss" in run("cache", "warm")
-        assert run("cache", "explain", "jobs:slow", f"--{way}", named).startswith("hit")
+        assert run("cache", "explain", "jobs:slow", f"--{way}".replace("json", "items"), named).startswith("hit")
 
 
 def test_plugins_lists_every_backend_with_its_owner_state_and_options(run):

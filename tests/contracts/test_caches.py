@@ -1,4 +1,4 @@
-"""Every cache store keeps the contract, and those on disk stand rivals and sudden death."""
+"""Every cache store keeps the contract, and those on disk survive several writers and killed ones."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ class TestSharedJson(SharedCacheContract):
 
 
 class TestSharedSqlite(SharedCacheContract):
-    """Eight rivals on few cores wait for each other; what outlasts the timeout is given up, as it should be."""
+    """Rivals wait for each other for as long as it takes, whatever else runs here; that is why they do less."""
 
-    busy_share = 0.25
+    operations = 600
 
     @pytest.fixture(autouse=True)
     def _place(self, tmp_path):
         self.place = tmp_path
 
     def shared(self):
-        return partial(SqliteCache, SqliteOptions(directory=str(self.place / "cache")))
+        return partial(SqliteCache, SqliteOptions(directory=str(self.place / "cache"), timeout_seconds=60))

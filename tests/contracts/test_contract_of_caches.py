@@ -10,7 +10,7 @@ import pytest
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 from amorsize.errors import CacheError
 from amorsize.testing import CacheContract
-from amorsize.testing.rivals import is_whole, mixed_operations, whole_text
+from amorsize.testing.concurrency import is_whole, mixed_operations, whole_text
 
 
 class Sound(MemoryCache):

@@ -9,7 +9,7 @@ import pytest
 
 from amorsize.adapters.executors.process import ProcessExecutors, ProcessOptions
 from amorsize.adapters.executors.thread import ThreadExecutors, ThreadOptions
-from amorsize.domain.engine import Room
+from amorsize.domain.planning.external import Capacity
 from amorsize.testing import ExecutorsContract
 from amorsize.testing import executors as contract
 
@@ -33,9 +33,9 @@ class SaysProcess(Sound):
     kind = "process"
 
 
-class HasAnEmptyRoom(Sound):
-    def room(self):
-        return Room(0)
+class HasNoWorkers(Sound):
+    def capacity(self):
+        return Capacity(0)
 
 
 class AlwaysRunsAgain(Sound):
@@ -112,7 +112,7 @@ FAULTS = [
     (KnowsNoReruns, "test_nothing_has_run_again_where_no_worker_was_lost"),
     (IsOfNoKind, "test_they_keep_the_port_and_name_a_kind_of_worker"),
     (SaysProcess, "test_work_is_done_where_the_kind_says"),
-    (HasAnEmptyRoom, "test_the_room_is_none_or_has_workers_however_often_it_is_asked_for"),
+    (HasNoWorkers, "test_the_capacity_is_none_or_has_workers_however_often_it_is_asked_for"),
     (AlwaysRunsAgain, "test_nothing_has_run_again_where_no_worker_was_lost"),
     (KillsOnce, "test_idle_workers_can_be_killed_again_and_again_and_others_go_on"),
     (StartsOneForAll, "test_each_start_is_another_executor"),

@@ -8,9 +8,8 @@ import pytest
 from fakes import FakeInspector, FakeProbe
 
 from amorsize.adapters.inspectors.psutil import PsutilInspector, PsutilOptions
-from amorsize.adapters.probes.fork import ForkOptions, ForkProbe
-from amorsize.adapters.probes.forkserver import ForkserverOptions, ForkserverProbe
-from amorsize.adapters.probes.spawn import SpawnOptions, SpawnProbe
+from amorsize.adapters.probes.fixed import FixedOptions, FixedProbe
+from amorsize.adapters.probes.start_method import ProbeOptions, StartMethodProbe
 from amorsize.testing import InspectorContract, ProbeContract
 
 forks = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="Windows does not fork")
@@ -19,18 +18,28 @@ forks = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods()
 @forks
 class TestForkProbe(ProbeContract):
     def make(self):
-        return ForkProbe(ForkOptions())
+        return StartMethodProbe(ProbeOptions(), "fork")
 
 
 @forks
 class TestForkserverProbe(ProbeContract):
     def make(self):
-        return ForkserverProbe(ForkserverOptions())
+        return StartMethodProbe(ProbeOptions(), "forkserver")
 
 
 class TestSpawnProbe(ProbeContract):
     def make(self):
-        return SpawnProbe(SpawnOptions())
+        return StartMethodProbe(ProbeOptions(), "spawn")
+
+
+class TestFixedProbe(ProbeContract):
+    def make(self):
+        return FixedProbe(FixedOptions())
+
+
+class TestFixedProbeOfStatedItems(ProbeContract):
+    def make(self):
+        return FixedProbe(FixedOptions(seconds_per_item=0.01))
 
 
 class TestFakeProbe(ProbeContract):

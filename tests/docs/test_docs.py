@@ -1,20 +1,27 @@
-"""The docs name everything there is: public names, hooks, errors, commands; and their links lead somewhere."""
+"""The docs name all there is: public names, arguments, hooks, errors, commands, options; and links lead somewhere."""
 
 from __future__ import annotations
 
+import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import click
 import pytest
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
 
 import amorsize
-from amorsize import errors, hookspecs, ports
+from amorsize import api, errors
+from amorsize.application import ports
 from amorsize.cli.commands import amorsize_command
+from amorsize.plugins import hook_specifications as hookspecs
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CLASSES_TO_CALL = {"Client", "Executor", "Pool"}
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def commands(group, prefix="amorsize"):
@@ -24,6 +31,15 @@ def commands(group, prefix="amorsize"):
             yield from commands(command, f"{prefix} {name}")
         else:
             yield f"{prefix} {name}"
+
+
+def options(group):
+    """Return each option of all commands below a group, without --help."""
+    named = set()
+    for command in group.commands.values():
+        named |= set(options(command)) if isinstance(command, click.Group) else set()
+        named |= {param.opts[-1] for param in command.params if isinstance(param, click.Option)}
+    return sorted(named)
 
 
 @pytest.mark.parametrize("name", amorsize.__all__)
@@ -56,6 +72,18 @@ def test_every_command_is_in_the_reference(command):
     assert f"| `{command}" in (REFERENCE / "command.md").read_text()
 
 
+@pytest.mark.parametrize("option", options(amorsize_command))
+def test_every_option_of_the_command_is_in_the_reference(option):
+    assert f"| `{option}" in (REFERENCE / "command.md").read_text()
+
+
+@pytest.mark.parametrize("name", [name for name in amorsize.__all__ if name in vars(api) or name in CLASSES_TO_CALL])
+def test_every_argument_is_in_the_reference(name):
+    text = (REFERENCE / "python.md").read_text()
+    for argument in inspect.signature(getattr(amorsize, name)).parameters:
+        assert re.search(rf"`[^`]*\b{argument}\b[^`]*`", text), argument
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_to_a_page_leads_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
@@ -68,5 +96,13 @@ def test_every_page_is_in_the_index():
         assert page.name == "index.md" or page.relative_to(ROOT / "docs").as_posix() in index
 
 
-def test_the_version_is_the_same_everywhere():
-    assert f'version = "{amorsize.__version__}"' in (ROOT / "pyproject.toml").read_text()
+def test_the_version_stands_in_one_place_which_the_build_reads():
+    assert ProjectMetadata(str(ROOT), PluginManager()).version == amorsize.__version__
+    assert "version" not in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_every_test_that_the_page_on_trust_names_is_there():
+    named = re.findall(r"`((?:tests|plugins)/[^`]+\.py)`", (ROOT / "docs" / "explanation" / "security.md").read_text())
+    assert len(named) > 20
+    for path in named:
+        assert (ROOT / path).exists(), path

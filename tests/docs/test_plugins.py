@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import amorsize.plugins
+import amorsize.testing
+from amorsize.plugins.registry import KINDS
+
+FOR_TESTS = {"amorsize", "amorsize.plugins", "amorsize.testing"}
 ROOT = Path(__file__).parents[2]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 HOW_TO = ROOT / "docs" / "how-to" / "write-a-cache-plugin.md"
@@ -51,6 +56,27 @@ def test_a_plugin_is_whole(folder):
     assert f"pip install . ./plugins/{folder.name}\n" in readme
     assert f"plugins/{folder.name}/benchmarks/" in readme
     assert folder.name in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda path: path.name)
+def test_a_plugin_imports_nothing_of_ours_but_what_is_for_plugins(folder):
+    allowed = {"src": {"amorsize.plugins"}, "tests": FOR_TESTS, "benchmarks": FOR_TESTS}
+    for part, modules in allowed.items():
+        for path in (folder / part).rglob("*.py"):
+            imported = re.findall(r"\b(?:from|import) (amorsize(?:\.[\w.]+)?)(?= import|[\s,;]|$)", path.read_text())
+            assert set(imported) <= modules, path
+
+
+def test_the_names_for_plugins_are_there_and_in_the_reference():
+    text = (ROOT / "docs" / "reference" / "hooks.md").read_text(encoding="utf-8")
+    for module in (amorsize.plugins, amorsize.testing):
+        for name in module.__all__:
+            assert getattr(module, name) is not None
+            assert f"`{name}" in text, name
+    assert set(amorsize.plugins.__all__) <= set(dir(amorsize.plugins))
+    assert tuple(f"amorsize_{kind}" for kind in KINDS) == amorsize.plugins.HOOKS
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        amorsize.plugins.nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("folder", PLUGINS, ids=lambda path: path.name)

@@ -41,7 +41,12 @@ def test_a_variant_ends_in_format_and_machine(seconds):
     assert what.removeprefix("time:").removesuffix(keys.variant_suffix("01234567")) in TIME_NAMES
 
 
-def test_a_machine_is_told_apart_by_model_architecture_and_python_only():
+@given(st.text(), st.text())
+def test_what_is_stated_in_place_of_measurements_tells_machines_apart(one, other):
+    assert (keys.machine_id(MACHINE, one) == keys.machine_id(MACHINE, other)) == (one == other)
+
+
+def test_a_machine_is_distinguished_by_model_architecture_and_python_only():
     own = keys.machine_id(MACHINE)
     assert re.fullmatch("[0-9a-f]{8}", own)
     assert keys.machine_id(attrs.evolve(MACHINE, usable_cpus=1.5, available_memory_bytes=1)) == own

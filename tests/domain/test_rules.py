@@ -10,11 +10,11 @@ from fakes import MACHINE, SAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amorsize.domain.rules import RULES, judge
-from amorsize.domain.values import FORMAT, Constraints, Entry, Limits, Plan
+from amorsize.domain.rules import RULES, RuleSettings, judge
+from amorsize.domain.values import FORMAT, Constraints, Entry, Plan
 
 NOW = 1_700_000_000.0
-LIMITS = Limits()
+LIMITS = RuleSettings()
 PLAN = Plan(
     executor="serial",
     n_jobs=1,
@@ -70,7 +70,7 @@ def test_an_entry_of_exactly_the_time_to_live_is_fresh_and_a_moment_older_is_sta
 
 @given(ttl=st.integers(0, 10**9), age=st.integers(0, 10**9))
 def test_age_counts_from_the_measurement_whatever_was_confirmed_since(ttl, age):
-    kind, _ = verdict(now=NOW + age, limits=Limits(ttl_seconds=float(ttl)), confirmed_at=NOW + age)
+    kind, _ = verdict(now=NOW + age, limits=RuleSettings(ttl_seconds=float(ttl)), confirmed_at=NOW + age)
     assert kind == ("fresh" if age <= ttl else "stale")
 
 
@@ -85,10 +85,10 @@ def test_another_python_is_stale():
 
 
 def test_another_state_of_the_interpreter_lock_is_stale():
-    assert on(gil_enabled=False) == ("stale", "interpreter lock changed from on to off")
+    assert on(gil_enabled=False) == ("stale", "GIL changed from on to off")
     entry = attrs.evolve(ENTRY, machine=attrs.evolve(MACHINE, gil_enabled=False))
     found = judge(entry, MACHINE, NOW, LIMITS)
-    assert (found.kind, found.reason) == ("stale", "interpreter lock changed from off to on")
+    assert (found.kind, found.reason) == ("stale", "GIL changed from off to on")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_logical_cores_and_total_memory_alone_change_nothing():
 def test_memory_may_move_by_the_tolerance_of_what_it_was_and_no_more(then, now, tolerance):
     machine = attrs.evolve(MACHINE, available_memory_bytes=now)
     entry = attrs.evolve(ENTRY, machine=attrs.evolve(MACHINE, available_memory_bytes=then))
-    kind = judge(entry, machine, NOW, Limits(memory_tolerance=tolerance)).kind
+    kind = judge(entry, machine, NOW, RuleSettings(memory_tolerance=tolerance)).kind
     assert kind == ("fresh" if abs(now - then) * 8 <= int(tolerance * 8) * then else "replan")
 
 
@@ -137,7 +137,7 @@ def test_from_no_memory_any_memory_is_a_move_and_none_is_not():
     assert judge(entry, attrs.evolve(MACHINE, available_memory_bytes=1), NOW, LIMITS).kind == "replan"
 
 
-def test_stale_weighs_more_than_replan():
+def test_stale_comes_before_replan():
     assert on(python_tag="other", usable_cpus=1.0)[0] == "stale"
     kinds = [kind for kind, _ in RULES]
     assert kinds == sorted(kinds, key=("stale", "replan").index)

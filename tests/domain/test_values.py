@@ -12,7 +12,17 @@ from fakes import MACHINE, OVERHEADS, SAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amorsize.domain.values import FORMAT, Constraints, Entry, Limits, Machine, Plan, Verdict, number, one_of, whole
+from amorsize.domain.rules import RuleSettings, Verdict
+from amorsize.domain.values import (
+    FORMAT,
+    Constraints,
+    Entry,
+    Machine,
+    Plan,
+    number,
+    one_of,
+    whole,
+)
 
 PLAN = Plan(
     executor="process",
@@ -39,7 +49,7 @@ ENTRY = Entry(
     plan=PLAN,
     machine=MACHINE,
 )
-VALUES = (MACHINE, SAMPLE, OVERHEADS, PLAN, ENTRY, Constraints(), Limits())
+VALUES = (MACHINE, SAMPLE, OVERHEADS, PLAN, ENTRY, Constraints(), RuleSettings())
 NEVER_A_NUMBER = (nan, inf, -inf, True, False, "1", b"1", [1], {}, 1j, 10**400, -(10**400), 10**5000)
 
 
@@ -189,12 +199,14 @@ def test_speedup_is_serial_over_predicted_and_one_for_nothing_at_all():
 
 
 def test_defaults_are_those_that_are_written_down():
-    assert Limits() == Limits(ttl_seconds=7 * 24 * 3600.0, memory_tolerance=0.2)
+    assert RuleSettings() == RuleSettings(ttl_seconds=7 * 24 * 3600.0, memory_tolerance=0.2)
     assert ENTRY.format == FORMAT
     assert Verdict("fresh").reason == ""
 
 
-@pytest.mark.parametrize("value", [MACHINE, SAMPLE, PLAN, ENTRY, Limits()], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [MACHINE, SAMPLE, PLAN, ENTRY, RuleSettings()], ids=lambda value: type(value).__name__
+)
 def test_values_compare_and_show_as_attrs_would_have_them(value):
     fields = {field.name: attrs.field(alias=field.alias) for field in attrs.fields(type(value))}
     twin = attrs.make_class(type(value).__name__, fields, frozen=True)

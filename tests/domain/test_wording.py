@@ -60,3 +60,18 @@ def test_an_error_is_said_briefly_however_hostile_it_is():
     assert wording.brief(KeyError("x")) == "KeyError: 'x'"
     assert len(wording.brief(ValueError("x" * 1000))) == 120
     assert wording.brief(HostileError()) == "HostileError"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain → wörds", "plain → wörds"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("a\nb\tc\x00", "a\\nb\\tc\\x00"),
+        ("\u202e\u2028\ud800", "\\u202e\\u2028\\ud800"),
+        ("\U000e0001", "\\U000e0001"),
+    ],
+)
+def test_what_is_no_printable_character_stands_as_its_escape(text, shown):
+    assert wording.printable(text) == shown
+    assert wording.printable(text).isprintable()

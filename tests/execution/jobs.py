@@ -25,6 +25,13 @@ def here(item):
     return os.getpid()
 
 
+def spin(seconds):
+    """Compute for so many seconds of CPU."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        sum(range(50))
+
+
 @attrs.frozen
 class Placed:
     """Says where it was run; takes longer in workers, threads too, or wherever it is run from some item on."""
@@ -44,7 +51,7 @@ class Placed:
 
 @attrs.frozen
 class Marked:
-    """Does as told for some items; writes each item it is given to a file, one write a run."""
+    """Does as asked for some items; writes each item it is given to a file, one write a run."""
 
     path: str
     parent: int
@@ -52,12 +59,15 @@ class Marked:
     killing: frozenset = frozenset()
     hanging: frozenset = frozenset()
     seconds: float = 0.0
+    spins: float = 0.0
 
     def __call__(self, item):
         with Path(self.path).open("ab", buffering=0) as file:
             file.write(b"%d\n" % item)
         if self.seconds:
             time.sleep(self.seconds)
+        if self.spins:
+            spin(self.spins)
         if item in self.raising:
             raise LookupError(item)
         if os.getpid() != self.parent:

@@ -1,75 +1,66 @@
-"""What running shows is told to the cache: rarely, and never without need."""
+"""What running shows is reported to the cache: rarely, and never without need."""
 
 from __future__ import annotations
-
-import time
 
 import attrs
 import pytest
 from fakes import SAMPLE, Desk
 
 from amorsize.domain.values import Constraints
-from amorsize.execution.crews import Crews
-from amorsize.execution.job import Manner
-from amorsize.execution.runner import Execution, Means
+from amorsize.execution.feedback import ratio, record
+from amorsize.execution.measure import Measure
 
 SLOW = attrs.evolve(SAMPLE, seconds_per_item=0.01)
 
 
-class Take:
-    """Takes 2 ms by a clock that it moves; the same function whatever the clock says."""
-
-    def __init__(self, clock):
-        self.clock = clock
-
-    def __call__(self, item):
-        self.clock.now += 0.002
-        return item
-
-    def __amorsize_fingerprint__(self):
-        return "take"
+def measured(*, items, seconds):
+    measure = Measure()
+    measure.items, measure.seconds, measure.first_seconds = items, seconds, seconds / items
+    return measure
 
 
-def run(desk, data=None, **manner):
-    """Run items of which each takes 2 ms by the desk's clock."""
-    take = Take(desk.clock)
-    means = Means(None, Crews(time.monotonic), 0, desk.clock)
+def run(desk, off):
+    """Find an entry and tell that items took so many times as long as it says."""
     desk.clock.now += 10  # so that the store is asked again
-    constraints = Constraints(executor="serial")
-    if "timeout" in manner:
-        manner["deadline"] = desk.clock.now + manner["timeout"]
-    return Execution(desk.optimizer, means, take, data or range(60), constraints, Manner(**manner)).run()
+    known = desk.optimizer.recall(abs, range(60), Constraints())
+    if known.sample is None:
+        desk.ask(range(60))
+        return
+    record(desk.optimizer, known, off)
 
 
 def entry(desk):
     (locator,) = [where for where, _ in desk.store.stored if where.startswith("func:")][:1]
-    found = list(desk.optimizer.entries.find(locator, "").values())
+    found = list(desk.entries.find(locator, "").values())
     return found[0] if found else None
 
 
-def test_an_entry_contradicted_twice_running_is_measured_again():
+@pytest.mark.parametrize("off", [0.2, 5.0])
+def test_an_entry_contradicted_twice_running_is_measured_again(off):
     desk = Desk(sample=SLOW)
-    run(desk)
+    run(desk, off)
+    assert entry(desk).contradictions == 0
+    run(desk, off)
     assert entry(desk).contradictions == 1
-    run(desk)
+    run(desk, off)
     assert entry(desk) is None
-    run(desk)
+    run(desk, off)
     assert desk.probe.asked["sample"] == 2
 
 
 def test_a_run_as_expected_writes_nothing_and_takes_doubts_back():
-    desk = Desk(sample=attrs.evolve(SAMPLE, seconds_per_item=0.002))
-    run(desk)
-    written = len(desk.store.stored)
-    run(desk)
-    assert len(desk.store.stored) == written
-    desk.optimizer.entries.keep(attrs.evolve(entry(desk), contradictions=1))
-    run(desk)
-    assert entry(desk).contradictions == 0
-
-
-def test_a_run_that_failed_says_nothing():
     desk = Desk(sample=SLOW)
-    with pytest.raises(TimeoutError):
-        run(desk, timeout=0.03)
+    run(desk, 1.0)
+    written = len(desk.store.stored)
+    run(desk, 1.5)
+    assert len(desk.store.stored) == written
+    desk.entries.keep(attrs.evolve(entry(desk), contradictions=1))
+    run(desk, 1.0)
     assert entry(desk).contradictions == 0
+
+
+def test_a_few_items_or_a_moment_say_nothing():
+    assert ratio(measured(items=3, seconds=3.0), SLOW) is None
+    assert ratio(measured(items=5, seconds=0.14), SLOW) == 1.0
+    assert ratio(measured(items=100, seconds=3.0), SLOW) == pytest.approx(3.0)
+    assert ratio(measured(items=100, seconds=0.3), SLOW) == pytest.approx(0.3)

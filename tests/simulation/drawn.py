@@ -10,8 +10,8 @@ import attrs
 from simulation.pools import Job
 
 from amorsize.domain.overheads import Overheads
-from amorsize.domain.planner import decide
-from amorsize.domain.situation import Situation, worker_cap
+from amorsize.domain.planning.planner import decide
+from amorsize.domain.planning.situation import Situation, worker_cap
 from amorsize.domain.values import Constraints, Machine, Sample
 
 CORES = (4, 8, 16, 32, 64, 128, 256, 1024)

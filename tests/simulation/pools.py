@@ -9,7 +9,7 @@ from math import ceil
 import attrs
 from simulation.events import CPU, LOCK, WAIT, Events, Gate
 
-from amorsize.domain.situation import lock_share
+from amorsize.domain.planning.situation import gil_fraction
 
 PIPE_BYTES = 1 << 16
 CHUNK_BYTES = 100
@@ -49,7 +49,7 @@ class Job:
         self.overheads = overheads
         self.machine = machine
         self.computing = min(1.0, sample.cpu_fraction)
-        self.held = lock_share(sample, machine)
+        self.held = gil_fraction(sample, machine)
 
     @property
     def items(self):
@@ -81,22 +81,22 @@ class Job:
 
     def least(self, executor, p, k):
         """Return seconds below which no run of a plan can end: each resource's own sum of work."""
-        charge, sample, items = self.overheads, self.sample, self.items
+        overheads, sample, items = self.overheads, self.sample, self.items
         chunks = ceil(items / k)
         own = self.serial()
         if executor == "thread":
-            held = own * self.held + chunks * charge.thread_chunk_seconds
+            held = own * self.held + chunks * overheads.thread_chunk_seconds
             computing = max(self.computing, self.held)
-            cores = (own * computing + chunks * charge.thread_chunk_seconds) / self.machine.usable_cpus
-            return max(p * charge.thread_start_seconds + max(own / p, held), cores)
-        carried = (sample.item_bytes + sample.result_bytes) * charge.byte_seconds
+            cores = (own * computing + chunks * overheads.thread_chunk_seconds) / self.machine.usable_cpus
+            return max(p * overheads.thread_start_seconds + max(own / p, held), cores)
+        carried = (sample.item_bytes + sample.result_bytes) * overheads.byte_seconds
         parent = items * (sample.pickle_item_seconds + sample.unpickle_result_seconds + carried)
-        parent += chunks * charge.chunk_parent_seconds
-        each = sample.unpickle_item_seconds + sample.pickle_result_seconds + charge.item_seconds
-        workers = own + items * each + chunks * charge.chunk_worker_seconds
+        parent += chunks * overheads.chunk_parent_seconds
+        each = sample.unpickle_item_seconds + sample.pickle_result_seconds + overheads.item_seconds
+        workers = own + items * each + chunks * overheads.chunk_worker_seconds
         cores = (workers - own * (1 - self.computing) + parent) / self.machine.usable_cpus
-        start = charge.start_seconds + p * charge.start_worker_seconds
-        return start + max(workers / p, parent, cores) + charge.end_seconds
+        start = overheads.start_seconds + p * overheads.start_worker_seconds
+        return start + max(workers / p, parent, cores) + overheads.end_seconds
 
 
 class _Pool:
@@ -143,25 +143,25 @@ class _Processes(_Pool):
             self.fresh = max(0.0, job.sample.first_call_seconds - job.sample.seconds_per_item)
 
     def parent(self):
-        charge = self.job.overheads
-        yield LOCK, charge.start_seconds
+        overheads = self.job.overheads
+        yield LOCK, overheads.start_seconds
         for worker in range(self.p):
-            yield LOCK, charge.start_worker_seconds
+            yield LOCK, overheads.start_worker_seconds
             self.events.start(self.worker(worker))
         self.events.start(self.results())
         sample, size = self.job.sample, self.job.sample.item_bytes
         for first, items in self.chunks:
-            yield LOCK, charge.chunk_parent_seconds / 2 + items * sample.pickle_item_seconds
+            yield LOCK, overheads.chunk_parent_seconds / 2 + items * sample.pickle_item_seconds
             carried = items * size + CHUNK_BYTES
             while not self.arrival.waiting and self.in_pipe + carried > PIPE_BYTES:
                 yield self.room
             self.in_pipe += carried
-            yield LOCK, items * size * charge.byte_seconds
+            yield LOCK, items * size * overheads.byte_seconds
             self.tasks.append((first, items))
             self.events.open(self.arrival)
 
     def worker(self, number):
-        job, charge, sample = self.job, self.job.overheads, self.job.sample
+        job, overheads, sample = self.job, self.job.overheads, self.job.sample
         if job.machine.start_method != "fork":
             yield CPU, sample.worker_import_seconds
         unpaid = self.fresh
@@ -173,7 +173,7 @@ class _Processes(_Pool):
             self.in_pipe -= items * sample.item_bytes + CHUNK_BYTES
             self.events.open(self.room)
             began = self.events.now
-            yield CPU, charge.chunk_worker_seconds + items * (sample.unpickle_item_seconds + charge.item_seconds)
+            yield CPU, overheads.chunk_worker_seconds + items * (sample.unpickle_item_seconds + overheads.item_seconds)
             yield CPU, unpaid
             unpaid = 0.0
             yield from self.items(first, items, 0.0, job.computing)
@@ -188,30 +188,30 @@ class _Processes(_Pool):
                 yield read
 
     def results(self):
-        charge, sample = self.job.overheads, self.job.sample
+        overheads, sample = self.job.overheads, self.job.sample
         for _ in self.chunks:
             while not self.finished:
                 yield self.reader
             items, carried, read = self.finished.popleft()
-            yield LOCK, items * sample.result_bytes * charge.byte_seconds
+            yield LOCK, items * sample.result_bytes * overheads.byte_seconds
             self.out_pipe -= carried
             if read is not None:
                 self.events.open(read)
-            yield LOCK, charge.chunk_parent_seconds / 2 + items * sample.unpickle_result_seconds
-        self.end = self.events.now + charge.end_seconds
+            yield LOCK, overheads.chunk_parent_seconds / 2 + items * sample.unpickle_result_seconds
+        self.end = self.events.now + overheads.end_seconds
 
 
 class _Threads(_Pool):
-    """Like multiprocessing.pool.ThreadPool.map: an unbounded queue, and one interpreter lock for everybody."""
+    """Like multiprocessing.pool.ThreadPool.map: an unbounded queue, and one GIL for everybody."""
 
     def parent(self):
-        charge = self.job.overheads
+        overheads = self.job.overheads
         for worker in range(self.p):
-            yield LOCK, charge.thread_start_seconds
+            yield LOCK, overheads.thread_start_seconds
             self.events.start(self.worker(worker))
         self.events.start(self.results())
         for chunk in self.chunks:
-            yield LOCK, charge.thread_chunk_seconds / 2
+            yield LOCK, overheads.thread_chunk_seconds / 2
             self.tasks.append(chunk)
             self.events.open(self.arrival)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation.pools import Job
 
-CHARGED = attrs.evolve(
+COSTLY = attrs.evolve(
     FREE,
     start_seconds=0.02,
     start_worker_seconds=0.01,
@@ -44,7 +44,7 @@ def test_the_free_take_the_next_chunk_so_that_one_dear_item_does_not_hold_up_the
 
 
 def test_a_parent_that_pickles_all_the_time_is_the_limit():
-    bound = job([0.0] * 100, overheads=CHARGED, pickle_item_seconds=0.5, unpickle_result_seconds=0.25)
+    bound = job([0.0] * 100, overheads=COSTLY, pickle_item_seconds=0.5, unpickle_result_seconds=0.25)
     free_otherwise = attrs.evolve(FREE, chunk_parent_seconds=0.004)
     bound.overheads = free_otherwise
     for p, k in ((1, 1), (8, 1), (8, 10)):
@@ -54,19 +54,19 @@ def test_a_parent_that_pickles_all_the_time_is_the_limit():
 def test_one_worker_and_one_chunk_is_serial_and_every_overhead_once():
     moved = {"item_bytes": 1000.0, "result_bytes": 3000.0, "pickle_item_seconds": 0.01, "unpickle_item_seconds": 0.02}
     moved |= {"pickle_result_seconds": 0.03, "unpickle_result_seconds": 0.04}
-    alone = job([0.5] * 20, overheads=CHARGED, **moved).processes(1, 20)
+    alone = job([0.5] * 20, overheads=COSTLY, **moved).processes(1, 20)
     each = 0.5 + 0.01 + 0.02 + 0.03 + 0.04 + 0.001 + 4000 * 1e-6
     assert alone.seconds == pytest.approx(0.02 + 0.01 + 20 * each + 0.004 + 0.002 + 0.03)
 
 
 def test_workers_start_one_after_another_and_a_fresh_one_imports_meanwhile():
     spawn = attrs.evolve(MANY_CPUS, start_method="spawn")
-    charged = attrs.evolve(FREE, start_worker_seconds=1.0)
-    fresh = job([5.0] * 4, overheads=charged, machine=spawn, worker_import_seconds=2.0, first_call_seconds=0.755)
+    costly = attrs.evolve(FREE, start_worker_seconds=1.0)
+    fresh = job([5.0] * 4, overheads=costly, machine=spawn, worker_import_seconds=2.0, first_call_seconds=0.755)
     chunks = sorted(fresh.processes(4, 1).chunks, key=lambda one: one.first)
     assert [one.began for one in chunks] == pytest.approx([4.0, 4.0, 5.0, 6.0])  # imported at 3, 4, 5, 6
     assert chunks[-1].ended == pytest.approx(6.0 + 5.0 + 0.755 - SAMPLE.seconds_per_item)
-    forked = job([5.0] * 4, overheads=charged, worker_import_seconds=2.0, first_call_seconds=9.0)
+    forked = job([5.0] * 4, overheads=costly, worker_import_seconds=2.0, first_call_seconds=9.0)
     assert forked.processes(4, 1).seconds == pytest.approx(9.0)
 
 
@@ -85,18 +85,18 @@ def test_busy_cpus_slow_each_other_down():
 
 
 def test_a_chunk_beyond_what_the_pipe_has_room_for_waits_for_a_worker_that_reads():
-    charged = attrs.evolve(FREE, byte_seconds=1e-6)
-    large = job([3.0] * 3, overheads=charged, item_bytes=1e6).processes(1, 1)
+    costly = attrs.evolve(FREE, byte_seconds=1e-6)
+    large = job([3.0] * 3, overheads=costly, item_bytes=1e6).processes(1, 1)
     assert [one.began for one in large.chunks] == pytest.approx([1.0, 5.0, 9.0])
-    small = job([3.0] * 3, overheads=charged, item_bytes=1e4).processes(1, 1)
+    small = job([3.0] * 3, overheads=costly, item_bytes=1e4).processes(1, 1)
     assert [one.began for one in small.chunks] == pytest.approx([0.01, 3.01, 6.01])
 
 
 def test_a_result_beyond_the_pipe_keeps_its_worker_until_it_is_read():
-    charged = attrs.evolve(FREE, byte_seconds=1e-6)
-    large = job([3.0] * 3, overheads=charged, result_bytes=1e6).processes(1, 1)
+    costly = attrs.evolve(FREE, byte_seconds=1e-6)
+    large = job([3.0] * 3, overheads=costly, result_bytes=1e6).processes(1, 1)
     assert [one.began for one in large.chunks] == pytest.approx([0.0, 4.0, 8.0])
-    small = job([3.0] * 3, overheads=charged, result_bytes=1e4).processes(1, 1)
+    small = job([3.0] * 3, overheads=costly, result_bytes=1e4).processes(1, 1)
     assert [one.began for one in small.chunks] == pytest.approx([0.0, 3.0, 6.0])
 
 
@@ -108,7 +108,7 @@ def test_threads_run_the_locked_share_one_at_a_time():
 
 
 def test_threads_pay_for_their_start_and_for_chunks_under_the_lock():
-    run = job([0.0] * 40, overheads=CHARGED, cpu_fraction=0.0).threads(4, 1)
+    run = job([0.0] * 40, overheads=COSTLY, cpu_fraction=0.0).threads(4, 1)
     assert run.seconds == pytest.approx(4 * 0.001 + 40 * 0.0005)
 
 
@@ -129,7 +129,7 @@ sampled = st.fixed_dictionaries(
 @given(costs=costs, pool=pools, p=st.integers(1, 12), k=st.integers(1, 15), sampled=sampled)
 def test_each_item_runs_once_and_no_worker_runs_two_chunks_at_a_time(costs, pool, p, k, sampled):
     machine = attrs.evolve(MACHINE, usable_cpus=2.5)
-    any_job = job(costs, overheads=CHARGED, machine=machine, **sampled)
+    any_job = job(costs, overheads=COSTLY, machine=machine, **sampled)
     run = getattr(any_job, pool)(p, k)
     ran = [place for one in run.chunks for place in range(one.first, one.first + one.items)]
     assert sorted(ran) == list(range(len(costs)))
@@ -143,10 +143,10 @@ def test_each_item_runs_once_and_no_worker_runs_two_chunks_at_a_time(costs, pool
 @given(costs=costs, p=st.integers(1, 12), k=st.integers(1, 15), cpus=st.floats(0.5, 8), computing=st.floats(0, 1))
 def test_cpu_seconds_are_those_of_the_items_and_of_the_overheads(costs, p, k, cpus, computing):
     machine = attrs.evolve(MACHINE, usable_cpus=cpus)
-    run = job(costs, overheads=CHARGED, machine=machine, cpu_fraction=computing).processes(p, k)
+    run = job(costs, overheads=COSTLY, machine=machine, cpu_fraction=computing).processes(p, k)
     chunks = ceil(len(costs) / k)
-    charged = 0.02 + p * 0.01 + chunks * (0.004 + 0.002) + len(costs) * 0.001
-    assert run.cpu_seconds == pytest.approx(sum(costs) * computing + charged)
+    costly = 0.02 + p * 0.01 + chunks * (0.004 + 0.002) + len(costs) * 0.001
+    assert run.cpu_seconds == pytest.approx(sum(costs) * computing + costly)
 
 
 @given(costs=costs, p=st.integers(1, 12), k=st.integers(1, 15))
@@ -159,8 +159,8 @@ def test_free_workers_never_lose_by_being_more_nor_gain_by_dearer_items(costs, p
 
 @given(costs=costs, p=st.integers(1, 12), k=st.integers(1, 15), later=st.floats(0, 5))
 def test_a_later_start_and_a_longer_end_are_paid_in_full(costs, p, k, later):
-    now = job(costs, overheads=CHARGED).processes(p, k).seconds
-    dearer = attrs.evolve(CHARGED, start_seconds=0.02 + later, end_seconds=0.03 + later)
+    now = job(costs, overheads=COSTLY).processes(p, k).seconds
+    dearer = attrs.evolve(COSTLY, start_seconds=0.02 + later, end_seconds=0.03 + later)
     found = job(costs, overheads=dearer).processes(p, k).seconds
     tied = 0.006 * ceil(len(costs) / k)  # events at one moment may change places by the last digit of a float
     assert found == pytest.approx(now + 2 * later, abs=tied)
@@ -168,5 +168,5 @@ def test_a_later_start_and_a_longer_end_are_paid_in_full(costs, p, k, later):
 
 @given(costs=costs, pool=pools, p=st.integers(1, 12), k=st.integers(1, 15))
 def test_the_same_job_takes_the_same_every_time(costs, pool, p, k):
-    any_job = job(costs, overheads=CHARGED, cpu_fraction=0.5)
+    any_job = job(costs, overheads=COSTLY, cpu_fraction=0.5)
     assert getattr(any_job, pool)(p, k) == getattr(any_job, pool)(p, k)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import attrs
+import pytest
 
 import amorsize
+from amorsize.plugins import Backend, hookimpl
 
 
 @attrs.frozen
@@ -39,10 +41,10 @@ class DictCache:
         pass
 
 
-@amorsize.hookimpl
-def amorsize_caches() -> list[amorsize.Backend]:
+@hookimpl
+def amorsize_caches() -> list[Backend]:
     """Offer the store, as a plugin would."""
-    return [amorsize.Backend("dict", DictOptions, DictCache)]
+    return [Backend("dict", DictOptions, DictCache)]
 
 
 def test_a_result_has_the_types_it_says() -> None:
@@ -67,3 +69,42 @@ def test_the_other_functions_have_the_types_they_say() -> None:
     assert_type(amorsize.open_cache(), amorsize.Cache)
     (backend,) = amorsize_caches()
     assert backend.name == "dict"
+
+
+def test_execute_gives_what_its_errors_say() -> None:
+    assert_type(amorsize.execute(len, ["a", "bc"]), list[int])
+    assert_type(amorsize.execute(len, ["a", "bc"], errors="raise", max_workers=1), list[int])
+    results, failed = amorsize.execute(int, ["1", "x"], errors="collect")
+    assert_type(results, list[int | None])
+    assert_type(failed, amorsize.FailedItems | None)
+    assert results == [1, None]
+    assert failed is not None
+    assert failed.positions == (1,)
+    with pytest.raises(ValueError, match="errors must be 'raise' or 'collect'"):
+        amorsize.execute(len, ["a"], errors="ignore")  # type: ignore[call-overload]
+
+
+def test_a_stream_gives_what_the_function_gives() -> None:
+    assert_type(amorsize.iexecute(len, ["a", "bc"]), Iterator[int])
+    assert list(amorsize.iexecute(len, ["a", "bc"], max_workers=1)) == [1, 2]
+
+
+def test_a_client_has_the_types_of_the_functions() -> None:
+    with amorsize.Client(cache=DictCache(DictOptions())) as client:
+        assert_type(client, amorsize.Client)
+        assert_type(client.optimize(len, ["a"]), amorsize.OptimizationResult)
+        assert_type(client.execute(len, ["a"]), list[int])
+        results, failed = client.execute(len, ["a"], errors="collect")
+        assert_type(results, list[int | None])
+        assert_type(failed, amorsize.FailedItems | None)
+        assert_type(client.iexecute(len, ["a"]), Iterator[int])
+        assert_type(client.lookup(len, ["a"]), tuple[str, str])
+        assert_type(client.open_cache(), amorsize.Cache)
+    assert_type(amorsize.default_client(), amorsize.Client)
+
+
+def test_a_type_checker_knows_the_arguments_as_they_are_written() -> None:
+    with pytest.raises(TypeError, match="use max_workers"):
+        amorsize.optimize(len, ["a"], n_jobs=4)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="cache must be"):
+        amorsize.execute(len, ["a"], cache=3)  # type: ignore[call-overload]

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from distributed import Client, LocalCluster
 
 from amorsize import execute, optimize
-from amorsize.execution.live import charges
+from amorsize.testing import measure_executor
 from jobs import spin
 
 WORKERS = os.cpu_count() or 1
@@ -45,7 +45,7 @@ def main():
         ProcessPoolExecutor(WORKERS) as pool,
     ):
         for name, executor in (("processes", pool), ("LocalCluster", bare)):
-            cost = charges(executor, "spawn")
+            cost = measure_executor(executor)
             print(
                 f"{name}: a chunk costs {cost.chunk_parent_seconds * 1e3:.2f} ms in the parent, "
                 f"{(cost.chunk_parent_seconds + cost.chunk_worker_seconds) * 1e3:.2f} ms there and back, "

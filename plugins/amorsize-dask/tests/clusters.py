@@ -11,8 +11,7 @@ from pathlib import Path
 
 import attrs
 
-from amorsize.domain.overheads import Overheads
-from amorsize.domain.values import Machine, Sample
+from amorsize.plugins import Machine, Overheads, Sample
 
 MACHINE = Machine(
     physical_cores=1,
@@ -42,12 +41,6 @@ HERE = Overheads(
 )
 
 
-FAR = attrs.evolve(
-    HERE, start_seconds=0.0, start_worker_seconds=0.0, chunk_parent_seconds=2e-3, chunk_worker_seconds=2e-2
-)
-"""What a cluster may charge: nothing to start, and far more for each chunk."""
-
-
 class Inspector:
     """A machine of so many CPUs."""
 
@@ -56,6 +49,9 @@ class Inspector:
 
     def inspect(self, start_method):
         return self.machine
+
+    def file_bytes(self, path):
+        return None
 
 
 class Probe:
@@ -79,7 +75,7 @@ class Probe:
     def overheads(self):
         return HERE
 
-    def obstacle(self, func):
+    def blocked_reason(self, func):
         return None
 
 

@@ -8,13 +8,13 @@ import os
 import pytest
 from distributed import Client, LocalCluster
 
-from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
+from amorsize.testing import build_backend
 from clusters import Cluster
 
 
 @pytest.fixture(autouse=True)
 def own_place(tmp_path, shared, monkeypatch):
-    """Keep the user's own config and cache out; what clusters charge is measured once for all tests."""
+    """Keep the user's own config and cache out; what clusters cost is measured once for all tests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AMORSIZE_CONFIG", os.devnull)
     monkeypatch.setenv("AMORSIZE_CACHE_DIR", str(shared))
@@ -28,7 +28,7 @@ def shared(tmp_path_factory):
 
 @pytest.fixture
 def cache():
-    return MemoryCache(MemoryOptions())
+    return build_backend("caches", "memory", {})
 
 
 @pytest.fixture(scope="session")

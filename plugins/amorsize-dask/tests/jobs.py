@@ -17,7 +17,7 @@ def nap(item):
     return os.getpid(), item
 
 
-def told(path, item):
+def reported(path, item):
     with open(path, "a") as file:  # noqa: PTH123  a plain append
         file.write(f"{os.getpid()}\n")
     return item

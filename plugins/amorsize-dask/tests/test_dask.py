@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,19 +12,17 @@ import sys
 import time
 import warnings
 from concurrent.futures import Future
+from importlib.metadata import metadata
 from pathlib import Path
 
 import dask
 import pytest
 
 import jobs
-from amorsize import AmorsizeWarning, ConfigError, ExecutionError, WorkerError, execute, iexecute, optimize, verify
-from amorsize.domain.engine import Engine, Room
-from amorsize.domain.planner import decide
-from amorsize.domain.situation import Situation
-from amorsize.domain.values import Constraints
+from amorsize import AmorsizeWarning, ConfigError, ExecutionError, execute, iexecute, optimize, verify
+from amorsize.testing import build_backend
 from amorsize_dask import DaskOptions, build
-from clusters import FAR, HERE, MACHINE, Inspector, Probe
+from clusters import Inspector, Probe
 
 DEAR = {"inspector": Inspector(), "probe": Probe(0.2), "min_speedup": 1.0}
 """With it, any function seems so dear that two CPUs elsewhere must be best."""
@@ -33,6 +32,16 @@ def test_items_run_on_the_cluster_and_come_back_in_order(client):
     pairs = execute(jobs.nap, range(200), executor="dask", **DEAR)
     assert [item for _, item in pairs] == list(range(200))
     assert {pid for pid, _ in pairs} == set(client.run(os.getpid).values())
+
+
+def test_the_program_of_the_readme_runs(local_cluster, capsys):
+    (program,) = re.findall(
+        r"^```python\n(.*?)^```$", metadata("amorsize-dask").json["description"], re.DOTALL | re.MULTILINE
+    )
+    names = {"func": jobs.nap, "items": range(20)}
+    exec(program.replace("tcp://scheduler:8786", local_cluster.scheduler_address), names)
+    assert [item for _, item in names["results"]] == list(range(20))
+    assert "why: " in capsys.readouterr().out
 
 
 def test_a_plan_names_the_cluster_and_says_what_this_machine_would_do(client):
@@ -52,7 +61,7 @@ def test_a_plan_can_be_run(client):
 def test_a_plan_that_is_verified_runs_on_the_cluster(client, tmp_path):
     result = optimize(jobs.nap, range(20), executor="dask", profile=True, **DEAR)
     seen = tmp_path / "seen"
-    found = verify(functools.partial(jobs.told, str(seen)), range(20), result, rounds=1)
+    found = verify(functools.partial(jobs.reported, str(seen)), range(20), result=result, rounds=1)
     assert found.chosen.way.executor == "dask"
     assert {int(pid) for pid in seen.read_text().split()[:20]} <= set(client.run(os.getpid).values())
 
@@ -68,39 +77,6 @@ def test_results_can_be_streamed_from_the_cluster(client):
     assert {pid for pid, _ in pairs} <= set(client.run(os.getpid).values())
 
 
-def decision(seconds_per_item, items, cpus=4, workers=64):
-    """Decide between this machine and a cluster that charges as one does."""
-    engine = Engine("dask", "process", Room(workers, workers << 30, workers, "somewhere"), FAR)
-    sample = Probe(seconds_per_item).sample(None, None, None)
-    return decide(Situation(items, sample, Inspector(cpus).machine, Constraints(engine="dask")), HERE, engine).plan
-
-
-def test_cheap_items_stay_here():
-    plan = decision(4e-6, 10_000)
-    assert plan.executor == "serial"
-    assert "workers of dask) should take" in plan.reason
-
-
-def test_many_dear_items_go_to_the_cluster():
-    plan = decision(0.5, 10_000)
-    assert (plan.executor, plan.n_jobs) == ("dask", 64)
-    assert plan.reason.endswith("; 4 processes here should take 1,250 s")
-
-
-def test_a_cluster_that_is_smaller_than_this_machine_is_left_alone():
-    plan = decision(0.002, 1000, workers=2)
-    assert plan.executor == "process"
-    assert "; 2 workers of dask should take" in plan.reason
-
-
-def test_what_the_cluster_cannot_take_is_said():
-    engine = Engine("dask", "process", Room(64, 64 << 30, 64, "somewhere"), FAR, "items cannot be pickled")
-    situation = Situation(10_000, Probe(0.5).sample(None, None, None), Inspector(4).machine, Constraints(engine="dask"))
-    plan = decide(situation, HERE, engine).plan
-    assert plan.executor == "process"
-    assert plan.reason.endswith("; dask is ruled out: items cannot be pickled")
-
-
 def test_a_job_shorter_than_a_moment_does_not_even_ask_the_cluster():
     config = {"executors": {"dask": {"address": "tcp://127.0.0.1:1"}}}
     assert execute(jobs.double, [1, 2, 3], executor="dask", config=config) == [2, 4, 6]
@@ -110,12 +86,6 @@ def test_this_machine_is_preferred_where_it_is_as_good(client):
     result = optimize(jobs.nap, range(500), executor="dask", **DEAR | {"inspector": Inspector(16)})
     assert result.executor == "process"
     assert "; 2 workers of dask should take" in result.reason
-
-
-def test_threads_that_share_a_lock_count_as_one_cpu():
-    engine = Engine("dask", "process", Room(8, 8 << 30, 2), HERE)
-    held = Situation(100, Probe(0.1).sample(None, None, None), MACHINE, Constraints())
-    assert engine.situation(held).machine.usable_cpus == 2
 
 
 def test_plans_for_here_and_for_the_cluster_do_not_mix(client, cache):
@@ -131,11 +101,11 @@ def test_what_the_cluster_charges_is_kept(client, cache):
     optimize(jobs.nap, range(500), executor="dask", cache=cache, **DEAR)
     kept = [place for place in cache.locators() if place.startswith("machine:")]
     assert len(kept) == 1  # the cluster's: with one CPU, what processes here cost is of no interest
-    told = {variant: text for place in kept for variant, text in cache.fetch(place).items()}
-    assert told
+    reported = {variant: text for place in kept for variant, text in cache.fetch(place).items()}
+    assert reported
     optimize(jobs.double, range(500), executor="dask", cache=cache, config={}, **DEAR)
     assert {place for place in cache.locators() if place.startswith("machine:")} == set(kept)
-    assert {variant: text for place in kept for variant, text in cache.fetch(place).items()} == told
+    assert {variant: text for place in kept for variant, text in cache.fetch(place).items()} == reported
 
 
 def test_a_failing_item_is_raised_here_and_named(client):
@@ -172,11 +142,11 @@ def test_what_is_defined_in_the_main_module_travels_with_its_code(client, local_
     assert (ran.stdout, ran.stderr) == ("2450\n", "")
 
 
-def test_workers_that_know_another_version_of_the_function_are_told_from_those_that_do_not(client, monkeypatch):
+def test_workers_that_know_another_version_of_the_function_run_none_of_it(client, monkeypatch):
     assert execute(jobs.double, range(10), executor="dask", **DEAR) == [2 * x for x in range(10)]
     monkeypatch.setattr(jobs, "FACTOR", 3)
-    with pytest.raises(WorkerError, match="must know double as it is here, got another version"):
-        execute(jobs.double, range(10), executor="dask", **DEAR)
+    with pytest.warns(AmorsizeWarning, match="items run in the caller's process: .* know another version of the func"):
+        assert execute(jobs.double, range(10), executor="dask", **DEAR) == [3 * x for x in range(10)]
 
 
 def test_large_items_are_sent_without_advice(client):
@@ -199,16 +169,16 @@ def test_an_executor_is_the_standards(client):
 
 
 def test_the_room_is_the_clusters(client, local_cluster):
-    room = build(DaskOptions()).room()
-    assert (room.workers, room.processes, room.place) == (2, 2, "LocalCluster")
-    assert room.memory_bytes > 1 << 20
-    with_address = build(DaskOptions(address=local_cluster.scheduler_address)).room()
+    capacity = build(DaskOptions()).capacity()
+    assert (capacity.workers, capacity.processes, capacity.place) == (2, 2, "LocalCluster")
+    assert capacity.memory_bytes > 1 << 20
+    with_address = build(DaskOptions(address=local_cluster.scheduler_address)).capacity()
     assert with_address.place == local_cluster.scheduler_address
 
 
 def test_dasks_own_configuration_names_the_scheduler(local_cluster):
     with dask.config.set({"scheduler-address": local_cluster.scheduler_address}):
-        assert build(DaskOptions()).room().workers == 2
+        assert build(DaskOptions()).capacity().workers == 2
 
 
 def test_no_cluster_at_all_is_said():
@@ -253,7 +223,7 @@ def test_a_worker_that_is_killed_loses_nothing(apart):
     config = {"executors": {"dask": {"address": apart.address, "worker_timeout_seconds": 30}}}
     executors = build(DaskOptions(address=apart.address, worker_timeout_seconds=30))
     until = time.monotonic() + 30
-    while executors.room().workers < 2:
+    while executors.capacity().workers < 2:
         assert time.monotonic() < until
         time.sleep(0.05)
     victim = apart.processes[-1]
@@ -269,3 +239,16 @@ def test_a_worker_that_is_killed_loses_nothing(apart):
     assert killed
     assert [item for _, item in pairs] == list(range(200))
     assert {pid for pid, _ in pairs} == {victim.pid, apart.processes[1].pid}
+
+
+def test_an_address_in_a_config_found_in_a_folder_counts_only_once_it_is_trusted(tmp_path, monkeypatch):
+    monkeypatch.delenv("AMORSIZE_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "amorsize.toml"
+    file.write_text('executor = "dask"\n[executors.dask]\naddress = "tcp://evil.example:8786"\n')
+    with pytest.warns(AmorsizeWarning, match="executors.dask.address reaches out and does not count"):
+        found = build_backend("executors", "dask")
+    assert found._options == DaskOptions()
+    named = build_backend("executors", "dask", file)
+    assert named._options == DaskOptions(address="tcp://evil.example:8786")

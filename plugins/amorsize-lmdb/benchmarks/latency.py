@@ -12,7 +12,7 @@ from statistics import median
 
 import lmdb
 
-from amorsize import config
+from amorsize.testing import build_backend
 from amorsize_lmdb import LmdbOptions
 from amorsize_lmdb.cache import LmdbCache
 
@@ -22,8 +22,8 @@ TEXT = "x" * 1200  # about an entry
 def main():
     """Fill each with 1,000 texts and look them up in turn."""
     with tempfile.TemporaryDirectory() as above:
-        settings = config.load({"caches": {name: {"directory": f"{above}/{name}"} for name in ("json", "sqlite")}})
-        stores = {name: config.build("caches", name, settings) for name in ("json", "sqlite")}
+        config = {"caches": {name: {"directory": f"{above}/{name}"} for name in ("json", "sqlite")}}
+        stores = {name: build_backend("caches", name, config) for name in ("json", "sqlite")}
         stores["lmdb"] = LmdbCache(LmdbOptions(directory=f"{above}/lmdb"))
         for store in stores.values():
             for number in range(1000):

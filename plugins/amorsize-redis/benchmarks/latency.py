@@ -1,4 +1,4 @@
-"""Prints what the Redis cache costs: a hit beside a bare GET, rivals, a dead server, and a fleet that starts cold.
+"""Prints what the Redis cache costs: a hit beside a bare GET, many writers, a dead server, processes that start cold.
 
 Run it as ``python plugins/amorsize-redis/benchmarks/latency.py``; it starts ``redis-server`` on a free loopback port.
 """
@@ -58,7 +58,7 @@ def hit(server):
     settled = function_of(0)
     optimize(settled, items, cache=store)
     (repeat,) = micros([lambda: optimize(settled, items, cache=store)], 40, 100)
-    print(f"repeat in one process  {repeat:7.1f} us   (near memory; the server is not asked)")
+    print(f"repeat in one process  {repeat:7.1f} us   (the server is not asked)")
 
 
 def function_of(number):
@@ -78,11 +78,11 @@ def write(options, number):
         store.store(f"shared {turn}", f"v{number}", TEXT)
 
 
-def rivals(server, context):
+def writers(server, context):
     """Count what is there after eight processes have written."""
     with context.Pool(PROCESSES) as pool:
-        pool.starmap(write, [(server.options(prefix="rivals:"), number) for number in range(PROCESSES)])
-    store = RedisCache(server.options(prefix="rivals:"))
+        pool.starmap(write, [(server.options(prefix="writers:"), number) for number in range(PROCESSES)])
+    store = RedisCache(server.options(prefix="writers:"))
     there = sum(len(store.fetch(locator)) for locator in store.locators())
     print(f"{PROCESSES} processes wrote {PROCESSES * 1000} texts, {PROCESSES * 1000 - there} are lost")
 
@@ -153,7 +153,7 @@ def main():
             print(f"redis-py {redis.__version__}, server {server.client().info()['redis_version']}")
             print(f"defaults: {attrs.asdict(RedisOptions())}")
             hit(server)
-            rivals(server, context)
+            writers(server, context)
             dead()
             for same_order in (False, True):
                 for wait_seconds in (0.0, RedisOptions().wait_seconds):

@@ -1,4 +1,4 @@
-"""The store keeps the contract of caches, also with rivals and killed writers, on a real server."""
+"""The store keeps the contract of caches, also with several writers and killed ones, on a real server."""
 
 from __future__ import annotations
 

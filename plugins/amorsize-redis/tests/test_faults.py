@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import socket
 import threading
@@ -323,11 +322,12 @@ def test_a_hash_too_large_to_read_is_given_up(server):
     assert len(RedisCache(server.options(max_reply_bytes=1 << 24)).fetch("here")) == 100
 
 
-def test_a_call_of_optimize_goes_on_with_one_warning(tmp_path):
+def test_a_call_of_optimize_goes_on_with_one_warning(tmp_path, monkeypatch):
     port = free_port()
     config = {"cache": "redis", "caches": {"redis": {"url": f"redis://127.0.0.1:{port}/0"}}}
-    (tmp_path / "amorsize.toml").write_text(f'cache = "redis"\n[caches.redis]\nurl = "redis://127.0.0.1:{port}/0"\n')
-    os.environ.pop("AMORSIZE_CONFIG")
+    file = tmp_path / "amorsize.toml"
+    file.write_text(f'cache = "redis"\n[caches.redis]\nurl = "redis://127.0.0.1:{port}/0"\n')
+    monkeypatch.setenv("AMORSIZE_CONFIG", str(file))  # found in a folder, it would have to be trusted
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         answers = [amorsize.optimize(abs, range(1000 + number)).cache for number in range(5)]
@@ -376,12 +376,14 @@ def test_a_user_of_the_servers_logs_in(own_server, monkeypatch):
     )
 
 
-def test_a_server_that_repeats_what_it_was_told_betrays_nothing(monkeypatch):
+def test_a_server_that_repeats_what_it_was_sent_betrays_nothing(monkeypatch):
     monkeypatch.setenv("AMORSIZE_REDIS_PASSWORD", SECRET)
 
     def repeat(sock):
-        while told := sock.recv(65536):
-            sock.sendall(b"-ERR unknown command, with args beginning with: " + told.replace(b"\r\n", b" ") + b"\r\n")
+        while received := sock.recv(65536):
+            sock.sendall(
+                b"-ERR unknown command, with args beginning with: " + received.replace(b"\r\n", b" ") + b"\r\n"
+            )
 
     for talk in (repeat, saying(b"-" + SECRET.encode() + b"\r\n"), saying(b"+" + SECRET.encode() + b"\r\n")):
         with Listener(talk) as listener, pytest.raises(CacheError) as caught:

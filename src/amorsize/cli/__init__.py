@@ -8,10 +8,10 @@ import sys
 def main() -> None:
     """Run the command line, or say in a line what is missing for it."""
     try:
-        import click  # noqa: F401, PLC0415  asked for before anything that needs them
-        import rich  # noqa: F401, PLC0415
+        import click  # noqa: F401  asked for before anything that needs them
+        import rich  # noqa: F401
     except ImportError as error:
         sys.exit(f"amorsize: the command needs click and rich, got no {error.name}: pip install 'amorsize[cli]'")
-    from amorsize.cli.commands import run  # noqa: PLC0415  needs click
+    from amorsize.cli.commands import run
 
     sys.exit(run())

@@ -1,21 +1,22 @@
-"""The cache commands: see what is kept, and care for it."""
+"""The cache commands: look into the cache and maintain it."""
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 import amorsize
-from amorsize import api
-from amorsize.cli.options import cache_named, data_options
-from amorsize.domain.wording import seconds, size, workers
+from amorsize.application.cache.maintenance import key_of
+from amorsize.cli.documents import Entries, Found, Listing, Removed, json_option, say_document
+from amorsize.cli.errors import said
+from amorsize.cli.options import Number, UserPath, cache_named, data_options
+from amorsize.cli.terminal import say
+from amorsize.config.inputs import InputError, data_named, function_named
+from amorsize.domain.wording import counted, seconds, size, workers
 from amorsize.errors import AmorsizeError
-from amorsize.inputs import InputError, data_named, function_named
-from amorsize.upkeep import key_of
 
 _HOUR_SECONDS = 3600.0
 
@@ -25,7 +26,7 @@ _HOUR_SECONDS = 3600.0
 @click.option("--cache", "name", help="Name of a cache backend, or of several layers: json,redis.")
 @click.pass_context
 def cache(context: click.Context, config: str | None, name: str | None) -> None:
-    """See what the cache keeps, and care for it."""
+    """Look into the cache and maintain it."""
     context.obj = {"config": config, "cache": cache_named(name)}
 
 
@@ -34,113 +35,142 @@ def _opened(context: click.Context) -> amorsize.Cache:
 
 
 @cache.command()
+@json_option
 @click.pass_context
-def stats(context: click.Context) -> None:
+def stats(context: click.Context, *, as_json: bool) -> None:
     """Count entries and bytes, and entries by function."""
     counted = _opened(context).stats()
-    console = Console(highlight=False)
-    console.print(f"{_entries(counted.entries)}, {size(counted.bytes)} with overheads and outlines")
+    if as_json:
+        say_document("cache stats", counted)
+        return
+    say(f"{_entries(counted.entries)}, {size(counted.bytes)} with overheads and outlines")
     if counted.oldest is not None and counted.newest is not None:
-        console.print(f"measured between {_when(counted.oldest)} and {_when(counted.newest)}")
-    table = Table("entries", "function", box=None)
+        say(f"measured between {_when(counted.oldest)} and {_when(counted.newest)}")
+    say(f"in this process: {counted.hits} hits, {counted.misses} misses, {seconds(counted.seconds_saved)} saved")
     for function, count in sorted(counted.functions.items(), key=lambda row: (-row[1], row[0])):
-        table.add_row(str(count), function)
-    console.print(
-        f"in this process: {counted.hits} hits, {counted.misses} misses, {seconds(counted.seconds_saved)} saved"
-    )
-    if counted.functions:
-        console.print(table)
+        say(f"{count:>7} {_entries(count).rpartition(' ')[2]} of {function}")
 
 
 @cache.command(name="list")
 @click.option("--function", default="", help="Only functions whose name contains this.")
-@click.option("--older-than", type=click.FloatRange(min=0), metavar="HOURS", help="Only what was measured longer ago.")
+@click.option("--older-than", type=Number(min=0), metavar="HOURS", help="Only what was measured longer ago.")
+@json_option
 @click.pass_context
-def list_(context: click.Context, function: str, older_than: float | None) -> None:
+def list_(context: click.Context, function: str, older_than: float | None, *, as_json: bool) -> None:
     """List entries: key, function, plan."""
     age = None if older_than is None else older_than * _HOUR_SECONDS
-    for entry in _opened(context).entries(function=function, older_than_seconds=age):
-        click.echo(f"{key_of(entry)}\t{entry.function}\t{workers(entry.plan)}\t{_when(entry.measured_at)}")
+    entries = _opened(context).entries(function=function, older_than_seconds=age)
+    if as_json:
+        say_document("cache list", Listing.of(entries))
+        return
+    for entry in entries:
+        say(key_of(entry), entry.function, workers(entry.plan), _when(entry.measured_at))
 
 
 @cache.command()
 @click.argument("key")
+@json_option
 @click.pass_context
-def show(context: click.Context, key: str) -> None:
+def show(context: click.Context, key: str, *, as_json: bool) -> None:
     """Show all of the entries under KEY, or under what begins with it."""
     found = _opened(context).show(key)
     if not found:
         raise InputError(f"KEY must be the beginning of an entry's key, got {key!r}; see `amorsize cache list`")
+    if as_json:
+        say_document("cache show", Entries(tuple(found)))
+        return
     for entry in found:
-        click.echo(key_of(entry))
-        click.echo(f"  {entry.function}, {entry.items} items, measured {_when(entry.measured_at)}")
-        click.echo(f"  plan: {workers(entry.plan)}, {seconds(entry.plan.predicted_seconds)} predicted")
-        click.echo(f"  why: {entry.plan.reason}")
+        say(key_of(entry))
+        say(f"  {entry.function}, {counted(entry.items, 'item')}, measured {_when(entry.measured_at)}")
+        say(f"  plan: {workers(entry.plan)}, {seconds(entry.plan.predicted_seconds)} predicted")
+        say(f"  why: {entry.plan.reason}")
         for value in (entry.sample, entry.machine, entry.constraints):
-            click.echo(f"  {value}")
-        click.echo(f"  confirmed {entry.confirmations} times, last {_when(entry.confirmed_at)}")
+            say(f"  {value}")
+        say(f"  confirmed {entry.confirmations} times, last {_when(entry.confirmed_at)}")
 
 
 @cache.command()
 @click.argument("function", metavar="MODULE:FUNCTION")
 @data_options
+@json_option
 @click.pass_context
 def explain(  # noqa: PLR0913, PLR0917  one parameter an option
     context: click.Context,
     function: str,
     document: str | None,
-    pattern: str | None,
+    pattern: tuple[str, ...],
     lines: str | None,
     numbers: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Say whether MODULE:FUNCTION over the data would hit, and if not why; nothing is run."""
     func = function_named(function)
     data = data_named(numbers=numbers, lines=lines, pattern=pattern, document=document)
     found, reason = amorsize.lookup(func, data, **context.obj)
-    click.echo(f"{found}: {reason}")
+    if as_json:
+        say_document("cache explain", Found(found, reason))
+    else:
+        say(f"{found}: {reason}")
 
 
 @cache.command()
-@click.option("--older-than", type=click.FloatRange(min=0), metavar="HOURS", help="Instead of the configured TTL.")
+@click.option("--older-than", type=Number(min=0), metavar="HOURS", help="Instead of the configured TTL.")
+@json_option
 @click.pass_context
-def prune(context: click.Context, older_than: float | None) -> None:
+def prune(context: click.Context, older_than: float | None, *, as_json: bool) -> None:
     """Remove entries that are too old or unreadable."""
-    ttl = api.settings(context.obj["config"]).limits.ttl_seconds if older_than is None else older_than * _HOUR_SECONDS
-    click.echo(f"{_entries(_opened(context).prune(ttl))} removed")
+    ttl = None if older_than is None else older_than * _HOUR_SECONDS
+    with amorsize.Client(**context.obj) as client:
+        _say_removed("cache prune", client.prune_expired_cache(ttl), as_json=as_json)
 
 
 @cache.command()
+@click.option("--function", default="", help="Only functions whose name contains this.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
 @click.pass_context
-def clear(context: click.Context) -> None:
-    """Remove everything."""
-    click.echo(f"{_entries(_opened(context).clear())} removed")
+def clear(context: click.Context, function: str, *, yes: bool, as_json: bool) -> None:
+    """Remove everything. On a terminal it asks first."""
+    opened = _opened(context)
+    if not yes and sys.stdin is not None and sys.stdin.isatty():
+        count = sum(1 for _ in opened.entries(function=function))
+        if not click.confirm(f"Remove {_entries(count)} from the cache?", err=True):
+            raise AmorsizeError("nothing was removed")
+    _say_removed("cache clear", opened.clear(function=function), as_json=as_json)
 
 
 @cache.command()
+@json_option
 @click.pass_context
-def verify(context: click.Context) -> None:
+def verify(context: click.Context, *, as_json: bool) -> None:
     """Read everything and set aside what is unreadable; exits with 1 when something was."""
     verified = _opened(context).verify()
-    click.echo(f"{verified.readable} records readable, {len(verified.set_aside)} set aside")
-    for locator, variant in verified.set_aside:
-        click.echo(f"  {locator}_{variant}")
-    if verified.set_aside:
+    if as_json:
+        say_document("cache verify", verified)
+    else:
+        say(f"{verified.readable} records readable, {len(verified.set_aside)} set aside")
+        for locator, variant in verified.set_aside:
+            say(f"  {locator}_{variant}")
+        for locator, variant in verified.too_long:
+            say(f"  {locator}_{variant}: too long to be set aside, it stays where it is")
+    if verified.set_aside or verified.too_long:
         context.exit(1)
 
 
 @cache.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=UserPath(path_type=Path))
 @click.pass_context
 def export(context: click.Context, file: Path) -> None:
     """Write all readable records to FILE as JSON."""
     opened = _opened(context)
     with click.open_file(str(file), "w", encoding="utf-8", atomic=True) as handle:
         count = opened.export(handle)
-    click.echo(f"{count} records written to {file}")
+    say(f"{counted(count, 'record')} written to {file}")
 
 
 @cache.command(name="import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=UserPath(path_type=Path))
 @click.pass_context
 def import_(context: click.Context, file: Path) -> None:
     """Take in FILE, an export; newer records stay. Exits with 1 when a record was refused."""
@@ -149,10 +179,10 @@ def import_(context: click.Context, file: Path) -> None:
         with file.open(encoding="utf-8") as handle:
             imported = opened.import_(handle)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"FILE must be a readable export, got {error}") from error
-    click.echo(f"{imported.taken} records taken, {imported.kept} not newer, {len(imported.refused)} refused")
+        raise InputError(f"FILE cannot be read as an export: {error}") from error
+    say(f"{imported.taken} records taken, {imported.kept} not newer, {len(imported.refused)} refused")
     for line in imported.refused:
-        click.echo(f"  {line}", err=True)
+        say(f"  {line}", err=True)
     if imported.refused:
         context.exit(1)
 
@@ -163,16 +193,23 @@ def warm(context: click.Context) -> None:
     """Measure the functions listed under [[warm]] in the config file ahead of time."""
     warmed = amorsize.warm_cache(**context.obj)
     if not warmed:
-        raise InputError("the config must list functions under [[warm]], got none")
+        raise InputError("there is nothing to warm: list functions under [[warm]] in the config")
     failed = 0
     for function, outcome in warmed:
         if isinstance(outcome, Exception):
             failed += 1
-            click.echo(f"{function}: {type(outcome).__name__}: {outcome}", err=True)
+            say(f"{function}: {said(outcome)}", err=True)
         else:
-            click.echo(f"{function}: {outcome.cache}, {workers(outcome.plan)}")
+            say(f"{function}: {outcome.cache}, {workers(outcome.plan)}")
     if failed:
         raise AmorsizeError(f"{failed} of {len(warmed)} functions could not be measured")
+
+
+def _say_removed(command: str, count: int, *, as_json: bool) -> None:
+    if as_json:
+        say_document(command, Removed(count))
+    else:
+        say(f"{_entries(count)} removed")
 
 
 def _entries(count: int) -> str:

@@ -1,34 +1,47 @@
-"""The commands: demo, optimize, verify, cache, plugins and config."""
+"""The commands: demo, optimize, run, verify, cache, plugins, config, doctor and bench."""
 
 from __future__ import annotations
 
 import sys
 import warnings
+from typing import Final
 
 import attrs
 import click
 from rich.console import Console
 
 import amorsize
+from amorsize.application.result import explanation, summary
 from amorsize.cli import cache
-from amorsize.cli.options import cache_named, data_options
+from amorsize.cli.bench import bench
+from amorsize.cli.config import config as config_group
+from amorsize.cli.doctor import doctor
+from amorsize.cli.documents import BackendList, Compared, Optimized, json_option, say_document
+from amorsize.cli.errors import Commands
+from amorsize.cli.options import Number, WholeNumber, cache_named, data_options
+from amorsize.cli.pictures import draw, plot_option, report_option, write_report
+from amorsize.cli.run import run as run_command
+from amorsize.cli.terminal import OutputClosedError, close_output, say, say_lines
+from amorsize.config.inputs import data_named, function_named
 from amorsize.errors import AmorsizeError
-from amorsize.inputs import data_named, function_named
-from amorsize.plugins import Backends
-from amorsize.report import comparison, summary
+from amorsize.execution.verification import comparison
+from amorsize.plugins.registry import Backends
+
+_OUTPUT_CLOSED: Final = 128 + 13
+"""The exit code where nobody reads the output any more: that of a program that SIGPIPE ends, as shells say it."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(amorsize.__version__, prog_name="amorsize")
 def amorsize_command() -> None:
     """How many workers, of which kind, in what chunks, or is plain serial best?"""
 
 
 @amorsize_command.command()
-@click.option("--most", type=click.IntRange(min=1), help="Modules to take at the most.")
+@click.option("--most", type=WholeNumber(min=1), help="Modules to take at the most.")
 def demo(most: int | None) -> None:
     """Tokenize the standard library serially and as recommended, and compare."""
-    from amorsize.cli.demo import demo as show  # noqa: PLC0415  imports multiprocessing
+    from amorsize.cli.demo import demo as show
 
     show(Console(), most)
 
@@ -36,22 +49,29 @@ def demo(most: int | None) -> None:
 @amorsize_command.command()
 @click.argument("function", metavar="MODULE:FUNCTION")
 @data_options
-@click.option("--max-workers", type=click.IntRange(min=1), help="Most workers.")
-@click.option("--executor", type=click.Choice(["auto", "serial", "thread", "process"]), default="auto")
-@click.option("--min-speedup", type=click.FloatRange(min=1), help="Least gain worth leaving serial for.")
-@click.option("--memory-limit", type=click.IntRange(min=1), help="Bytes all workers together may take.")
+@click.option("--max-workers", type=WholeNumber(min=1), help="Most workers.")
+@click.option(
+    "--executor",
+    type=click.Choice(["auto", "serial", "thread", "process"]),
+    default="auto",
+    help="Which workers are allowed.",
+)
+@click.option("--min-speedup", type=Number(min=1), help="Least predicted speedup that is worth starting workers.")
+@click.option("--memory-limit", type=WholeNumber(min=1), help="Bytes all workers together may take.")
 @click.option("--cache", "cache_name", help="Name of a cache backend, or of several layers: json,redis.")
 @click.option("--probe", help="Name of a probe backend.")
 @click.option("--inspector", help="Name of an inspector backend.")
 @click.option("--config", type=click.Path(), help="A config file.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache.")
-@click.option("--profile", is_flag=True, help="Measure anew and show everything that was weighed.")
+@click.option("--profile", is_flag=True, help="Measure anew and show every plan that was compared.")
+@plot_option
+@json_option
 def optimize(  # noqa: PLR0913  one parameter an option
     *,
     function: str,
     numbers: str | None,
     lines: str | None,
-    pattern: str | None,
+    pattern: tuple[str, ...],
     document: str | None,
     max_workers: int | None,
     executor: str,
@@ -63,8 +83,10 @@ def optimize(  # noqa: PLR0913  one parameter an option
     config: str | None,
     no_cache: bool,
     profile: bool,
+    plot: str | None,
+    as_json: bool,
 ) -> None:
-    """Say how to run MODULE:FUNCTION over the data named."""
+    """Say how to run MODULE:FUNCTION over the data."""
     func = function_named(function)
     data = data_named(numbers=numbers, lines=lines, pattern=pattern, document=document)
     result = amorsize.optimize(
@@ -81,80 +103,112 @@ def optimize(  # noqa: PLR0913  one parameter an option
         probe=probe,
         inspector=inspector,
     )
-    result.explain()
+    draw(result, plot)
+    if as_json:
+        say_document("optimize", Optimized.of(result))
+    else:
+        say_lines("\n".join(explanation(result)))
 
 
 @amorsize_command.command()
 @click.argument("function", metavar="MODULE:FUNCTION")
 @data_options
-@click.option("--max-workers", type=click.IntRange(min=1), help="Most workers.")
-@click.option("--executor", type=click.Choice(["auto", "serial", "thread", "process"]), default="auto")
+@click.option("--max-workers", type=WholeNumber(min=1), help="Most workers.")
+@click.option(
+    "--executor",
+    type=click.Choice(["auto", "serial", "thread", "process"]),
+    default="auto",
+    help="Which workers are allowed.",
+)
 @click.option("--probe", help="Name of a probe backend.")
 @click.option("--config", type=click.Path(), help="A config file.")
-@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each way.")
+@click.option("--rounds", type=WholeNumber(min=1), default=3, show_default=True, help="Runs of each way.")
+@plot_option
+@report_option
+@json_option
 def verify(  # noqa: PLR0913  one parameter an option
     *,
     function: str,
     numbers: str | None,
     lines: str | None,
-    pattern: str | None,
+    pattern: tuple[str, ...],
     document: str | None,
     max_workers: int | None,
     executor: str,
     probe: str | None,
     config: str | None,
     rounds: int,
+    plot: str | None,
+    report: str | None,
+    as_json: bool,
 ) -> None:
-    """Run the plan for MODULE:FUNCTION and those around it over all the data, and compare with what was predicted."""
+    """Run the plan for MODULE:FUNCTION, and plans near it, over all the data; compare predicted and measured."""
     func = function_named(function)
     data = data_named(numbers=numbers, lines=lines, pattern=pattern, document=document)
     result = amorsize.optimize(
         func, data, profile=True, max_workers=max_workers, executor=executor, config=config, probe=probe
     )
-    click.echo("\n".join(summary(result)))
-    verification = amorsize.verify(func, data, result, rounds=rounds)
-    click.echo("\n".join(comparison(verification)))
+    if not as_json:
+        say_lines("\n".join(summary(result)))
+    if result.profile is None or result.profile.situation is None:
+        raise AmorsizeError(f"no ways to run can be compared: {result.reason}")
+    verification = amorsize.verify(func, data, result=result, rounds=rounds)
+    draw(verification, plot)
+    write_report(verification, f"{function} over {len(data):,} items", report)
+    if as_json:
+        say_document("verify", Compared.of(verification))
+    else:
+        say_lines("\n".join(comparison(verification)))
 
 
 @amorsize_command.command()
-def plugins() -> None:
+@json_option
+def plugins(*, as_json: bool) -> None:
     """List every backend: name, kind, distribution, version, state and options with their defaults."""
-    for row in Backends().describe():
+    rows = Backends().describe()
+    if as_json:
+        say_document("plugins", BackendList.of(rows))
+        return
+    for row in rows:
         options = ", ".join(f"{name}={_default(value)}" for name, value in row.options.items())
-        shown = (row.name, row.kind or "plugin", row.distribution, row.version, row.state, options or "no options")
-        click.echo("\t".join(shown))
+        say(row.name, row.kind or "plugin", row.distribution, row.version, row.state, options or "no options")
 
 
 def _default(value: object) -> str:
     return "must be given" if value is attrs.NOTHING else "not set" if value is None else repr(value)
 
 
+amorsize_command.add_command(run_command)
 amorsize_command.add_command(cache.cache)
+amorsize_command.add_command(config_group)
+amorsize_command.add_command(doctor)
+amorsize_command.add_command(bench)
+amorsize_command.offer_traceback()
 
 
 def run() -> int:
-    """Run the command line; return 0, 1 after an error, 2 for wrong usage, 130 when interrupted.
+    """Run the command line; return 0, 1 after an error, 2 for wrong usage, 130 when interrupted, 141 without a reader.
 
-    Errors are said in a line on standard error, without a traceback.
+    An error takes a few lines on standard error; ``--traceback`` adds the traceback.
     """
-    warnings.showwarning = _show_warning  # type: ignore[assignment]  # it takes whatever comes after the message
+    warnings.showwarning = _show_warning  # type: ignore[assignment]  # it ignores all arguments after the message
     try:
         code = amorsize_command.main(prog_name="amorsize", standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("amorsize: interrupted", err=True)
+        say("amorsize: interrupted", err=True)
         return 130
+    except OutputClosedError:
+        close_output()
+        return _OUTPUT_CLOSED
     except click.ClickException as error:
         error.show()
+        if "extra argument" in error.message and any(each.startswith("--glob") for each in sys.argv):
+            say("Quote the pattern, so that the shell leaves it as it is: --glob '*.csv'", err=True)
+        elif "extra argument" in error.message and "--json" in sys.argv:
+            say("--json prints JSON; a JSON file that holds the items is named by --items FILE", err=True)
         return error.exit_code
-    except AmorsizeError as error:
-        click.echo(f"amorsize: {error}", err=True)
-        return 1
-    except Exception as error:  # noqa: BLE001  what the user's function raised, or a wrong argument
-        notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
-        click.echo(f"amorsize: {type(error).__name__}: {error}{notes}", err=True)
-        return 1
     return code if isinstance(code, int) else 0
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:
-    print(f"amorsize: warning: {message}", file=sys.stderr)  # noqa: T201  a command speaks to its terminal
+    say_lines(f"amorsize: warning: {message}", err=True)

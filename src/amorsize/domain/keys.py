@@ -1,4 +1,4 @@
-"""Where an entry lies: a locator that look-up knows beforehand, and a variant that only measuring tells."""
+"""The key of an entry: a locator that is known before anything runs, and a variant that is measured."""
 
 from __future__ import annotations
 
@@ -23,23 +23,28 @@ def variant(seconds_per_item: float, machine_id: str) -> str:
 
 
 def variant_suffix(machine_id: str) -> str:
-    """Return what every variant of this format and machine ends with."""
+    """Return the end of every variant of this format and machine."""
     return f"_v:{FORMAT}@{machine_id}"
 
 
-def machine_id(machine: Machine) -> str:
-    """Return 8 hex digits that tell kinds of machine apart: CPU model, architecture and Python tag."""
+def machine_id(machine: Machine, stated: str = "") -> str:
+    """Return 8 hex digits that name a kind of machine: CPU model, architecture and Python tag.
+
+    ``stated`` is what the config states instead of measurements, so that such entries are separate.
+    """
     facts = f"{machine.cpu_model}\x00{machine.architecture}\x00{machine.python_tag}"
+    if stated:
+        facts += f"\x00{stated}"
     return sha256(facts.encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 
-def place_id(machine_id: str, engine: str, place: str) -> str:
-    """Return 8 hex digits for an engine's workers as seen from a kind of machine."""
-    return sha256(f"{machine_id}\x00{engine}\x00{place}".encode("utf-8", "backslashreplace")).hexdigest()[:8]
+def place_id(machine_id: str, backend: str, place: str) -> str:
+    """Return 8 hex digits for the workers of a chosen backend, seen from a kind of machine."""
+    return sha256(f"{machine_id}\x00{backend}\x00{place}".encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 
 def machine_locator(machine_id: str) -> str:
-    """Return where the overheads of a machine, or of an engine's place, lie.
+    """Return where the overheads of a machine, or of a chosen backend's workers, are stored.
 
     Their variant is the start method with the format.
     """
@@ -47,5 +52,5 @@ def machine_locator(machine_id: str) -> str:
 
 
 def name_locator(function: str) -> str:
-    """Return where the latest outline of a function of this qualified name lies."""
+    """Return where the latest outline of a function of this qualified name is stored."""
     return f"name:{sha256(function.encode('utf-8', 'backslashreplace')).hexdigest()[:16]}"

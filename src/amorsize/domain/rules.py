@@ -1,41 +1,66 @@
-"""What the rules say of a cache entry now: each rule is one function, and one line in one list."""
+"""The rules that decide whether a cache entry is still valid: each is one function and one line in one list."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from amorsize.domain.values import FORMAT, Verdict
+import attrs
+
+from amorsize.domain.values import FORMAT, YEAR_SECONDS, Value, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from amorsize.domain.values import Entry, Limits, Machine
+    from amorsize.domain.values import Entry, Machine, Sample
 
 _DAY_SECONDS: Final = 86400.0
+"""The unit of ages in a reason."""
 _MEBIBYTE: Final = 2**20
+"""The unit of memory in a reason."""
+_TIMES: Final = 4.0
+"""Factor by which one item may take more or less than the entry says: half of a step of item kinds, as a power."""
+_TIMING_SECONDS: Final = 1e-4
+"""Error of timing a single item: cold caches, a page that is copied."""
+
+
+@attrs.frozen(eq=False, repr=False)
+class RuleSettings(Value):
+    """How long an entry is valid, in seconds, and by what share the available memory may change meanwhile."""
+
+    ttl_seconds: float = attrs.field(default=7 * 86400.0, validator=number(0, 100 * YEAR_SECONDS))
+    memory_tolerance: float = attrs.field(default=0.2, validator=number(0, 1000))
+
+
+class Verdict(NamedTuple):
+    """What the rules say about an entry now: ``fresh``, ``replan`` or ``stale``, with the reason in words."""
+
+    kind: str
+    reason: str = ""
+
+
 _FRESH: Final = Verdict("fresh")
 
 
-def _format(entry: Entry, _machine: Machine, _now: float, _limits: Limits) -> str | None:
+def _format(entry: Entry, _machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
     if entry.format == FORMAT:
         return None
     return f"format changed from {entry.format} to {FORMAT}"
 
 
-def _age(entry: Entry, _machine: Machine, now: float, limits: Limits) -> str | None:
+def _age(entry: Entry, _machine: Machine, now: float, settings: RuleSettings) -> str | None:
     age = now - entry.measured_at
-    if age <= limits.ttl_seconds:
+    if age <= settings.ttl_seconds:
         return None
-    return f"measured {age / _DAY_SECONDS:.3g} days ago, kept for {limits.ttl_seconds / _DAY_SECONDS:.3g} days"
+    return f"measured {age / _DAY_SECONDS:.3g} days ago, kept for {settings.ttl_seconds / _DAY_SECONDS:.3g} days"
 
 
-def _future(entry: Entry, _machine: Machine, now: float, _limits: Limits) -> str | None:
+def _future(entry: Entry, _machine: Machine, now: float, _settings: RuleSettings) -> str | None:
     if entry.measured_at <= now:
         return None
     return f"dated {entry.measured_at - now:.3g} s in the future"
 
 
-def _python(entry: Entry, machine: Machine, _now: float, _limits: Limits) -> str | None:
+def _python(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
     then = entry.machine
     if then.python_version != machine.python_version:
         return f"Python changed from {then.python_version} to {machine.python_version}"
@@ -44,88 +69,121 @@ def _python(entry: Entry, machine: Machine, _now: float, _limits: Limits) -> str
     return None
 
 
-def _gil(entry: Entry, machine: Machine, _now: float, _limits: Limits) -> str | None:
+def _gil(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
     if entry.machine.gil_enabled == machine.gil_enabled:
         return None
-    return f"interpreter lock changed from {_switch(entry.machine.gil_enabled)} to {_switch(machine.gil_enabled)}"
+    return f"GIL changed from {_switch(entry.machine.gil_enabled)} to {_switch(machine.gil_enabled)}"
+
+
+def _doubt(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
+    if entry.doubt is None or machine.is_busy:
+        return None
+    return f"measured while {entry.doubt}"
 
 
 def _switch(on: bool) -> str:
     return "on" if on else "off"
 
 
-def _cores(entry: Entry, machine: Machine, _now: float, _limits: Limits) -> str | None:
+def _cores(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
     if entry.machine.physical_cores == machine.physical_cores:
         return None
     return f"physical cores changed from {entry.machine.physical_cores} to {machine.physical_cores}"
 
 
-def _usable_cpus(entry: Entry, machine: Machine, _now: float, _limits: Limits) -> str | None:
+def _usable_cpus(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
     if entry.machine.usable_cpus == machine.usable_cpus:
         return None
     return f"usable CPUs changed from {entry.machine.usable_cpus:.10g} to {machine.usable_cpus:.10g}"
 
 
-def _start_method(entry: Entry, machine: Machine, _now: float, _limits: Limits) -> str | None:
+def _start_method(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
     if entry.machine.start_method == machine.start_method:
         return None
     return f"start method changed from {entry.machine.start_method} to {machine.start_method}"
 
 
-def _memory(entry: Entry, machine: Machine, _now: float, limits: Limits) -> str | None:
+def _memory(entry: Entry, machine: Machine, _now: float, settings: RuleSettings) -> str | None:
     then = entry.machine.available_memory_bytes
     now = machine.available_memory_bytes
-    if abs(now - then) <= limits.memory_tolerance * then:
+    if abs(now - then) <= settings.memory_tolerance * then:
         return None
     return (
         f"available memory changed from {then / _MEBIBYTE:.1f} MiB to {now / _MEBIBYTE:.1f} MiB, "
-        f"by more than {limits.memory_tolerance * 100:.3g} %"
+        f"by more than {settings.memory_tolerance * 100:.3g} %"
     )
 
 
-def _blas(entry: Entry, machine: Machine, _now: float, _limits: Limits) -> str | None:
+def _blas(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
     if entry.machine.blas_threads == machine.blas_threads:
         return None
     return f"BLAS threads changed from {entry.machine.blas_threads or 'unset'} to {machine.blas_threads or 'unset'}"
 
 
-def has_lapsed(measured_at: float, now: float, limits: Limits) -> bool:
-    """Tell whether overheads are too old to be planned with anew, or dated in the future, as entries would be."""
-    return not 0 <= now - measured_at <= limits.ttl_seconds
+def has_expired(measured_at: float, now: float, settings: RuleSettings) -> bool:
+    """Tell whether overheads are too old, or dated in the future."""
+    return not 0 <= now - measured_at <= settings.ttl_seconds
 
 
-RULES: Final[tuple[tuple[str, Callable[[Entry, Machine, float, Limits], str | None]], ...]] = (
+def agrees(one: Sample, known: Sample) -> bool:
+    """Tell whether the time of one item agrees with a known sample.
+
+    The one item may be the first call of a process, items differ among themselves, and a single item is timed only to
+    a fraction of a millisecond.
+    """
+    seconds = one.seconds_per_item
+    least = min(known.seconds_per_item, known.first_call_seconds)
+    most = max(known.seconds_per_item + known.spread_seconds, known.first_call_seconds)
+    return least / _TIMES <= seconds <= most * _TIMES + _TIMING_SECONDS
+
+
+RULES: Final[tuple[tuple[str, Callable[[Entry, Machine, float, RuleSettings], str | None]], ...]] = (
     ("stale", _format),
     ("stale", _age),
     ("stale", _future),
     ("stale", _python),
     ("stale", _gil),
+    ("stale", _doubt),
     ("replan", _cores),
     ("replan", _usable_cpus),
     ("replan", _start_method),
     ("replan", _memory),
     ("replan", _blas),
 )
-"""Every rule with the verdict it gives; the first that has a reason decides, so the stale ones stand first."""
+"""Every rule with its verdict. The first rule that gives a reason decides, so the rules for ``stale`` come first."""
 
 
-def judge(entry: Entry, machine: Machine, now: float, limits: Limits) -> Verdict:
-    """Say whether an entry still holds.
+def measured_since(entry: Entry, measured_at: float) -> Verdict:
+    """Say whether the overheads of this machine were measured after the entry's plan was made.
 
-    An entry is stale when older than the time to live (at exactly that age it still holds) or dated later than now by
-    any amount: a clock that was set back says nothing about the entry's age. Memory may move by exactly the tolerance.
+    It is separate from the other rules because only a plan that depends on overheads is worth this look-up.
+
+    Args:
+        entry: what the cache keeps.
+        measured_at: Unix seconds, 0.0 for never.
+    """
+    if entry.overheads_at is None or measured_at <= entry.overheads_at:
+        return _FRESH
+    return Verdict("replan", "what workers cost here was measured since")
+
+
+def judge(entry: Entry, machine: Machine, now: float, settings: RuleSettings) -> Verdict:
+    """Say whether an entry is still valid.
+
+    An entry is stale when it is older than the time to live (at exactly that age it is valid) or dated in the future,
+    because a clock that was set back says nothing about its age. Memory may change by exactly the tolerance.
 
     Args:
         entry: what the cache keeps.
         machine: facts now.
         now: Unix seconds.
-        limits: how long and under what changes an entry holds.
+        settings: how long an entry is valid, and how much memory may change.
 
     Returns:
         ``fresh``, or ``stale`` or ``replan`` with the first reason found, in words.
     """
     for kind, rule in RULES:
-        reason = rule(entry, machine, now, limits)
+        reason = rule(entry, machine, now, settings)
         if reason is not None:
             return Verdict(kind, reason)
     return _FRESH

@@ -1,67 +1,83 @@
-"""A uniform, lossless view of the caller's data: which items can be looked at, and what is handed back."""
+"""One interface to any data of the caller, from which sampling loses no item."""
 
 from __future__ import annotations
 
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Sized
+from contextlib import suppress
 from itertools import chain, islice
 from operator import length_hint
+from types import GeneratorType
 from typing import Any, Final
 
-_GOLDEN: Final = 0.6180339887498949
+from amorsize.domain.sharing import is_unshareable
+
+GOLDEN: Final = 0.6180339887498949
+"""The golden ratio less one: its multiples are spread evenly between 0 and 1, however many there are."""
+_ALONE: Final = 16
+"""Positions that come one by one before they come in runs: our choice, enough for most functions."""
+
+_RUN: Final = 16
+"""Neighbours in a run: so many small objects share a page or two of memory."""
+
 _INDEXED: Final = (list, tuple, range, str, bytes, bytearray, memoryview, array, deque)
+
+
+def length_of(data: Any) -> int | None:
+    """Return the number of items, None when they are too many for len(), which only a range's can be."""
+    try:
+        return len(data)
+    except OverflowError:
+        return None
 
 
 class Source:
     """The items of one call.
 
-    ``total`` is their number, None when only running through them would tell. Sequences and arrays are looked at where
-    one likes; from other sized collections the first few are read; from an iterator the first few are taken, and
-    ``data`` then gives them back ahead of the rest. With ``keep`` the results and failures of items that were looked at
-    are kept by position in ``results`` and ``failures``, for whoever goes on from there; ``tolerant`` says that a
-    failing item is to be passed over when more are there. At most ``most`` items are looked at.
+    Sequences and arrays are read at any position. Of other sized collections the first items are read. Of an iterator
+    the first items are taken, and ``data`` returns them before the rest.
+
+    Attributes:
+        total: number of items, None when only iterating would show it.
+        hint: the length hint of an iterator, or the number of items; None when there is none.
     """
 
     __slots__ = (
+        "_again",
         "_ended",
         "_head",
         "_indexed",
         "_iterator",
         "_positions",
-        "failures",
         "hint",
-        "results",
-        "tolerant",
         "total",
     )
 
-    def __init__(
-        self, data: Iterable[Any], *, keep: bool = False, tolerant: bool = False, most: int | None = None
-    ) -> None:
-        self.results: dict[int, Any] | None = {} if keep else None
-        self.failures: dict[int, Exception] = {}
-        self.tolerant = tolerant
+    def __init__(self, data: Iterable[Any]) -> None:
         self._head: list[Any] = []
         self._indexed: Any = None
         self._iterator: Iterator[Any] = iter(())
         self._ended: int | None = None
-        self.total: int | None = len(data) if isinstance(data, Sized) else None
+        self.total = length_of(data) if isinstance(data, Sized) else None
         self.hint: int | None = self.total
         if self.total is not None and is_indexed(data):
             self._indexed = data
         else:
             self._iterator = iter(data)
             if self.total is None:
-                hint = length_hint(self._iterator, -1)
-                self.hint = None if hint < 0 else hint
-        self._positions = self._spread() if most is None else islice(self._spread(), most)
+                with suppress(OverflowError):  # a range of more items than an index can count
+                    hint = length_hint(self._iterator, -1)
+                    self.hint = None if hint < 0 else hint
+        self._again = self.total is not None and self._iterator is not data
+        self._positions = self._spread()
 
     def positions(self) -> Iterator[int]:
-        """Return the one iterator over positions: each comes once for this source, however often this is called.
+        """Return the iterator over positions. There is one per source, so each position comes once.
 
-        They are spread evenly however early one stops, or in order where order is forced. The spread order is the
-        additive recurrence by the golden ratio (a low-discrepancy sequence).
+        Positions are spread evenly, however early the caller stops, or in order when the data allows nothing else. The
+        spread order is the additive recurrence by the golden ratio (a low-discrepancy sequence). After the first few
+        they come in short runs, because neighbours are close in memory, as in a full run.
         """
         return self._positions
 
@@ -75,18 +91,23 @@ class Source:
         while len(seen) < total:
             position = int(point * total)
             if position in seen:
-                # Points by the golden ratio lie so far apart that more than a third of all positions is behind us.
+                # The points are so far apart that a good part of all positions has come already.
                 yield from (rest for rest in range(total) if rest not in seen)
                 return
-            seen.add(position)
-            yield position
-            point = (point + _GOLDEN) % 1.0
+            run = 1 if len(seen) < _ALONE else _RUN
+            for place in range(position, min(total, position + run)):
+                if place not in seen:
+                    seen.add(place)
+                    yield place
+            point = (point + GOLDEN) % 1.0
 
     def _positions_in_order(self) -> Iterator[int]:
         position = 0
         while self._pull(position):
             yield position
             position += 1
+            if not self.comes_again and is_unshareable(self._head[position - 1]):
+                return  # to pull the next one could end this one, as the groups of itertools.groupby do
 
     def _pull(self, position: int) -> bool:
         missing = position + 1 - len(self._head)
@@ -102,41 +123,54 @@ class Source:
 
     @property
     def is_indexed(self) -> bool:
-        """Tell whether items are read where one likes, without taking them from the caller's data."""
+        """Tell whether items can be read at any position, without taking them from the caller's data."""
         return self._indexed is not None
 
+    @property
+    def comes_again(self) -> bool:
+        """Tell whether the caller's data can be iterated again, unlike an iterator."""
+        return self._again
+
+    @property
+    def in_order(self) -> bool:
+        """Tell whether items can only be read one after another, and their number is not known."""
+        return self.total is None
+
+    @property
+    def taken(self) -> int:
+        """How many items were taken from an iterator so far; ``data`` returns them."""
+        return len(self._head)
+
     def is_empty(self) -> bool:
-        """Tell whether there is no item at all, taking the first one from an iterator to know."""
+        """Tell whether there is no item; this takes the first item of an iterator."""
         return self.total == 0 if self.total is not None else not self._pull(0)
 
     def known_items(self) -> int | None:
-        """Return the number of items if it is known by now: given by len(), or because the iterator has ended."""
+        """Return the number of items if it is known: by len(), or because the iterator has ended."""
         return self.total if self.total is not None else self._ended
 
-    def keep(self, places: Iterable[int], results: Iterable[Any], error: BaseException | None = None) -> None:
-        """Take note of the results of items at places, and of what the one after the last of them raised."""
-        if self.results is None:
-            return
-        at = iter(places)
-        # The results first: zip asks them first, so that no place is lost when they end.
-        self.results.update((place, result) for result, place in zip(results, at, strict=False))
-        if isinstance(error, Exception):
-            self.failures[next(at)] = error
-
-    @property
-    def indexed(self) -> Any:
-        """The data itself if it can be read at any position, else None."""
-        return self._indexed
-
-    def rest(self) -> Iterator[Any]:
-        """Return one iterator over all items from the first on, those looked at included."""
-        return iter(self._indexed) if self._indexed is not None else chain(self._head, self._iterator)
-
     def data(self, given: Iterable[Any]) -> Iterable[Any]:
-        """Return what to run over instead of the data given: itself, or an iterator that has lost nothing."""
-        if self._indexed is not None or (self.total is not None and self._iterator is not given):
+        """Return what to run over instead of the data given: the data, or an iterator that yields all items."""
+        if self._again:
             return given
-        return chain(self._head, self._iterator) if self._head else given
+        return _once(self._head, self._iterator)
+
+
+def untouched(data: Iterable[Any]) -> Iterable[Any]:
+    """Return what to run over instead of data that no Source has read: the data, or an iterator over an iterator."""
+    return _once((), data) if hasattr(type(data), "__next__") else data
+
+
+def is_begun(data: object) -> bool:
+    """Tell whether data is an iterator of a Source of which items have been taken."""
+    if not isinstance(data, GeneratorType) or data.gi_code is not _once.__code__:
+        return False
+    return data.gi_running or data.gi_suspended or data.gi_frame is None
+
+
+def _once(head: Iterable[Any], rest: Iterable[Any]) -> Iterator[Any]:
+    """Yield all items. A generator knows whether it was started, and the chain does not close a generator in rest."""
+    yield from chain(head, rest)
 
 
 def is_indexed(data: object) -> bool:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from amorsize.domain.neighbours import Neighbour
-    from amorsize.domain.planner import Candidate
-    from amorsize.domain.values import Plan
+from amorsize.domain.values import LONG_TEXT
 
 _KIBI: Final = 1024
+"""Bytes from which on the next larger unit is used."""
 _THOUSAND: Final = 999.5
-_BRIEF: Final = 120
+"""The least number that three digits round to a thousand."""
 _KINDS: Final = {"process": "processes", "thread": "threads"}
+
+
+class Way(Protocol):
+    """A plan or a candidate."""
+
+    @property
+    def executor(self) -> str:
+        """The kind of worker."""
+
+    @property
+    def n_jobs(self) -> int:
+        """How many."""
+
+    @property
+    def chunksize(self) -> int:
+        """Items of a chunk."""
 
 
 def _figure(value: float) -> str:
@@ -20,15 +34,20 @@ def _figure(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Say seconds in a unit that reads well."""
+    """Return seconds in words, in a readable unit."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if value >= size:
             return f"{_figure(value / size)} {unit}"
     return f"{_figure(value * 1e9)} ns"
 
 
+def counted(number: int | None, name: str) -> str:
+    """Return a number of things in words; of None, only what they are."""
+    return f"{name}s" if number is None else f"{number} {name}{'' if number == 1 else 's'}"
+
+
 def size(value: float) -> str:
-    """Say bytes in binary units."""
+    """Return a size in words, in binary units."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < _KIBI:
             return f"{_figure(value)} {unit}"
@@ -36,21 +55,31 @@ def size(value: float) -> str:
     return f"{_figure(value)} TiB"
 
 
-def workers(plan: Plan | Candidate | Neighbour) -> str:
-    """Say who runs the items and in what chunks."""
+def workers(plan: Way) -> str:
+    """Return the workers and chunks of a plan in words."""
     if plan.n_jobs == 1:
         return "serial"
-    return f"{crew(plan)}, chunks of {plan.chunksize}"
+    return f"{how_many(plan)}, chunks of {plan.chunksize}"
 
 
-def crew(plan: Plan | Candidate | Neighbour) -> str:
-    """Say how many workers of which kind, or whose."""
+def how_many(plan: Way) -> str:
+    """Return the number and kind of the workers of a plan in words."""
     return f"{plan.n_jobs} {_KINDS.get(plan.executor) or f'workers of {plan.executor}'}"
+
+
+def printable(text: str) -> str:
+    """Return a text that is safe to print: each character that is not printable becomes its escape, as in Python.
+
+    These are control and escape characters, line ends, characters that reverse the direction, and surrogates.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
 
 
 def brief(error: BaseException) -> str:
     """Return the kind of an error and the beginning of what it says."""
     try:
-        return f"{type(error).__name__}: {error}"[:_BRIEF]
+        return f"{type(error).__name__}: {error}"[:LONG_TEXT]
     except Exception:  # noqa: BLE001  a hostile __str__ must not hide the error
         return type(error).__name__

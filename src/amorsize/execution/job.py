@@ -1,219 +1,223 @@
-"""One run: what is run, what is done by now, and how it ends."""
+"""One run: the function, the options, the results so far, and how it ends."""
 
 from __future__ import annotations
 
-import pickle
-from reprlib import repr as short
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
-from amorsize.domain.schedule import as_slice
-from amorsize.errors import ExecutionTimeout, FailedItems
-from amorsize.execution.work import ItemTimeout
+from amorsize.errors import ExecutionTimeout, FailedItems, InitializerError
+from amorsize.processes.failures import note_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable
 
-    from amorsize.domain.source import Source
-
+    OnProgress = Callable[[int, int | None], None]
 
 _YEAR_SECONDS: Final = 366 * 86400
+"""Time limits are below a year."""
 
 
 @attrs.frozen
-class Manner:
-    """How a run goes about failures, time and progress.
+class Options:
+    """How a run treats failures, time and progress.
 
-    ``collect`` keeps failures instead of raising the first. ``deadline`` is in seconds of the monotonic clock,
-    ``timeout`` says how far off it was. ``told`` is called with the items done and their number, None when not known.
+    ``collect`` keeps failures instead of raising the first. ``deadline`` is in seconds of the monotonic clock, and
+    ``timeout`` is the time limit that it comes from. ``on_progress`` is called with the items done and their number,
+    None when that is not known. ``rerun`` allows an item to run again where its result is lost.
+    ``initializer`` runs with ``initargs`` once in each worker. ``is_initialized`` says that workers begin with one of
+    the executor's own.
     """
 
     collect: bool = False
     deadline: float | None = None
     timeout: float | None = None
     item_timeout: float | None = None
-    told: Callable[[int, int | None], None] | None = None
+    on_progress: OnProgress | None = None
+    rerun: bool = True
+    initializer: Callable[..., object] | None = None
+    initargs: tuple[Any, ...] = ()
+    is_initialized: bool = False
+
+    @property
+    def keeps_out(self) -> bool:
+        """Whether no item should run in the caller's process."""
+        return self.has_time_limits or self.has_initializer
+
+    @property
+    def has_initializer(self) -> bool:
+        """Whether workers begin with an initializer, so that no item can run in the caller's process."""
+        return self.initializer is not None or self.is_initialized
+
+    @property
+    def keeping_out(self) -> str:
+        """What keeps items out of the caller's process, and what to do where no worker can run them."""
+        who, threads = "initializer=", "executor='thread'"
+        if self.is_initialized:
+            who, threads = "the executor's initializer", "an executor of threads"
+        return (
+            f"{who} keeps them out of the caller's process: pass functions and items that can be pickled, or {threads}"
+        )
+
+    @property
+    def has_time_limits(self) -> bool:
+        """Whether the run or an item must end in time."""
+        return self.deadline is not None or self.item_timeout is not None
 
 
-def manner_of(  # noqa: PLR0913, PLR0917  what execute is asked, one by one
+def options_of(  # noqa: PLR0913, PLR0917  what execute is asked, one by one
     where: str,
     errors: str,
     timeout: float | None,
     item_timeout: float | None,
-    told: Callable[[int, int | None], None] | None,
+    on_progress: OnProgress | None,
     monotonic: Callable[[], float],
-) -> Manner:
-    """Return the manner that a caller asks for; ValueError names what is out of range."""
+    rerun: bool = True,
+    initializer: Callable[..., object] | None = None,
+    initargs: Iterable[Any] = (),
+) -> Options:
+    """Return the options that a caller asks for; ValueError names what is out of range."""
     if errors not in ("raise", "collect"):
         raise ValueError(f"{where}: errors must be 'raise' or 'collect', got {errors!r:.80}")
     for name, seconds in (("timeout", timeout), ("item_timeout", item_timeout)):
         if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < _YEAR_SECONDS):
             raise ValueError(f"{where}: {name} must be a number above 0, got {seconds!r:.80}")
+    if rerun is not True and rerun is not False:
+        raise ValueError(f"{where}: rerun must be true or false, got {rerun!r:.80}")
     deadline = None if timeout is None else monotonic() + timeout
-    return Manner(errors == "collect", deadline, timeout, item_timeout, told)
+    initargs = checked_initargs(where, initializer, initargs)
+    return Options(errors == "collect", deadline, timeout, item_timeout, on_progress, rerun, initializer, initargs)
 
 
-@attrs.frozen
-class Terms:
-    """What is expected: seconds an item takes in a worker and a chunk costs beside them; and threads for libraries.
+def checked_initargs(where: str, initializer: object, initargs: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the arguments of an initializer; TypeError where it cannot be called or they are none."""
+    if initializer is not None and not callable(initializer):
+        raise TypeError(f"{where}: initializer must be callable, got {initializer!r:.80}")
+    try:
+        return tuple(initargs)
+    except TypeError:
+        raise TypeError(f"{where}: initargs must be a tuple, got {initargs!r:.80}") from None
 
-    ``is_threaded`` tells that the function runs threads of its own, or that nobody knows. ``here_seconds`` is what an
-    item takes in the caller's process; None: not known.
-    """
 
-    seconds_per_item: float
-    chunk_seconds: float
-    threads: int = 0
-    is_threaded: bool = True
-    here_seconds: float | None = None
+class Failed(NamedTuple):
+    """Stands in a stream for the result of an item that failed."""
+
+    error: Exception
+
+
+def attempt(func: Callable[[Any], Any], item: Any) -> Any:
+    """Return what func gives for an item, or that it failed."""
+    try:
+        return func(item)
+    except InitializerError:
+        raise
+    except Exception as error:  # noqa: BLE001  raised where the result is asked for
+        return Failed(error)
 
 
 class Job:
-    """The items of one run, what is done of them, and what that took.
+    """The results of one run by position, its failures, and how much is done.
 
-    ``values`` holds results by position, as far as ``values`` goes: serially it grows item by item; ``open`` makes it
-    ready to take results at any position.
+    Args:
+        func: takes one item; ``own`` is this one, ``func`` what runs it after the initializer.
+        options: how to treat failures, time and progress.
+        monotonic: seconds that never go back.
+        total: number of items; None: not known yet.
     """
 
     def __init__(
-        self, func: Callable[[Any], Any], source: Source, manner: Manner, monotonic: Callable[[], float]
+        self, func: Callable[[Any], Any], options: Options, monotonic: Callable[[], float], total: int | None
     ) -> None:
-        self.func = func
-        self.source = source
-        self.manner = manner
+        self.own = func
+        self.func = func if options.initializer is None else _initialized(func, options)
+        self.options = options
         self.monotonic = monotonic
+        self.total = total
         self.values: list[Any] = []
-        self.kept: dict[int, Any] = source.results or {}
-        self.failures: dict[int, Exception] = dict(source.failures)
-        self.done = len(self.kept) + len(self.failures)
-        self.ran = 0
-        self.busy_seconds = 0.0
-        self.items = source.rest()
-        self._skipped = bytearray()
-        self._finished: list[range] = []
+        self.failures: dict[int, Exception] = {}
+        self.has_failed = False
+        self.done = 0
+        self._filled: list[range] = []
 
-    @property
-    def total(self) -> int | None:
-        """Number of items, None while it is not known."""
-        return self.source.known_items()
-
-    def is_settled(self, position: int) -> bool:
-        """Tell whether sampling has run the item at a position."""
-        return position in self.kept or position in self.failures
-
-    def settled(self) -> list[int]:
-        """Return the positions that sampling has run, in order."""
-        return sorted({*self.kept, *self.failures})
-
-    def open(self, total: int) -> None:
-        """Make room for results at any position below total, and put there what sampling has shown."""
-        self._skipped = bytearray(total)
-        self._finished.append(range(len(self.values)))
-        self.values += [None] * (total - len(self.values))
-        for position in self.settled():
-            self._skipped[position] = 1
-            self.values[position] = self.kept.get(position)
-
-    def picked(self, row: range) -> tuple[Sequence[int], Any]:
-        """Return the positions of a row that are still to run, and their items, of data that can be indexed."""
-        data = self.source.indexed
-        here = as_slice(row)
-        if 1 in self._skipped[here]:
-            positions = [position for position in row if not self._skipped[position]]
-            return positions, [data[position] for position in positions]
-        if isinstance(data, list | tuple | str | bytes | range) or hasattr(data, "dtype"):
-            return row, data[here]
-        return row, [data[position] for position in row]
-
-    def put(self, positions: Sequence[int], results: list[Any]) -> None:
-        """Keep the results of a chunk."""
-        if not results:
-            return
-        positions = positions[: len(results)]
-        end = 1 + max(positions[0], positions[-1])
-        if end > len(self.values):  # an iterator's
-            self.values += [None] * (end - len(self.values))
-        if isinstance(positions, range):
-            self.values[as_slice(positions)] = results
-            self._finished.append(positions)
+    def put(self, first: int, results: list[Any]) -> None:
+        """Keep the results of consecutive items, the first of which is at a position."""
+        stop = first + len(results)
+        if first == len(self.values) < len(results):  # the shorter one is moved
+            results[:0] = self.values
+            self.values = results
+        elif first == len(self.values):
+            self.values += results
         else:
-            for position, result in zip(positions, results, strict=True):
-                self.values[position] = result
-            self._finished += [range(position, position + 1) for position in positions]
-        self.done += len(results)
+            if stop > len(self.values):
+                self.values += [None] * (stop - len(self.values))
+            self.values[first:stop] = results
+        self._filled.append(range(first, stop))
+        self.done += stop - first
 
-    def fail(self, position: int, error: BaseException, item: object = None) -> None:
-        """Take note of a failure, or raise it: as itself, with a note that names the item."""
-        if isinstance(error, ItemTimeout):
-            item_error = ExecutionTimeout(f"execute: item_timeout: {error}; position {position}")
-            if self.manner.collect:
-                self.failures[position] = item_error
-                return
-            raise ExecutionTimeout(str(item_error), self.finished()) from error
-        note(error, position, item)
-        if not self.manner.collect or not isinstance(error, Exception):
+    def fail(self, position: int, error: BaseException, item: object = None, *, has_item: bool = True) -> None:
+        """Keep a failure, or raise it, with a note that names the item."""
+        if isinstance(error, InitializerError):
             raise error
-        self.failures[position] = error
+        if has_item and not isinstance(error, ExecutionTimeout):
+            note_item(error, position, item)
+        if not self.options.collect or not isinstance(error, Exception):
+            raise error
+        self.failures[position], self.has_failed = error, True
+
+    def mark_failed(self, first: int, results: list[Any]) -> None:
+        """Put what failed into consecutive results that are given out, and keep it no longer."""
+        for position in self.failures.keys() & range(first, first + len(results)):
+            results[position - first] = Failed(self.failures.pop(position))
+
+    def is_filled(self, total: int) -> bool:
+        """Return whether each position below total was filled exactly once."""
+        rows = sorted((row for row in self._filled if row), key=lambda row: row.start)
+        at = 0
+        for row in rows:
+            if row.start != at:
+                return False
+            at = row.stop
+        return at == total
 
     def finished(self) -> dict[int, Any]:
         """Return the results there are, by position."""
-        rows = self._finished or [range(len(self.values))]
-        found = {position: self.values[position] for row in rows for position in row if position < len(self.values)}
-        for position in self.failures:
-            found.pop(position, None)
-        return found | self.kept
+        return {at: self.values[at] for row in self._filled for at in row if at not in self.failures}
 
     def late(self) -> ExecutionTimeout:
         """Return the error of a run that takes too long."""
         of = "" if self.total is None else f" of {self.total}"
         return ExecutionTimeout(
-            f"execute: timeout must be long enough for all items, got {self.manner.timeout:g} s in which "
-            f"{self.done}{of} were done",
+            f"execute: timed out after {self.options.timeout:g} s ({self.done}{of} items done); "
+            "the results are in this error's `finished`",
             self.finished(),
         )
 
+    def late_item(self, position: int, end: str = "") -> ExecutionTimeout:
+        """Return the error of an item that takes too long; ``end`` says what became of it."""
+        said = f"execute: item_timeout: item {position} did not finish within {self.options.item_timeout:g} s{end}"
+        return ExecutionTimeout(said, self.finished())
+
     def check(self) -> None:
-        """Say how far it is, and raise ExecutionTimeout when the time is up."""
-        manner = self.manner
-        if manner.told is not None:
-            manner.told(self.done, self.total)
-        if manner.deadline is not None and self.monotonic() >= manner.deadline:
+        """Report progress, and raise ExecutionTimeout when the time is up."""
+        options = self.options
+        if options.on_progress is not None:
+            options.on_progress(self.done, self.total)
+        if options.deadline is not None and self.monotonic() >= options.deadline:
             raise self.late()
 
     def outcome(self) -> Any:
-        """Return what execute gives back."""
-        if self.manner.told is not None:
-            self.manner.told(self.done, self.done)
-        if not self.manner.collect:
+        """Return what execute returns."""
+        if self.options.on_progress is not None:
+            self.options.on_progress(self.done, self.done)
+        if not self.options.collect:
             return self.values
         failed = sorted(self.failures)
         group = FailedItems("items failed", [self.failures[at] for at in failed], failed) if failed else None
         return self.values, group
 
 
-def note(error: BaseException, position: int, item: object) -> None:
-    """Add to an exception which item it came from, once."""
-    try:
-        words = short(item)
-    except Exception:  # noqa: BLE001  a hostile __repr__ must not hide the error
-        words = f"<{type(item).__name__}>"
-    said = f"amorsize was running the item at position {position}"
-    if not any(one.startswith(said) for one in getattr(error, "__notes__", ())):
-        error.add_note(f"{said}: {words}")
+def _initialized(func: Callable[[Any], Any], options: Options) -> Callable[[Any], Any]:
+    from amorsize.execution.initializing import Initialized
 
-
-def unpacked(packed: list[bytes | None]) -> Iterator[tuple[int, Any]]:
-    """Yield index and result of those that could be pickled one by one."""
-    for index, one in enumerate(packed):
-        if one is not None:
-            yield index, pickle.loads(one)  # noqa: S301  from a worker of ours
-
-
-def pull(items: Iterable[Any], into: list[Any]) -> Exception | None:
-    """Take items until there is none left; return what the data itself raised on the way."""
-    try:
-        into.extend(items)
-    except Exception as error:  # noqa: BLE001  raised again once what came before it has run
-        return error
-    return None
+    assert options.initializer is not None  # noqa: S101  what the caller has looked at
+    return Initialized(func, options.initializer, options.initargs)

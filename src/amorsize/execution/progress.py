@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Told = Callable[[int, int | None], None]
+    OnProgress = Callable[[int, int | None], None]
 
 
 @contextmanager
-def shown(progress: bool | Told, where: str) -> Iterator[Told | None]:
-    """Yield what is to be told of items done and their number (None: not known); None when nobody asked.
+def shown(progress: bool | OnProgress, where: str) -> Iterator[OnProgress | None]:
+    """Yield what is called with the items done and their number (None: not known); None when progress is off.
 
     Raises ImportError when the bar is asked for and tqdm is not there, TypeError for what is neither flag nor callable.
     """
@@ -26,15 +26,15 @@ def shown(progress: bool | Told, where: str) -> Iterator[Told | None]:
         yield progress
         return
     try:
-        from tqdm.auto import tqdm  # noqa: PLC0415  an extra
+        from tqdm.auto import tqdm
     except ImportError as error:
         raise ImportError(f"{where}: progress=True needs tqdm: pip install 'amorsize[progress]'") from error
     with tqdm(unit="item") as bar:
 
-        def told(done: int, total: int | None) -> None:
+        def on_progress(done: int, total: int | None) -> None:
             if total is not None and bar.total != total:
                 bar.total = total
                 bar.refresh()
             bar.update(done - bar.n)
 
-        yield told
+        yield on_progress

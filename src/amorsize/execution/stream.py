@@ -1,108 +1,411 @@
-"""Runs a function over data without end: results come as they are asked for, and no more is taken than is allowed."""
+"""The run loop over data that is pulled: results come as they are asked for, and no more is pulled than is allowed."""
 
 from __future__ import annotations
 
 from collections import deque
+from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
-from amorsize.execution.job import pull
-from amorsize.execution.parallel import MOST_AHEAD, Dispatch
+from amorsize.domain.sharing import is_unshareable
+from amorsize.domain.wording import brief
+from amorsize.execution.block_queues import MOST_BLOCKS
+from amorsize.execution.run import BLOCK_SECONDS, SHARE, WAIT_SECONDS, Run
+from amorsize.processes.failures import note_item
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from amorsize.execution.feed import Chunk
+    from amorsize.execution.block_queues import LocalBlockQueue, SharedBlockQueue
+    from amorsize.execution.budget import Budget
+    from amorsize.execution.job import Job
+    from amorsize.execution.protocols import Workers
+    from amorsize.execution.run_config import RunConfig
+
+UNKNOWN_ITEMS: Final = 1 << 40
+"""Items of data whose number is not known: there may be any number."""
+
+UNSHAREABLE: Final = "the items are iterators or open files, which cannot be shared"
+"""Why such items run here, one after another."""
+
+AHEAD_BLOCKS: Final = 2
+"""Blocks that each taker has ahead of it, so that none waits for the caller."""
 
 
-@attrs.define(eq=False)
-class Slot:
-    """A stretch of the data: its results as far as they are there, and how many are not."""
+class Block:
+    """Consecutive items that were pulled, and their results once they are there."""
 
-    positions: range
-    values: list[Any]
-    missing: int
+    __slots__ = ("error", "first", "is_done", "items", "number", "results")
+
+    def __init__(self, number: int, first: int, items: list[Any]) -> None:
+        self.number = number
+        self.first = first
+        self.items = items
+        self.results: list[Any] = []
+        self.error: BaseException | None = None
+        self.is_done = False
 
 
-class Stream(Dispatch):
-    """Results of one job on one crew, as they are asked for; takes what Dispatch takes."""
+class Stream(Run):
+    """Runs a job over data that is pulled as results are asked for.
 
-    def results(self, in_flight: int, *, ordered: bool) -> Iterator[Any]:
-        """Yield results; at most in_flight items are taken from the data and not yet given out.
+    Args:
+        job: what is run.
+        data: the items.
+        indexed: the same where they can be read at any position, so that workers read them themselves; else None.
+        config: what the run may use.
+        budget: the CPUs that all runs of this process share.
+        make_team: makes the WorkerTeam of a run that may have workers.
+        in_flight: most items that are pulled and not given out.
+        ordered: False gives out what is there first.
+    """
 
-        Args:
-            in_flight: 1 or more.
-            ordered: False gives out what is there first.
-        """
-        self._slots: deque[Slot] = deque()
-        self._by_place: dict[int, Slot] = {}
-        self._at = 0
+    def __init__(  # noqa: PLR0913, PLR0917  one argument a concern
+        self,
+        job: Job,
+        data: Iterable[Any],
+        indexed: Any,
+        config: RunConfig,
+        budget: Budget,
+        make_team: Callable[[Any, Budget], Workers],
+        *,
+        in_flight: int,
+        ordered: bool,
+    ) -> None:
+        total = UNKNOWN_ITEMS if job.total is None else job.total
+        super().__init__(job, indexed, total, config, budget, make_team)
+        self._items = iter(data if indexed is None else indexed)
+        self._in_flight = in_flight
+        self._ordered = ordered
+        self._blocks: deque[Block] = deque()
+        self._by_number: dict[int, Block] = {}
+        self._number = 0
+        self._held = 0
         self._ended: Exception | bool = False
+        self._queue: LocalBlockQueue | SharedBlockQueue | None = None
+        self._queues: list[LocalBlockQueue | SharedBlockQueue] = []
+        self._taken_back: deque[Block] = deque()
+        self._first_item: list[Any] = []
+
+    cheap_seconds = 3e-6
+    """Items are moved too, in blocks."""
+
+    # What it says of itself
+
+    @property
+    def left_items(self) -> int:
+        """Items that are not taken yet; see Run."""
+        return 0 if self._ended else self.items_at_most - self.next_position
+
+    def items_of(self, numbers: range) -> tuple[int, Any]:
+        """Return the first position and the items of a block; see Run."""
+        block = self._by_number[numbers.start]
+        return block.first, block.items
+
+    def item(self, position: int) -> Any:
+        """Return an item of a block that is not given out; see Run."""
+        block = self._block_at(position)
+        return block.items[position - block.first]
+
+    def _block_at(self, position: int) -> Block:
+        return next(each for each in self._blocks if each.first <= position < each.first + len(each.items))
+
+    def some_items(self) -> Iterator[Any]:
+        """Yield the first items of data that can be indexed; an iterator's are looked at as they are pulled."""
+        return iter(self.data[:1]) if self.data is not None else iter(self._first_item)
+
+    def share_out(self) -> tuple[Any, Callable[[range], tuple[int, Any]]]:
+        """Return what hands blocks to forked workers; see Run."""
+        from amorsize.execution.block_queues import SharedBlockQueue
+
+        queue = SharedBlockQueue(self.data)
+        self._use(queue)
+        return queue, queue.items_of
+
+    def share_here(self, *, waits: bool) -> Callable[[], Any]:
+        """Return what hands blocks to threads or an executor; see Run."""
+        from amorsize.execution.block_queues import LocalBlockQueue
+
+        queue = LocalBlockQueue()
+        if not waits:
+            queue.stop(0)
+        self._use(queue)
+        return lambda: queue
+
+    @property
+    def chunk_items(self) -> int:
+        """Items of a block; see Run."""
+        return self._block_items() if self.team is not None else 1
+
+    def _use(self, queue: LocalBlockQueue | SharedBlockQueue) -> None:
+        self._queue = queue
+        self._queues.append(queue)
+
+    def withdraw(self, takers: int) -> None:
+        """Take back the blocks that no worker has begun, and let workers end; see Run."""
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            while (number := queue.steal()) is not None:
+                if not self.is_done(number):
+                    self._taken_back.append(self._by_number[number])
+            queue.stop(takers)
+
+    def close_files(self) -> None:
+        """Close what hands out blocks; see Run."""
+        for queue in self._queues:
+            queue.close()
+
+    def is_done(self, number: int) -> bool:
+        """Return whether a block's results are there; see Run."""
+        block = self._by_number.get(number)
+        return block is None or block.is_done
+
+    def settle(self, numbers: range, first: int, results: list[Any]) -> None:  # noqa: ARG002  the block knows
+        """Keep the results of a block; see Run."""
+        block = self._by_number[numbers.start]
+        block.results, block.is_done = results, True
+        self.job.done += len(results)
+
+    def raise_failed(self) -> None:
+        """Keep what items raised; without collect, it is raised when the results before it are given out."""
+        if self.job.options.collect:
+            super().raise_failed()
+            return
+        failed, self._failed = sorted(self._failed, key=lambda pair: pair[0]), []
+        for position, error in failed:
+            block = self._block_at(position)
+            if block.error is None:
+                note_item(error, position, block.items[position - block.first])
+                block.error = error
+
+    # What it does
+
+    def results(self) -> Iterator[Any]:
+        """Yield results, with ``collect`` a Failed for each item that fails; raises as ``run`` does."""
+        with closing(self._done_blocks()) as blocks:
+            for block in blocks:
+                results = block.results
+                if self.job.failures:
+                    self.job.mark_failed(block.first, results)
+                results.reverse()
+                while results:
+                    yield results.pop()  # what was given out is not held here
+
+    def placed(self) -> Iterator[tuple[int, Any]]:
+        """Yield the position of each item with what ``results`` yields for it."""
+        with closing(self._done_blocks()) as blocks:
+            for block in blocks:
+                if self.job.failures:
+                    self.job.mark_failed(block.first, block.results)
+                yield from enumerate(block.results, block.first)
+
+    def run(self) -> None:
+        """Run everything and keep the results in the job; raises what items raise, WorkerError and ExecutionTimeout."""
+        with closing(self._done_blocks()) as blocks:
+            for block in blocks:
+                self.job.put(block.first, block.results)
+                self.job.done -= len(block.results)  # they were counted when they came
+        self.job.total = self.job.done
+
+    def _done_blocks(self) -> Generator[Block]:
+        """Yield the blocks that are done, and raise what an item of a block raised after it."""
         try:
-            self._begin()
-            while True:
-                self._fill(in_flight)
-                slot = self._ready(ordered=ordered)
-                if slot is not None:
-                    yield from slot.values
-                elif self._flying:
-                    self._settle()
-                elif not self._slots:
-                    break
+            self.open_team()
+            while (block := self._next_block()) is not None:
+                yield block
+                if block.error is not None:
+                    raise block.error  # noqa: TRY301  the workers end as after any other
+            self.close_team()
         except BaseException:
-            self._abandon()
+            self.close_team(now=True)
             raise
         if isinstance(self._ended, Exception):
             raise self._ended
 
-    def _fill(self, in_flight: int) -> None:
-        """Take items and send them off, as many as are allowed."""
-        workers = self.crew.workers
-        held = sum(len(slot.values) for slot in self._slots)
-        share = max(1, in_flight // (workers + min(workers, MOST_AHEAD)))
-        while not self._ended and held < in_flight:
-            most = self._limits.most if self._seen else self._limits.least
-            size = min(share, most, in_flight - held)
-            if held and size < min(share, most):
-                return  # a whole chunk soon is better than a part of one now
-            block: list[Any] = []
-            self._ended = pull(islice(self._job.items, size), block) or len(block) < size
-            held += len(block)
-            if block:
-                self._send(block)
-        while self._again:
-            self._submit(self._again.pop())
+    def _next_block(self) -> Block | None:
+        """Return the next block that is done, None when all are given out."""
+        while True:
+            for index, block in enumerate(self._blocks):
+                if block.is_done:
+                    del self._blocks[index], self._by_number[block.number]
+                    self._held -= len(block.items)
+                    if self._queues and not index:
+                        self._free()
+                    return block
+                if self._ordered:
+                    break
+            if not self._step():
+                return None
 
-    def _send(self, block: list[Any]) -> None:
-        job = self._job
-        positions = range(self._at, self._at + len(block))
-        self._at += len(block)
-        todo = [(at, item) for at, item in zip(positions, block, strict=True) if not job.is_settled(at)]
-        slot = Slot(positions, [job.kept.pop(at, None) for at in positions], len(todo))
-        self._slots.append(slot)
-        if todo:
-            self._by_place[todo[0][0]] = slot
-            self._submit(([at for at, _ in todo], [item for _, item in todo]))
+    def _step(self) -> bool:
+        """Bring the next result nearer; return whether there is anything left to do."""
+        team = self.team
+        if self._taken_back:
+            block = self._taken_back.popleft()
+            if not block.is_done:  # it has run if the last worker ended in the step that took it back
+                self._run_block(block)
+                self.beat()
+            return True
+        if team is None or (not self._blocks and not team.is_together):
+            self._prime()
+            return self._run_next()
+        if self._queue is not None and team.is_together:
+            self._fill()
+        self.beat()
+        if not self._blocks or self._blocks[0].is_done:
+            return bool(self._blocks) or self._run_next()
+        stolen = self._queue.steal() if self._queue is not None and team.caller_works else None
+        if stolen is not None:
+            self._run_block(self._by_number[stolen])
+        elif team.has_workers:
+            team.wait(WAIT_SECONDS)
+        else:
+            self._run_lost()
+        return True
 
-    def _ready(self, *, ordered: bool) -> Slot | None:
-        """Return the next slot that is complete, if there is one, and let go of it."""
-        for index, slot in enumerate(self._slots):
-            if not slot.missing:
-                del self._slots[index]
-                return slot
-            if ordered:
-                break
-        return None
+    def _prime(self) -> None:
+        """Hand out the items after the first before that is run: it may take long, and others need not wait for it."""
+        if self.data is None or self._queue is None or self.next_position or self.job.total is None:
+            return
+        first = self._pull(1)
+        self._fill_with(1, self.team.takers - 1 if self.team is not None else 0)
+        self._run_block(first)
 
-    def _put(self, chunk: Chunk, results: list[Any], failures: list[tuple[int, BaseException]], seconds: float) -> None:
-        positions, items = chunk
-        for index, error in failures:
-            self._job.fail(positions[index], error, items[index])
-        slot = self._by_place.pop(positions[0])
-        for position, result in zip(positions, results, strict=True):
-            slot.values[position - slot.positions.start] = result
-        slot.missing = 0
-        self._job.done += len(results)
-        self._measure(len(results), seconds)
+    def _run_lost(self) -> None:
+        """Run the blocks here that workers took and sent no result of, once all workers have ended."""
+        self.take_in()
+        for block in self._blocks:
+            if not block.is_done:
+                self._run_block(block)
+
+    def _fill(self) -> None:
+        """Hand out as many blocks as the workers can have ahead of them."""
+        assert self.team is not None  # noqa: S101  asked only when there are workers
+        self._fill_with(self._block_items(), min(MOST_BLOCKS, AHEAD_BLOCKS * self.team.takers))
+
+    def _fill_with(self, items: int, most: int) -> None:
+        """Hand out blocks of so many items until most are not done."""
+        queue = self._queue
+        while queue is not None and not self._ended and self._held < self._in_flight and self._waiting() < most:
+            block = self._pull(min(items, self._in_flight - self._held) if self.next_position else 1)
+            if not block.items:
+                return
+            if self.data is None and is_unshareable(block.items[0]):
+                self._keep_here(block)
+                return
+            began = perf_counter()
+            try:
+                queue.put(block.number, block.first, block.items)
+            except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
+                where = f"from position {block.first} on"
+                self._warn(f"items {where} cannot be pickled ({brief(error)})", "they run in the caller's process")
+                self._run_block(block)
+            self.taking_in_seconds += perf_counter() - began
+
+    def _keep_here(self, block: Block) -> None:
+        """Run items here from now on that no other process or thread can share, each before the next is pulled."""
+        if self.team is not None:
+            self.team.rule_out_kind(UNSHAREABLE)
+        self._run_block(block)
+
+    def _waiting(self) -> int:
+        return sum(not block.is_done for block in self._blocks)
+
+    def _block_items(self) -> int:
+        """Return how many items a block should have: some milliseconds of work, and a share of those in flight."""
+        assert self.team is not None  # noqa: S101  as above
+        sample = self.config.sample
+        each = self.measure.seconds_per_item or (sample.seconds_per_item if sample is not None else 0.0)
+        if not each:
+            return 1
+        share = max(1, self._in_flight // (AHEAD_BLOCKS * self.team.takers))
+        if self.job.total is not None:
+            share = min(share, max(1, (self.job.total - self.next_position) // (SHARE * self.team.takers)))
+        return max(1, min(share, int(BLOCK_SECONDS / each)))
+
+    def _pull(self, size: int) -> Block:
+        """Return a new block of up to so many items."""
+        items: list[Any] = []
+        try:
+            items.extend(islice(self._items, size))
+            self._ended = len(items) < size
+        except Exception as error:  # noqa: BLE001  the data's own; raised when all before it is given out
+            self._ended = error
+        block = Block(self._number, self.next_position, items)
+        if items:
+            self._add(block)
+        return block
+
+    def _add(self, block: Block) -> None:
+        self._number += 1
+        self.next_position += len(block.items)
+        if self.job.total is not None and self.next_position > self.job.total:
+            self.job.total = None  # the data said a length that was too small
+            self.items_at_most = UNKNOWN_ITEMS
+        self._held += len(block.items)
+        self._blocks.append(block)
+        self._by_number[block.number] = block
+
+    def _run_block(self, block: Block) -> None:
+        """Run a block here."""
+        numbers = range(block.number, block.number + 1)
+        try:
+            results = self.block(block.first, block.items)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  raised when the results before it are given out
+            block.error, results = error, self._begun
+        self.settle(numbers, block.first, results)
+
+    def _run_next(self) -> bool:
+        """Pull a few items and run them here, each before the next is pulled; return whether there were any."""
+        if self._ended:
+            return False
+        self.keep_out()
+        block = Block(self._number, self.next_position, [])
+        size = min(self._next_items, self._in_flight)
+        try:
+            self.measure.block(lambda: self._one_by_one(block, size))
+        except BaseException as error:  # noqa: BLE001  raised when the results before it are given out
+            if len(block.items) == len(block.results) and isinstance(error, Exception):
+                self._ended = error  # the data's own
+            else:
+                if len(block.items) > len(block.results):
+                    note_item(error, block.first + len(block.results), block.items[-1])
+                block.error, self._ended = error, True
+        if not block.items:
+            return False
+        block.is_done = True
+        self._add(block)
+        self.job.done += len(block.results)
+        if block.error is None:
+            if block.first == 0:
+                self._first_item = block.items[:1]
+                if self.team is not None and any(map(is_unshareable, self._first_item)):
+                    self.team.rule_out_kind(UNSHAREABLE)
+            self.size_next()
+            self.beat()
+        return True
+
+    def _one_by_one(self, block: Block, size: int) -> list[Any]:
+        """Pull and run up to so many items by turns."""
+        options, func = self.job.options, self.job.func
+        items, results = block.items, block.results
+        is_plain = not options.collect and options.item_timeout is None
+        if is_plain and (self.team is None or self._changes.left <= 0):
+            for item in islice(self._items, size):
+                items.append(item)
+                results.append(func(item))
+        else:
+            for item in islice(self._items, size):
+                items.append(item)
+                results += self._watched(block.first + len(results), (item,))
+        self._ended = len(items) < size
+        return results
+
+    def _free(self) -> None:
+        """Give back the memory of blocks that were handed out and are done."""
+        oldest = self._blocks[0].number if self._blocks else self._number
+        for queue in self._queues:
+            queue.free_before(oldest)

@@ -12,13 +12,13 @@ from itertools import product
 from string import printable
 from typing import TYPE_CHECKING, Final
 
+from amorsize.testing.concurrency import mixed_operations
 from amorsize.testing.raising import must_raise
-from amorsize.testing.rivals import mixed_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from amorsize.ports import CacheStore
+    from amorsize.application.ports import CacheStore
 
 AWKWARD: Final = (
     *(character for character in printable if character.isprintable()),
@@ -34,7 +34,7 @@ IMPOSSIBLE: Final = ("", "x" * 81, "é", "a\nb", "a\x00b", "\x7f", "名")
 
 
 class CacheContract:
-    """What every cache store must do; see ``amorsize.ports.CacheStore``."""
+    """What every cache store must do; see ``amorsize.application.ports.CacheStore``."""
 
     def make(self) -> CacheStore:
         """Return a new and empty store, each call another."""

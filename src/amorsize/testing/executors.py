@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
-from amorsize.domain.engine import Room
-from amorsize.ports import Executors
+from amorsize.application.ports import Executors
+from amorsize.domain.planning.external import Capacity
 from amorsize.testing.raising import must_raise
 
 if TYPE_CHECKING:
@@ -24,14 +24,17 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
 _PATIENCE_SECONDS: Final = 60.0
+"""How long a result is waited for before a test fails."""
 _LONG_SECONDS: Final = 600.0
+"""How long an item takes that only kill() ends."""
 _SHORT_SECONDS: Final = 0.2
+"""How long it takes where kill() leaves it alone."""
 _KEPT_BY_PYTHON: Final = ("from multiprocessing.resource_tracker import", "from multiprocessing.forkserver import")
 """In the commands of the processes that Python starts beside workers, once; a fork server's workers have its own."""
 
 
 class ExecutorsContract:
-    """What all executors must do; see ``amorsize.ports.Executors``.
+    """What all executors must do; see ``amorsize.application.ports.Executors``.
 
     ``start_method`` is what they are asked to start processes by. ``ends_workers`` says whether ``kill`` ends workers
     at what they are at: not where these are threads, or processes of somebody else's.
@@ -72,12 +75,12 @@ class ExecutorsContract:
 
     def test_a_callback_is_told_of_each_future_that_is_done(self) -> None:
         with self._started() as executor:
-            told: list[Future[int]] = []
+            called: list[Future[int]] = []
             futures = [executor.submit(abs, number) for number in range(10)]
             for future in futures:
-                future.add_done_callback(told.append)
-            _wait(lambda: len(told) == 10, "each future must be told of")
-            assert set(told) == set(futures)
+                future.add_done_callback(called.append)
+            _wait(lambda: len(called) == 10, "each future must call its callback")
+            assert set(called) == set(futures)
 
     def test_each_start_is_another_executor(self) -> None:
         executors = self.make()
@@ -93,16 +96,16 @@ class ExecutorsContract:
         executor.shutdown(wait=False, cancel_futures=True)
         must_raise(RuntimeError, lambda: executor.submit(abs, -1))
 
-    def test_the_room_is_none_or_has_workers_however_often_it_is_asked_for(self) -> None:
+    def test_the_capacity_is_none_or_has_workers_however_often_it_is_asked_for(self) -> None:
         executors = self.make()
         for _ in range(2):
-            room = executors.room()
-            if room is not None:
-                assert isinstance(room, Room)
-                assert room.workers >= 1
-                assert room.memory_bytes is None or room.memory_bytes >= 0
-                assert room.processes is None or 1 <= room.processes <= room.workers
-                assert room.place.isprintable()
+            capacity = executors.capacity()
+            if capacity is not None:
+                assert isinstance(capacity, Capacity)
+                assert capacity.workers >= 1
+                assert capacity.memory_bytes is None or capacity.memory_bytes >= 0
+                assert capacity.processes is None or 1 <= capacity.processes <= capacity.workers
+                assert capacity.place.isprintable()
 
     def test_nothing_has_run_again_where_no_worker_was_lost(self) -> None:
         executors = self.make()
@@ -156,7 +159,7 @@ class ExecutorsContract:
             signal.signal(signal.SIGINT, before)
 
     def test_execute_runs_on_one_and_leaves_it_running(self) -> None:
-        from amorsize import execute  # noqa: PLC0415  contracts of other ports do without
+        from amorsize import execute
 
         data = range(100, 200)
         with self._started() as executor:

@@ -1,4 +1,4 @@
-"""Contracts of what a cache store must stand: damaged bytes, media that take no more, and forks."""
+"""Contracts for faults that a cache store must survive: damaged bytes, full media, and forks."""
 
 # a contract asserts, its method names are its sentences, and its numbers are its examples
 # ruff: noqa: S101, D102
@@ -20,9 +20,10 @@ from amorsize.errors import CacheError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from amorsize.ports import CacheStore
+    from amorsize.application.ports import CacheStore
 
 NOBODY: Final = 65534
+"""The user without rights: ``nobody`` on Linux and BSD."""
 TEXT: Final = '{"digest":"0123456789abcdef","record":{"name":"é","value":1.5}}'
 
 
@@ -248,8 +249,8 @@ def mutated(body: bytes, chance: random.Random) -> bytes:
 
 def in_a_fork(action: Callable[[], object]) -> Any:
     """Return what action returns in a forked child, if it can be pickled; a failure there is an AssertionError here."""
-    import pickle  # noqa: PLC0415  only here, and what a child of ours says
-    import warnings  # noqa: PLC0415  only here
+    import pickle
+    import warnings
 
     if sys.platform == "win32":
         raise SkipTest("Windows does not fork")
@@ -277,7 +278,7 @@ def in_a_fork(action: Callable[[], object]) -> Any:
 
 
 def fails(action: Callable[[], object]) -> bool:
-    """Tell whether an action raises what a store may raise when its medium fails."""
+    """Return whether an action raises what a store may raise when its medium fails."""
     try:
         action()
     except (OSError, CacheError):
@@ -301,8 +302,8 @@ def become_nobody() -> None:
 def limit_files(most_bytes: int) -> None:
     """Let no file grow beyond so many bytes, for the rest of this process's life."""
     if sys.platform != "win32":
-        import resource  # noqa: PLC0415  only POSIX has it
-        import signal  # noqa: PLC0415  as above
+        import resource
+        import signal
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))

@@ -6,10 +6,11 @@ import os
 import pickle
 import stat
 import sys
+from contextlib import closing
 
 import pytest
 
-from amorsize.adapters.caches.directory import create, fault_in, is_usable
+from amorsize.adapters.caches.directory import claim, create, fault_in, is_usable, mark
 from amorsize.adapters.caches.json import JsonCache, JsonOptions
 from amorsize.adapters.caches.sqlite import SqliteCache, SqliteOptions
 from amorsize.errors import CacheError
@@ -77,6 +78,19 @@ def test_a_new_directory_and_all_in_it_is_the_users_alone(make, tmp_path):
         store.close()
     assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
     assert modes <= {0o700, 0o600}
+
+
+@posix
+@pytest.mark.parametrize(("shared", "above", "below"), [(False, 0o700, 0o700), (True, 0o755, 0o777)])
+def test_nobody_else_may_write_to_what_is_made_above_a_new_directory(make, tmp_path, shared, above, below):
+    before = os.umask(0)
+    try:
+        with closing(make(str(tmp_path / "a" / "b" / "c"), allow_shared=shared)) as store:
+            store.store("here", "v", "text")
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b", "a/b/c")]
+    assert modes == [above, above, below]
 
 
 @posix
@@ -165,3 +179,13 @@ def test_the_rules_hold_for_the_user_they_are_asked_for(tmp_path):
     assert "must belong to" in fault_in(private, status.st_uid + 1)
     assert fault_in(private, status.st_uid + 1, allow_shared=True) is None
     assert fault_in(private, None) is None
+
+
+def test_a_folder_that_another_thread_marks_at_this_moment_is_ours(tmp_path):
+    (tmp_path / "file").touch()
+
+    def is_own(name):
+        mark(str(tmp_path), allow_shared=False)  # as another thread does while this one looks
+        return False
+
+    claim(str(tmp_path), is_own, allow_shared=False)

@@ -45,6 +45,12 @@ def test_of_an_overlong_file_only_the_beginning_is_read(store, place):
     assert store.fetch("here") == {"v": "x" * 65536}
 
 
+def test_of_very_many_variants_only_so_many_are_taken_in(store, place):
+    for number in range(1500):
+        (place / "here" / f"v{number}.json").write_text("x")
+    assert len(store.fetch("here")) == 1000
+
+
 def test_files_and_directories_of_others_are_passed_over(store, place):
     (place / "here" / "README").write_text("mine")
     (place / "here" / "V.json").write_text("mine")
@@ -102,14 +108,83 @@ def test_an_emptied_locator_leaves_no_directory(store, place):
 
 
 def test_what_a_killed_writer_left_is_never_read_and_goes_with_a_discard_an_hour_later(store, place):
-    left, fresh, ahead = (place / ".new" / name for name in ("left", "fresh", "ahead"))
-    for path, age_seconds in ((left, 7200), (fresh, 0), (ahead, -7200)):
+    names = ("1f-0123456789abcdef", "2f-0123456789abcdef", "3f-0123456789abcdef", "thesis.txt")
+    left, fresh, ahead, other = (place / ".new" / name for name in names)
+    for path, age_seconds in ((left, 7200), (fresh, 0), (ahead, -7200), (other, 7200)):
         path.write_text("half a te")
         os.utime(path, (time.time() - age_seconds,) * 2)
     assert list(store.locators()) == ["here"]
     assert left.exists()
     store.discard([])
-    assert sorted((place / ".new").iterdir()) == [fresh]
+    assert sorted((place / ".new").iterdir()) == [fresh, other]
+
+
+@needs_links
+def test_a_link_in_place_of_the_folder_for_new_files_leads_nowhere(store, place, tmp_path):
+    (tmp_path / "home").mkdir()
+    victim = tmp_path / "home" / "1f-0123456789abcdef"
+    victim.write_text("mine")
+    os.utime(victim, (time.time() - 7200,) * 2)
+    shutil.rmtree(place / ".new")
+    (place / ".new").symlink_to(tmp_path / "home")
+    assert store.discard([("here", "v")]) == 1
+    with pytest.raises(CacheError, match="must be a directory, got another kind of file"):
+        store.store("here", "v", "text")
+    assert victim.read_text() == "mine"
+
+
+MINE = ("src/src.json", "README", "func%3a0123/v.txt", ".git/config", "V.json", "con/v.json")
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_a_folder_that_holds_anything_else_is_no_cache_and_stays_as_it_is(place, name):
+    file = place / name
+    file.parent.mkdir(parents=True)
+    place.chmod(0o700)
+    file.write_text("mine")
+    (place / "func%3a4567").mkdir()
+    (place / "func%3a4567" / "time%3afast.json").write_text("{}")
+    store = JsonCache(JsonOptions(directory=str(place)))
+    if name.startswith("func"):  # a folder of our form; what else lies in there is passed over
+        assert store.discard([("func:0123", "v"), ("func:4567", "time:fast")]) == 1
+    else:
+        calls = (
+            lambda: store.store("func:4567", "time:fast", "text"),
+            lambda: store.discard([("func:4567", "time:fast")]),
+            lambda: list(store.locators()),
+        )
+        for call in calls:
+            with pytest.raises(CacheError, match="must be empty or a cache of amorsize, got one that holds '.*: name"):
+                call()
+        assert (place / "func%3a4567" / "time%3afast.json").read_text() == "{}"
+        assert not (place / ".new").exists()
+    assert file.read_text() == "mine"
+
+
+def test_a_cache_from_before_there_were_markers_is_gone_on_with(store, place):
+    store.store("func:0123_item:x", "time:fast", "text")
+    store.discard([("here", "v")])
+    for name in ("amorsize.sqlite", "amorsize.sqlite-wal"):
+        (place / name).touch()
+    (place / "lmdb").mkdir()
+    (place / ".amorsize-cache").unlink()
+    again = JsonCache(JsonOptions(directory=str(place)))
+    assert again.fetch("func:0123_item:x") == {"time:fast": "text"}
+    assert "func:0123_item:x" in again.locators()
+    assert not (place / ".amorsize-cache").exists()  # looking changes nothing
+    again.store("func:4567_item:x", "time:fast", "text")
+    assert (place / ".amorsize-cache").read_text().startswith("amorsize keeps a cache here")
+    (place / "README").write_text("mine")
+    assert {"func:0123_item:x", "func:4567_item:x"} <= set(JsonCache(JsonOptions(directory=str(place))).locators())
+
+
+@needs_links
+def test_a_marker_that_is_a_link_is_none(place, tmp_path):
+    place.mkdir(mode=0o700)
+    (tmp_path / "elsewhere").touch()
+    (place / ".amorsize-cache").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CacheError, match="got one that holds '.amorsize-cache'"):
+        JsonCache(JsonOptions(directory=str(place))).store("here", "v", "text")
 
 
 def test_a_write_that_fails_leaves_the_old_text_and_no_rest(store, place):
@@ -121,6 +196,19 @@ def test_a_write_that_fails_leaves_the_old_text_and_no_rest(store, place):
         store.store("here", "folder", "text")
     assert store.fetch("here") == {"v": "text"}
     assert list((place / ".new").iterdir()) == []
+
+
+def test_some_locators_are_those_of_our_own_from_a_share_of_the_way_on(store, place):
+    names = {f"func:{number:02}" for number in range(20)}
+    for name in names:
+        store.store(name, "v", "text")
+    (place / "func%3A1").mkdir()  # no name that this store gives
+    rotated = [store.some_locators(at / 20, 100) for at in range(20)]
+    assert all(set(found) == names for found in rotated)
+    assert len({found[0] for found in rotated}) > 15
+    assert len(store.some_locators(0.99, 7)) == 7
+    shutil.rmtree(place)
+    assert JsonCache(JsonOptions(directory=str(place))).some_locators(0.5, 7) == []
 
 
 def test_a_cache_directory_that_is_gone_has_no_locators_and_is_made_again(store, place):

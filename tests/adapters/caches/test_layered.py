@@ -7,16 +7,15 @@ import io
 
 import attrs
 import pytest
-from fakes import MACHINE, OVERHEADS, CountingStore, Desk
+from fakes import MACHINE, OVERHEADS, CountingStore, Desk, entries_of
 
 from amorsize import api
 from amorsize.adapters.caches.json import JsonCache, JsonOptions
 from amorsize.adapters.caches.layered import LayeredCache
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
 from amorsize.adapters.caches.readonly import ReadonlyCache, ReadonlyOptions
-from amorsize.entries import Entries
+from amorsize.application.cache.maintenance import Cache
 from amorsize.errors import AmorsizeWarning, CacheError
-from amorsize.upkeep import Cache
 
 
 def memory():
@@ -159,7 +158,7 @@ def test_a_read_only_layer_is_read_and_never_written_to(shipped):
 def test_a_cache_that_is_only_read_is_not_written_to_and_nobody_is_warned(shipped):
     for store in (shipped, layered(shipped)):
         assert store.read_only
-        assert not Entries(store).writable
+        assert not entries_of(store).writable
         with pytest.raises((OSError, CacheError)):
             store.store("here", "v", "text")
         with pytest.raises((OSError, CacheError)):
@@ -204,9 +203,9 @@ def test_another_machines_entry_near_does_not_hide_ours_far():
 
 def test_overheads_of_another_start_method_near_do_not_hide_ours_far():
     near, far = memory(), memory()
-    Entries(far).keep_overheads("0" * 8, OVERHEADS)
-    Entries(near).keep_overheads("0" * 8, attrs.evolve(OVERHEADS, start_method="spawn"))
-    assert Entries(layered(near, far)).overheads("0" * 8, "fork") == OVERHEADS
+    entries_of(far).keep_overheads("0" * 8, OVERHEADS)
+    entries_of(near).keep_overheads("0" * 8, attrs.evolve(OVERHEADS, start_method="spawn"))
+    assert entries_of(layered(near, far)).overheads("0" * 8, "fork") == OVERHEADS
 
 
 def test_upkeep_sees_all_layers_and_tells_what_is_gone(shipped):

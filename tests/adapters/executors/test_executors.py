@@ -22,7 +22,7 @@ def programs_hear_ctrl_c(_):
 
 @pytest.mark.parametrize(("kind", "options"), ALL)
 def test_workers_are_on_this_machine_and_as_many_as_pay(kind, options):
-    assert kind(options()).room() is None
+    assert kind(options()).capacity() is None
 
 
 def test_a_program_that_a_worker_starts_hears_ctrl_c():

@@ -8,7 +8,7 @@ from math import nan
 import pytest
 
 from amorsize.adapters.inspectors.fixed import FixedInspector, FixedOptions
-from amorsize.ports import SystemInspector
+from amorsize.application.ports import SystemInspector
 
 
 def inspect(start_method="fork", **options):

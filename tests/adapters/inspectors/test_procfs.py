@@ -29,7 +29,7 @@ def test_memory_is_read_in_bytes(write):
 
 
 @pytest.mark.parametrize("text", ["", "MemTotal: 5 kB\n", "MemTotal: x kB\nMemAvailable: 1 kB\n", "MemAvailable\n"])
-def test_memory_that_is_not_told_whole_is_not_known(write, text):
+def test_memory_that_is_not_reported_whole_is_not_known(write, text):
     assert procfs.memory(write("proc/meminfo", text)) is None
 
 

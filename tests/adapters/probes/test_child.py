@@ -9,14 +9,13 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 
 import pytest
 
 from amorsize.adapters.probes import child, sampling
 from amorsize.adapters.probes.start_method import ProbeOptions, StartMethodProbe
-from amorsize.domain.sampling import Budget
+from amorsize.domain.planning.sampling import Budget
 from amorsize.domain.source import Source
 from amorsize.errors import AmorsizeWarning, SamplingError
 
@@ -28,7 +27,7 @@ forks = pytest.mark.skipif("fork" not in METHODS, reason="Windows does not fork,
 @pytest.fixture(autouse=True)
 def _a_main_module_that_can_be_imported(monkeypatch):
     """A test run's main module is pytest's, or xdist's, which has no file."""
-    monkeypatch.setattr("amorsize.adapters.probes.place.obstacle", lambda *_: None)
+    monkeypatch.setattr("amorsize.adapters.probes.start_conditions.blocked_reason", lambda *_: None)
 
 
 def sample(func, data, method="fork", **budget):
@@ -38,7 +37,7 @@ def sample(func, data, method="fork", **budget):
 
 @every_method
 def test_a_child_says_what_sampling_showed(method):
-    found = sample(time.sleep, [0.002] * 50, method, min_seconds=0.01)
+    found = sample(time.sleep, [0.002] * 50, method, min_seconds=0.2)
     assert 3 <= found.count <= 50
     assert 0.002 <= found.seconds_per_item < 0.1
     assert len(set(found.positions)) == min(16, found.count)
@@ -54,7 +53,7 @@ def test_what_the_function_raises_comes_back_with_the_item_and_the_childs_traceb
 
 
 @every_method
-def test_a_child_that_ends_itself_is_told_with_the_item(method):
+def test_a_child_that_ends_itself_is_reported_with_the_item(method):
     with pytest.raises(SamplingError) as caught:
         sample(os._exit, [3] * 1001, method)
     assert str(caught.value) == "the item at position 500 (3) ended its process with exit code 3"
@@ -63,7 +62,7 @@ def test_a_child_that_ends_itself_is_told_with_the_item(method):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to be ended by")
 @every_method
-def test_a_child_that_is_killed_or_crashes_is_told_with_the_signal(method):
+def test_a_child_that_is_killed_or_crashes_is_reported_with_the_signal(method):
     with pytest.raises(SamplingError, match=r"the item at position 0 \(0\) was ended by SIGSEGV"):
         sample(ctypes.string_at, [0], method)
     with pytest.raises(SamplingError, match="was ended by SIGKILL"):
@@ -109,7 +108,7 @@ def test_a_forked_child_takes_what_cannot_be_pickled_and_changes_nothing_here():
     found = sample(lambda lock: seen.append(lock) or lock, [multiprocessing.Lock() for _ in range(5)])
     assert found.count >= 1
     assert seen == []
-    assert "cannot be pickled" in found.obstacle
+    assert "cannot be pickled" in found.blocked_reason
 
 
 @pytest.mark.parametrize("data", [range(3), [1, 2, lambda: 3], list(range(500))])
@@ -120,25 +119,39 @@ def test_what_a_fresh_child_cannot_take_is_sampled_here_with_a_warning(data):
     assert found.count == len(seen) >= 1
 
 
-def test_an_obstacle_to_starting_a_child_is_a_warning_too(monkeypatch):
-    monkeypatch.setattr("amorsize.adapters.probes.place.obstacle", lambda *_: "no processes here")
+def test_a_blocked_reason_to_starting_a_child_is_a_warning_too(monkeypatch):
+    monkeypatch.setattr("amorsize.adapters.probes.start_conditions.blocked_reason", lambda *_: "no processes here")
     with pytest.warns(AmorsizeWarning, match="not in a worker of spawn: no processes here"):
         assert sample(abs, range(5), "spawn").count >= 1
 
 
 class StubbornError(Exception):
-    """Pickles, and does not come back."""
+    """Does not come back from its own pickle."""
 
     def __init__(self, one, two):
         super().__init__(one)
 
 
-@forks
-def test_an_exception_that_cannot_come_back_is_told_by_its_name():
-    def fail(item):
-        raise StubbornError(item, 2)
+def fail_stubbornly(item):
+    raise StubbornError(item, 2) from KeyError("first")
 
-    with pytest.raises(SamplingError, match="raised StubbornError, which cannot be pickled"):
+
+@every_method
+def test_an_exception_comes_back_however_it_is_made(method):
+    with pytest.raises(StubbornError) as caught:
+        sample(fail_stubbornly, range(3), method)
+    assert (caught.value.args, type(caught.value.__cause__)) == ((1,), KeyError)
+
+
+@forks
+def test_an_exception_that_cannot_come_back_is_reported_by_what_it_says():
+    class LocalError(Exception):
+        pass
+
+    def fail(item):
+        raise LocalError("only here")
+
+    with pytest.raises(SamplingError, match=r"position 1 \(1\) raised LocalError: only here, which cannot be pickled"):
         sample(fail, range(3))
 
 
@@ -167,31 +180,12 @@ def test_a_block_of_items_is_named_by_its_ends(monkeypatch):
         sample(fail, range(10**6), min_seconds=5.0)
 
 
-def test_a_child_that_never_starts_is_given_up(monkeypatch):
-    class Silent:
-        exitcode = None
-
-    mine, its = multiprocessing.Pipe(duplex=False)
+def test_a_child_that_never_starts_is_given_up():
+    mine, its = multiprocessing.Pipe()
     with mine, its, pytest.raises(SamplingError, match="took longer than 0.01 s to start"):
-        child._answer(Silent(), mine, Source([1]), Budget(), 0.01)
+        child.ChildSession(mine, Source([1]), Budget(), lambda: None).found(0.01)
 
 
 @pytest.mark.parametrize(("code", "said"), [(0, "ended its process"), (None, "ended its process"), (-99, "signal 99")])
 def test_any_way_to_end_has_words(code, said):
     assert said in child._ending(code)
-
-
-@every_method
-def test_results_come_back_for_a_source_that_keeps_them(method):
-    source = Source(range(100), keep=True)
-    found = sample(abs, source, method)
-    assert len(source.results) == found.count
-    assert all(position == result for position, result in source.results.items())
-
-
-@forks
-def test_results_that_cannot_come_back_are_told_of():
-    source = Source(range(100), keep=True)
-    with pytest.warns(AmorsizeWarning, match="those items will run again"):
-        sample(lambda _: threading.Lock(), source)
-    assert source.results == {}

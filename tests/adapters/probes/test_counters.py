@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -38,7 +39,7 @@ def test_a_system_that_does_not_tell_about_threads_is_no_harm(monkeypatch):
     def refuse(path):
         raise PermissionError(path)
 
-    monkeypatch.setattr(counters.os, "listdir", refuse)
+    monkeypatch.setattr(os, "listdir", refuse)
     assert counters.others_running() == 0
-    monkeypatch.setattr(counters.os, "listdir", lambda _: ["0", "none"])
+    monkeypatch.setattr(os, "listdir", lambda _: ["0", "none"])
     assert counters.others_running() == 0

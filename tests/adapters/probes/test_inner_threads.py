@@ -9,12 +9,13 @@ import types
 
 import pytest
 
-from amorsize.adapters.probes import inner_threads, place
+from amorsize.adapters.probes import inner_threads
+from amorsize.processes.blas import VARIABLES
 
 MULTIPLY = """
 import sys, numpy
 from amorsize.adapters.probes.sampling import Sampling
-from amorsize.domain.sampling import Budget
+from amorsize.domain.planning.sampling import Budget
 from amorsize.domain.source import Source
 
 matrix = numpy.ones((700, 700))
@@ -56,10 +57,10 @@ def run(code, **variables):
 def test_a_product_of_matrices_is_seen_to_run_on_the_librarys_threads(seconds):
     variable, several = run(MULTIPLY.format(seconds=seconds))
     assert several == "True"
-    assert variable in inner_threads.VARIABLES.values()
+    assert variable in VARIABLES
 
 
-@pytest.mark.skipif(place.start_method_in_use() != "fork", reason="only a forked child tells at once whose threads run")
+@pytest.mark.skipif(sys.platform != "linux", reason="only a forked child tells at once whose threads run")
 @pytest.mark.parametrize("use", ["", "matrix = numpy.ones((300, 300)); matrix @ matrix"])
 def test_a_library_merely_imported_or_used_before_changes_nothing(use):
     variable, several, warned = run(MERELY_IMPORTED.format(use=use))
@@ -67,9 +68,9 @@ def test_a_library_merely_imported_or_used_before_changes_nothing(use):
 
 
 def test_what_threadpoolctl_says_is_believed_and_the_more_particular_library_is_named(monkeypatch):
-    told = types.ModuleType("threadpoolctl")
-    told.threadpool_info = lambda: [{"internal_api": "openmp"}, {"internal_api": "mkl"}]
-    monkeypatch.setitem(sys.modules, "threadpoolctl", told)
+    reported = types.ModuleType("threadpoolctl")
+    reported.threadpool_info = lambda: [{"internal_api": "openmp"}, {"internal_api": "mkl"}]
+    monkeypatch.setitem(sys.modules, "threadpoolctl", reported)
     assert inner_threads.threads_variable() == "MKL_NUM_THREADS"
 
 
@@ -81,6 +82,6 @@ def test_what_cannot_be_read_names_no_variable(monkeypatch):
 
 
 def test_without_a_known_library_no_variable_is_named(monkeypatch):
-    monkeypatch.setattr(inner_threads, "_told", set)
+    monkeypatch.setattr(inner_threads, "_listed", set)
     monkeypatch.setattr(inner_threads, "_mapped", set)
     assert inner_threads.threads_variable() is None

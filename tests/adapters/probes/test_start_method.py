@@ -9,19 +9,17 @@ import os
 import subprocess
 import sys
 import time
-import warnings
 
 import attrs
 import psutil
 import pytest
-from busy import a_thread_that_computes
 from fakes import OVERHEADS
 
-from amorsize.adapters.probes import place, start_method
+from amorsize.adapters.probes import start_conditions, start_method
 from amorsize.adapters.probes.start_method import ProbeOptions, StartMethodProbe
-from amorsize.domain.sampling import Budget
+from amorsize.domain.planning.sampling import Budget
 from amorsize.domain.source import Source
-from amorsize.errors import MeasurementError
+from amorsize.errors import MeasurementError, SamplingError
 
 METHODS = multiprocessing.get_all_start_methods()
 
@@ -37,8 +35,8 @@ def child(tmp_path, monkeypatch):
 
     def put(code):
         script.write_text(f"import sys, time\nopen({str(log)!r}, 'a').write(sys.argv[1] + '\\n')\n{code}\n")
-        monkeypatch.setattr(start_method, "_WORKER", str(script))
-        monkeypatch.setattr(place, "obstacle", lambda *_: None)
+        monkeypatch.setattr(start_method, "_PROGRAM", str(script))
+        monkeypatch.setattr(start_conditions, "blocked_reason", lambda *_: None)
 
     put.asked = lambda: log.read_text().split()
     return put
@@ -46,6 +44,13 @@ def child(tmp_path, monkeypatch):
 
 def answering(value):
     return f"print({json.dumps(value)!r})"
+
+
+@pytest.mark.parametrize("where", ["auto", "caller", "worker"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_function_that_reads_standard_input_is_not_sampled(method, where):
+    with pytest.raises(SamplingError, match=r"^the function reads standard input \(input\(\)\), which"):
+        probe(method).sample(lambda item: (item, input()), Source(range(5)), Budget(where=where))
 
 
 def test_what_the_child_measured_is_taken_as_it_is(child):
@@ -160,17 +165,17 @@ def test_imports_that_cannot_be_measured_count_as_nothing(child, code):
 def test_imports_are_not_asked_for_where_they_cannot_matter(child, monkeypatch):
     child(answering({"seconds": 0.25}))
     assert imports_seen(probe("fork")) == 0.0
-    assert imports_seen(probe(), data=range(3)) == 0.0
+    assert imports_seen(probe(), data=range(3), worker_start_seconds=0.04) == 0.0
     assert imports_seen(probe(), most_items=2) == 0.0
-    monkeypatch.setattr(place, "obstacle", lambda *_: "no processes here")
+    monkeypatch.setattr(start_conditions, "blocked_reason", lambda *_: "no processes here")
     assert imports_seen(probe()) == 0.0
     with pytest.raises(FileNotFoundError):
         child.asked()
 
 
-def test_an_obstacle_is_cut_to_what_an_entry_holds(monkeypatch):
-    monkeypatch.setattr(place, "obstacle", lambda *_: "x" * 1000)
-    assert probe().obstacle(abs) == "x" * 200
+def test_a_blocked_reason_is_cut_to_what_an_entry_holds(monkeypatch):
+    monkeypatch.setattr(start_conditions, "blocked_reason", lambda *_: "x" * 1000)
+    assert probe().blocked_reason(abs) == "x" * 200
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -190,7 +195,7 @@ def test_the_measuring_program_imports_what_it_is_asked_to_and_passes_over_what_
     (tmp_path / "broken.py").write_text("raise SystemExit(3)")
     asked = {"path": [str(tmp_path)], "modules": ["slow", "broken", "there_is_none"]}
     done = subprocess.run(
-        [sys.executable, "-I", start_method._WORKER, "imports", "60"],
+        [sys.executable, "-I", start_method._PROGRAM, "imports", "60"],
         input=json.dumps(asked),
         capture_output=True,
         text=True,
@@ -198,46 +203,3 @@ def test_the_measuring_program_imports_what_it_is_asked_to_and_passes_over_what_
         timeout=60,
     )
     assert 0.2 <= json.loads(done.stdout)["seconds"] < 30
-
-
-def count(number):
-    return sum(range(20_000 + number))
-
-
-def die_in_a_child(number):
-    if multiprocessing.parent_process() is not None:
-        os._exit(7)
-    return count(number)
-
-
-linux_forks = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not tell which threads run")
-
-
-@linux_forks
-def test_what_a_thread_computes_that_ran_before_is_not_the_functions():
-    source = Source(range(1000), keep=True)
-    with a_thread_that_computes(), warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        sample = probe("fork").sample(count, source, Budget(min_seconds=0.02))
-    assert not [str(one.message) for one in warned if "fork" in str(one.message)]
-    assert sample.cpu_fraction < 1.25
-    assert sample.threads_variable is None
-    assert len(source.results) >= sample.count  # those that ran in the child came back
-    assert all(source.results[position] == count(position) for position in source.results)
-
-
-@linux_forks
-def test_a_child_that_dies_while_it_tells_whose_threads_run_does_no_harm():
-    source = Source(range(1000), keep=True)
-    with a_thread_that_computes():
-        sample = probe("fork").sample(die_in_a_child, source, Budget(min_seconds=0.02))
-    assert set(sample.positions) <= set(source.results)
-    assert all(source.results[position] == count(position) for position in source.results)
-
-
-@linux_forks
-def test_few_items_are_not_spent_on_telling_whose_threads_run():
-    source = Source(range(3), keep=True)
-    with a_thread_that_computes():
-        probe("fork").sample(count, source, Budget(min_seconds=0.02))
-    assert len(source.results) == 3

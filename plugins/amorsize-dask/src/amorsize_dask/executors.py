@@ -11,8 +11,7 @@ from uuid import uuid4
 
 import dask
 
-from amorsize import ExecutionError
-from amorsize.domain.engine import Room
+from amorsize.plugins import Capacity, ExecutionError
 from amorsize_dask.line import Line
 
 if TYPE_CHECKING:
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 _LARGE_BYTES: Final = 1 << 20
+"""Bytes of an argument from which on Dask is kept from warning of its size: below the size at which it does."""
 _NO_LIMIT_BYTES: Final = 1 << 62
+"""Memory of a worker without a limit, and a size that no argument has."""
 _THRESHOLD: Final = "distributed.admin.large-graph-warning-threshold"
 
 
@@ -37,7 +38,7 @@ class DaskExecutor(Executor):
         self._inner = client.get_executor(pure=False)  # type: ignore[no-untyped-call]  # Dask has few types
         self._name = f"amorsize-{uuid4().hex}"
         self._submitted = 0
-        self._told: set[tuple[object, str]] = set()
+        self._reported: set[tuple[object, str]] = set()
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         """Run fn on a worker; as concurrent.futures has it."""
@@ -54,8 +55,8 @@ class DaskExecutor(Executor):
     def reruns(self) -> int:
         """Return how many of our tasks have been lost with a worker since the last call, as the scheduler tells it."""
         with suppress(Exception):  # it may be gone
-            lost = self._lost() - self._told
-            self._told |= lost
+            lost = self._lost() - self._reported
+            self._reported |= lost
             return len(lost)
         return 0
 
@@ -84,7 +85,7 @@ class DaskExecutors:
         """Return an executor on the cluster; see the port."""
         return DaskExecutor(self._line.client())
 
-    def room(self) -> Room | None:
+    def capacity(self) -> Capacity | None:
         """Return how many threads the cluster's workers have now, what memory is free there, and which cluster it is.
 
         A worker without a limit counts as one with no end of memory. Waits for the first worker if there is none.
@@ -93,7 +94,7 @@ class DaskExecutors:
         workers = self._workers(client)
         threads = sum(int(worker["nthreads"]) for worker in workers.values())
         memory = min(_NO_LIMIT_BYTES, sum(map(_free_bytes, workers.values())))
-        return Room(threads, memory, len(workers), _place(client))
+        return Capacity(threads, memory, len(workers), _place(client))
 
     def reruns(self, executor: Executor) -> int:
         """Return how many chunks went down with a worker and were given to others; see the port."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dask
 from distributed import Client, get_client
 
-from amorsize import ExecutionError
+from amorsize.plugins import ExecutionError
 
 if TYPE_CHECKING:
     from amorsize_dask.options import DaskOptions

@@ -5,6 +5,8 @@ from __future__ import annotations
 import attrs
 from attrs.validators import and_, ge, le
 
+from amorsize.plugins import REACHES_OUT
+
 _seconds = and_(ge(0.1), le(3600.0))
 
 
@@ -18,12 +20,13 @@ class DaskOptions:
     """Options of the ``dask`` executors.
 
     ``address`` is the scheduler's. Without one, the client that the program has made is used (``distributed.Client``),
-    or else the scheduler that Dask's own configuration names (``scheduler-address``); a cluster is never started.
+    or else the scheduler that Dask's own configuration names (``scheduler-address``); a cluster is never started. It
+    reaches out: a config that was found by searching decides on it only once it is trusted.
 
     ``connect_timeout_seconds`` bounds connecting, and ``worker_timeout_seconds`` waiting for the first worker of a
     cluster that has none.
     """
 
-    address: str | None = attrs.field(default=None, validator=_is_address)
+    address: str | None = attrs.field(default=None, validator=_is_address, metadata=REACHES_OUT)
     connect_timeout_seconds: float = attrs.field(default=5.0, validator=_seconds)
     worker_timeout_seconds: float = attrs.field(default=10.0, validator=_seconds)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 from attrs.validators import and_, ge, le
 
-from amorsize import Backend, hookimpl
+from amorsize.plugins import REACHES_OUT, Backend, hookimpl
 
 if TYPE_CHECKING:
     from amorsize_lmdb.cache import LmdbCache
@@ -19,9 +19,11 @@ class LmdbOptions:
 
     ``directory`` holds the database, in a folder ``lmdb``; left out, it is the directory amorsize keeps its cache in.
     ``size_mib`` is the most it may grow to, in MiB, and ``readers`` how many processes may read at once.
+
+    ``directory`` reaches out, even within a project: LMDB trusts its file, and a hand-made one ends the process.
     """
 
-    directory: str | None = None
+    directory: str | None = attrs.field(default=None, metadata=REACHES_OUT)
     size_mib: int = attrs.field(default=64, validator=and_(ge(1), le(1 << 20)))
     readers: int = attrs.field(default=512, validator=and_(ge(1), le(10_000)))
 

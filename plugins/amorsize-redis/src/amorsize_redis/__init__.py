@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from amorsize import Backend, hookimpl
+from amorsize.plugins import Backend, hookimpl
 from amorsize_redis.options import RedisOptions
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from redis.exceptions import ResponseError
 
-from amorsize import CacheError
-from amorsize.adapters.caches.names import TEXT_BYTES, check_name, is_name, text_bytes
+from amorsize.plugins import TEXT_BYTES, CacheError, check_name, is_name, text_bytes
 from amorsize_redis.line import Line, LineError
 from amorsize_redis.options import parts_of
 
@@ -23,12 +22,18 @@ if TYPE_CHECKING:
     Use = Literal["read", "write"]
 
 _BATCH: Final = 100
+"""Addresses that are removed by one message: our choice, some KiB."""
 _PAGE: Final = 1000
+"""Keys that a step of SCAN looks at: our choice, about a millisecond of the server."""
 _MOST_PAGES: Final = 1_000_000
+"""Steps after which listing ends, whatever a server says: a billion keys."""
 _MOST_MEANWHILE: Final = 256
+"""Texts that are kept while the server does not answer: our choice, at most 16 MiB."""
 _MOST_IDLE: Final = 8
+"""Connections that are kept open for the next use: our choice."""
 _LOOK_AGAIN_SECONDS: Final = 0.005
-_MEASURED: Final = "func:"  # what only a measurement gives; whoever looks for anything else waits for nobody
+"""Pause before a process looks again for what another one is measuring: our choice."""
+_MEASURED: Final = "func:"  # what only a measurement gives: for anything else nothing is waited for
 _CLAIM: Final = "\n"  # no name has one, so that a claim's key is never a locator's
 _GLOB: Final = str.maketrans({character: f"\\{character}" for character in "*?[]^\\"})
 
@@ -44,6 +49,9 @@ class RedisCache:
         options: where and how.
         monotonic: seconds that never go back, by which the cooling-off time is counted.
     """
+
+    expires = True
+    """The server forgets by itself, so that nobody looks through all of it for old entries."""
 
     def __init__(self, options: RedisOptions, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._options = options

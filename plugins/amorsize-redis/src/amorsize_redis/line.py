@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from amorsize_redis.options import RedisOptions
 
 _CHUNK_BYTES: Final = 1 << 16
+"""Bytes that are read from the socket at once: our choice."""
 _LONGEST_LINE: Final = 1 << 12
+"""Bytes of the longest line of a reply: the length of a text, or an error."""
 _DEEPEST: Final = 3
+"""Levels of lists in a reply: those that our commands give."""
 _WORTH_SETTING_SECONDS: Final = 0.001
+"""Change of a time limit from which on the socket is set anew: setting is a system call."""
 
 
 class LineError(Exception):

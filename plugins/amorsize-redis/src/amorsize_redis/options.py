@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import attrs
 from attrs.validators import and_, ge, le
 
+from amorsize.plugins import REACHES_OUT
+
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
@@ -66,14 +68,19 @@ class RedisOptions:
     what is asked after that. When either passes or the server fails otherwise, it is left alone for
     ``cooling_off_seconds``. A reply of more than ``max_reply_bytes`` is a failure.
 
+    The first four reach out: a config that was found by searching decides on them only once it is trusted, and until
+    then the server on this machine is asked.
+
     Who finds that another process has just missed the same function waits for what that one measures, for
     ``wait_seconds`` at the most; 0 waits for nobody, and each measures for itself.
     """
 
-    url: str = attrs.field(default="redis://localhost:6379/0", validator=_is_url)
-    password_variable: str = attrs.field(default="AMORSIZE_REDIS_PASSWORD", validator=_is_variable)
-    ca_file: str | None = None
-    prefix: str = attrs.field(default="amorsize:", validator=_is_prefix)
+    url: str = attrs.field(default="redis://localhost:6379/0", validator=_is_url, metadata=REACHES_OUT)
+    password_variable: str = attrs.field(
+        default="AMORSIZE_REDIS_PASSWORD", validator=_is_variable, metadata=REACHES_OUT
+    )
+    ca_file: str | None = attrs.field(default=None, metadata=REACHES_OUT)
+    prefix: str = attrs.field(default="amorsize:", validator=_is_prefix, metadata=REACHES_OUT)
     ttl_seconds: int = attrs.field(default=604_800, validator=and_(ge(1), le(10**9)))
     connect_timeout_seconds: float = attrs.field(default=0.05, validator=_seconds)
     read_timeout_seconds: float = attrs.field(default=0.05, validator=_seconds)

@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import time
 from contextlib import suppress
+from io import FileIO
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from amorsize.adapters.caches import directory
-from amorsize.adapters.caches.names import TEXT_BYTES, check_name, file_name, name_of, text_bytes
+from amorsize.adapters.caches.names import MOST_VARIANTS, TEXT_BYTES, check_name, file_name, name_of, text_bytes
 from amorsize.domain.values import Value, flag, text
 from amorsize.errors import CacheError
 
@@ -24,8 +27,17 @@ if TYPE_CHECKING:
 
 _ENDING: Final = ".json"
 _NEW: Final = ".new"
+_LOCATORS: Final = tuple(file_name(f"{kind}:") for kind in ("func", "machine", "name", "aside"))
+_STORES: Final = frozenset({_NEW, "lmdb", *(f"amorsize.sqlite{end}" for end in ("", "-journal", "-wal", "-shm"))})
+"""What stores that may share a directory keep in it beside the folders of locators."""
+
+_WRITTEN: Final = re.compile(r"[0-9a-f]+-[0-9a-f]{16}")
+"""Names of files on their way into place."""
+
 _LEFTOVER_SECONDS: Final = 3600.0
+"""Age from which on a file on its way into place was left by a writer that was killed: writing takes milliseconds."""
 _ATTEMPTS: Final = 20
+"""How often a directory is made again that others remove because it is empty: our choice."""
 _BINARY: Final = getattr(os, "O_BINARY", 0)
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _PAGE_BYTES: Final = 4096  # a record fits, so that one read is enough
@@ -53,6 +65,8 @@ class JsonCache:
     A text is written to a file of its own under ``<directory>/.new`` and renamed into place, so it is there wholly or
     not at all. Nothing is flushed to the disk: after a power cut a text may be damaged, and is then given as it is.
     What a killed writer leaves under ``.new`` is removed by the first ``discard`` an hour later.
+
+    A directory that holds anything else is no cache: nothing is stored, listed or removed there.
     """
 
     read_only = False
@@ -65,11 +79,12 @@ class JsonCache:
         self._new = self._prefix + _NEW
         self._shared = options.allow_shared
         self._is_checked = False
+        self._is_claimed = False
 
     def fetch(self, locator: str) -> Mapping[str, str]:
         """Return all variants under a locator; see the port.
 
-        What is no file, or bears a name that this store does not give, is left out. Bytes that are no UTF-8 come as
+        What is no file, or has a name that this store does not give, is left out. Bytes that are no UTF-8 come as
         replacement characters, and of a file longer than 64 KiB only the beginning.
         """
         check_name("locator", locator)
@@ -100,6 +115,7 @@ class JsonCache:
     def discard(self, addresses: Iterable[tuple[str, str]]) -> int:
         """Remove pairs, and what writers killed over an hour ago have left; see the port."""
         if self._is_there():
+            self._claim()
             self._remove_leftovers()
         return sum(self._remove(locator, variant) for locator, variant in addresses)
 
@@ -112,6 +128,7 @@ class JsonCache:
         if not self._is_there():
             return
         try:
+            directory.claim(self._root, _is_own, allow_shared=self._shared, read_only=True)
             with os.scandir(self._root) as entries:
                 names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         except (FileNotFoundError, NotADirectoryError):
@@ -122,11 +139,20 @@ class JsonCache:
             if locator is not None:
                 yield locator
 
+    def some_locators(self, at: float, most: int) -> list[str]:
+        """Return so many locators in a moment, from a share of the way through on; see the reference of hooks."""
+        if not self._is_there():
+            return []
+        directory.claim(self._root, _is_own, allow_shared=self._shared, read_only=True)
+        names = [name for name in os.listdir(self._root) if name.startswith(_LOCATORS)]
+        begin = int(at * len(names))
+        return list(filter(None, map(name_of, (names[begin:] + names[:begin])[:most])))
+
     def close(self) -> None:
         """Do nothing: no file stays open between calls."""
 
     def _is_there(self) -> bool:
-        """Tell whether the cache directory is there; its rules are checked until they have held once."""
+        """Return whether the cache directory is there; its rules are checked until they have held once."""
         if not self._is_checked:
             self._is_checked = directory.is_usable(self._root, allow_shared=self._shared, read_only=self.read_only)
         return self._is_checked
@@ -135,7 +161,8 @@ class JsonCache:
         """Return the names in a locator's directory; none when it is not there or is a link."""
         try:
             if stat.S_ISDIR(os.lstat(folder).st_mode):
-                return os.listdir(folder)
+                with os.scandir(folder) as entries:
+                    return [entry.name for entry in islice(entries, MOST_VARIANTS)]
         except (FileNotFoundError, NotADirectoryError):
             self._is_checked = False
             self._is_there()  # a cache directory that has become a file must not pass for an empty one
@@ -143,17 +170,15 @@ class JsonCache:
 
     def _written(self, body: bytes) -> str:
         """Write a new file and return its path."""
-        if not (self._is_there() and _is_directory(self._new)):
+        if not (self._is_claimed and self._is_there() and _is_directory(self._new)):
             self._create()
         path = f"{self._new}{os.sep}{os.getpid():x}-{os.urandom(8).hex()}"
-        descriptor = os.open(path, _WRITE, directory.file_mode(allow_shared=self._shared))
+        mode = directory.file_mode(allow_shared=self._shared)
         try:
-            try:
+            with FileIO(path, "xb", opener=lambda path, _: os.open(path, _WRITE, mode)) as file:
                 left = memoryview(body)
                 while left:
-                    left = left[os.write(descriptor, left) :]
-            finally:
-                os.close(descriptor)
+                    left = left[os.write(file.fileno(), left) :]
         except BaseException:
             with suppress(OSError):
                 os.unlink(path)
@@ -162,7 +187,12 @@ class JsonCache:
 
     def _create(self) -> None:
         directory.create(self._root, allow_shared=self._shared)
+        self._claim()
         self._make(self._new)
+
+    def _claim(self) -> None:
+        directory.claim(self._root, _is_own, allow_shared=self._shared)
+        self._is_claimed = True
 
     def _make(self, folder: str) -> None:
         try:
@@ -202,11 +232,18 @@ class JsonCache:
     def _remove_leftovers(self) -> None:
         """Remove files that no writer can still be working on, however the clock was set meanwhile."""
         now = time.time()
+        if not _is_directory(self._new):  # a link would lead out of here
+            return
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._new) as entries:
-            for entry in entries:
+            for entry in filter(lambda entry: _WRITTEN.fullmatch(entry.name), entries):
                 with suppress(OSError):
                     if abs(now - entry.stat(follow_symlinks=False).st_mtime) > _LEFTOVER_SECONDS:
                         os.unlink(entry.path)
+
+
+def _is_own(name: str) -> bool:
+    """Return whether a name in a cache directory is of amorsize's own form, of whichever store."""
+    return name in _STORES or (name.startswith(_LOCATORS) and name_of(name) is not None)
 
 
 def _is_directory(path: str) -> bool:
@@ -219,22 +256,21 @@ def _is_directory(path: str) -> bool:
 def _read(path: str) -> bytes | None:
     """Return a file's first 64 KiB; None when it is gone, or is a link, a directory or a pipe that would block."""
     try:
-        descriptor = os.open(path, _READ)
-    except FileNotFoundError:
+        with FileIO(path, opener=_opened) as file:  # an object, which Ctrl-C cannot leave open
+            body = file.read(_PAGE_BYTES)
+            while body and len(body) % _PAGE_BYTES == 0 and (more := file.read(TEXT_BYTES - len(body))):
+                body += more
+    except (FileNotFoundError, IsADirectoryError):
         return None
     except OSError:
         if sys.platform == "win32" or os.path.islink(path):  # Windows: it is being replaced this moment
             return None
         raise
-    try:
-        body = os.read(descriptor, _PAGE_BYTES)
-        while len(body) % _PAGE_BYTES == 0 and (more := os.read(descriptor, TEXT_BYTES - len(body))):
-            body += more
-    except (IsADirectoryError, BlockingIOError):
-        return None
-    finally:
-        os.close(descriptor)
     return body
+
+
+def _opened(path: str, _: int) -> int:
+    return os.open(path, _READ)
 
 
 def _patiently(action: Callable[[], None], pauses_seconds: tuple[float, ...] = _PAUSES_SECONDS) -> None:

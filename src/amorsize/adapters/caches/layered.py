@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from amorsize.adapters.caches.names import check_name, text_bytes
-from amorsize.entries import is_hopeless
-from amorsize.errors import AmorsizeWarning, CacheError
+from amorsize.application.cache.entries import is_hopeless
+from amorsize.errors import CacheError
+from amorsize.processes.warning import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from amorsize.ports import CacheStore
+    from amorsize.application.ports import CacheStore
 
 T = TypeVar("T")
 
 _BATCH: Final = 100
+"""Addresses that are removed from all layers at once, so that any number of them takes little memory."""
 
 
 class LayeredCache:
@@ -26,7 +27,7 @@ class LayeredCache:
 
     A layer that fails is passed over, with one AmorsizeWarning that names it; when all fail, so does the call. One that
     is ``read_only`` is never written to, and one that is full or forbidden no more. What lies near hides what lies
-    behind it: whoever finds nothing usable there asks ``fetch_each``.
+    behind it: a caller that finds nothing usable there asks ``fetch_each``.
 
     Args:
         layers: the stores with the name of each, the nearest first.
@@ -41,6 +42,11 @@ class LayeredCache:
     def read_only(self) -> bool:
         """Whether no layer can be written to."""
         return len(self._closed) == len(self._layers)
+
+    @property
+    def kept(self) -> tuple[CacheStore, ...]:
+        """The stores that can be written to, each of which is to be cared for by itself."""
+        return tuple(store for at, (_, store) in enumerate(self._layers) if at not in self._closed)
 
     def fetch(self, locator: str) -> Mapping[str, str]:
         """Return the variants in the nearest layer that has any; see the port."""
@@ -146,7 +152,7 @@ class LayeredCache:
             if name not in self._warned:
                 self._warned.add(name)
                 words = f"layer {name!r}: {what} failed ({type(error).__name__}: {error}); the other layers go on"
-                warnings.warn(f"amorsize cache: {words}", AmorsizeWarning, stacklevel=2)
+                warn(f"amorsize cache: {words}")
             return None
 
     def _raise_if_all(self, failures: list[Exception], layers: int) -> None:

@@ -11,6 +11,9 @@ NAME_CHARACTERS: Final = 80
 TEXT_BYTES: Final = 1 << 16
 """Bytes of the longest text, as UTF-8."""
 
+MOST_VARIANTS: Final = 1000
+"""Variants of a locator that a store gives, whatever a hand-made file or folder holds; few ever have ten."""
+
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 _ESCAPES: Final = {code: chr(code) if chr(code) in _PLAIN else f"%{code:02x}" for code in range(128)}
 _DEVICES: Final = frozenset(
@@ -19,7 +22,7 @@ _DEVICES: Final = frozenset(
 
 
 def is_name(name: str) -> bool:
-    """Tell whether a text can be a locator or a variant: 1 to 80 printable ASCII characters."""
+    """Return whether a text can be a locator or a variant: 1 to 80 printable ASCII characters."""
     return 0 < len(name) <= NAME_CHARACTERS and name.isascii() and name.isprintable()
 
 

@@ -10,14 +10,15 @@ import os
 import stat
 import time
 import weakref
-from itertools import islice
+from contextlib import suppress
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 
 from amorsize.adapters.caches import directory
 from amorsize.adapters.caches.locks import lock_held_over_forks
-from amorsize.adapters.caches.names import check_name, is_name, text_bytes
+from amorsize.adapters.caches.names import MOST_VARIANTS, check_name, is_name, text_bytes
 from amorsize.domain.values import flag, number, text
 from amorsize.errors import CacheError
 
@@ -29,21 +30,46 @@ T = TypeVar("T")
 
 FILE: Final = "amorsize.sqlite"
 APPLICATION: Final = 0x616D7273
+"""What marks a database file as ours: ``amrs`` in ASCII."""
 FORMAT: Final = 1
+"""Version of the table."""
 
 _BATCH: Final = 100
+"""Addresses that are removed in one transaction: it lasts milliseconds, so that others wait no longer."""
 _MOST_PAUSE_SECONDS: Final = 0.05
+"""The longest pause between two such transactions."""
 _TURNS: Final = 10
+"""How often the journal mode is asked for while others are busy: our choice."""
 _TABLE: Final = (
     "CREATE TABLE records (locator TEXT NOT NULL, variant TEXT NOT NULL, text TEXT NOT NULL, "
     "PRIMARY KEY (locator, variant))"  # with rowids: texts in the nodes of the index would make it three times as deep
 )
+_OBJECTS: Final = {("table", "records", "records", _TABLE), ("index", "sqlite_autoindex_records_1", "records", None)}
+"""All that the schema may list: no view, no trigger, no generated column, and no other table."""
+
 _SCHEMA: Final = (
     _TABLE,
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {FORMAT}",
 )
-_FETCH: Final = "SELECT variant, substr(CAST(text AS BLOB), 1, 65536) FROM records WHERE locator = ?"
+_BESIDE: Final = ("-journal", "-wal", "-shm")
+_JOURNAL_MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
+"""What ends a journal that names another file, which SQLite would remove (https://www.sqlite.org/fileformat2.html)."""
+
+_LONGEST_BYTES: Final = 1 << 20
+"""Bytes of the longest value that SQLite reads from the file, far above what is ever stored."""
+
+_STEPS: Final = 1000
+"""SQLite counts its own steps in thousands here."""
+_MOST_TO_OPEN: Final = 20
+"""Steps, in thousands, after which opening is given up: a schema of one table takes less than one."""
+_MOST_TO_ANSWER: Final = 2000
+"""SQLite's own steps, in thousands, after which an answer is given up. A page of 1,000 locators takes some 20."""
+
+_FETCH: Final = (
+    "SELECT variant, substr(CAST(text AS BLOB), 1, 65536) FROM records WHERE locator = ? "  # noqa: S608  a number of ours
+    f"LIMIT {MOST_VARIANTS}"
+)
 _STORE: Final = "REPLACE INTO records (locator, variant, text) VALUES (?, ?, ?)"
 _DISCARD: Final = "DELETE FROM records WHERE locator = ? AND variant = ?"
 _LOCATORS: Final = (
@@ -73,6 +99,9 @@ class SqliteCache:
     One connection a process, used by one thread at a time. A child opens its own after a fork and leaves the parent's
     alone; no transaction is ever open while forking. When others keep the file locked for longer than the timeout, the
     call is given up with CacheError.
+
+    The file may come from anywhere: nothing but the one table is read, no code that a schema can hold is run, and an
+    answer is given up after a number of steps. Files beside it that SQLite would open are looked at first.
     """
 
     def __init__(self, options: SqliteOptions) -> None:
@@ -108,7 +137,7 @@ class SqliteCache:
         removed = 0
         took = 0.0
         while batch := list(islice(addresses, _BATCH)):
-            time.sleep(min(took, _MOST_PAUSE_SECONDS))  # back to back, they would starve whoever reads
+            time.sleep(min(took, _MOST_PAUSE_SECONDS))  # back to back, they would starve readers
             began = time.monotonic()
             for locator, variant in batch:
                 check_name("locator", locator)
@@ -137,6 +166,16 @@ class SqliteCache:
                 if is_name(locator):
                     yield locator
 
+    def some_locators(self, at: float, most: int) -> list[str]:
+        """Return so many locators, from a share of the way through those of functions on, and then from the first."""
+        found: list[str] = []
+        for begin in (f"func:{int(at * 0x10000):04x}", ""):
+            rows = self._read(lambda connection, after=begin: connection.execute(_LOCATORS, (after,)).fetchall()) or ()  # type: ignore[misc]  # as above
+            found += [locator for (locator,) in rows if is_name(locator)]
+            if len(found) >= most:
+                break
+        return list(dict.fromkeys(found))[:most]
+
     def close(self) -> None:
         """Close the connection; see the port."""
         with self._lock:
@@ -154,7 +193,7 @@ class SqliteCache:
         return self._do(action, write=True) or 0
 
     def _do(self, action: Callable[[sqlite3.Connection], T], *, write: bool) -> T | None:
-        import sqlite3  # noqa: PLC0415  whoever does not use this store does not pay for it
+        import sqlite3
 
         with self._lock:
             for attempt in range(2):
@@ -163,7 +202,7 @@ class SqliteCache:
                     return None if connection is None else action(connection)
                 except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from a damaged schema
                     name = getattr(error, "sqlite_errorname", "")
-                    if name == "SQLITE_READONLY_DBMOVED" and attempt == 0:  # somebody has removed the file
+                    if name == "SQLITE_READONLY_DBMOVED" and attempt == 0:  # the file was removed
                         self.close()
                         continue
                     code = _ERRNO.get(name.removeprefix("SQLITE_").partition("_")[0])
@@ -193,6 +232,8 @@ class SqliteCache:
             directory.create(self._directory, allow_shared=shared)
         elif not directory.is_usable(self._directory, allow_shared=shared):
             return False
+        for ending in _BESIDE:
+            _check_beside(self._path + ending)
         try:
             status = os.lstat(self._path)
         except FileNotFoundError:
@@ -209,31 +250,44 @@ class _Opened:
     """A connection, the process it belongs to, and how far it is prepared; closed when the process ends."""
 
     def __init__(self, path: str, timeout_seconds: float) -> None:
-        import sqlite3  # noqa: PLC0415  as above
+        import sqlite3
 
         self.connection = sqlite3.connect(path, timeout=timeout_seconds, isolation_level=None, check_same_thread=False)
         self.connection.text_factory = _decoded
+        self.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_BYTES)
         self._path = path
         self._pid = os.getpid()
         self._has_schema = False
         self._has_journal = False
         self.close = weakref.finalize(self, _close, self.connection, self._pid)
+        self.connection.execute("PRAGMA trusted_schema = OFF")
+        self.connection.execute("PRAGMA cell_size_check = ON")
 
     def is_own(self) -> bool:
-        """Tell whether this very process has opened it."""
+        """Return whether this very process has opened it."""
         return self._pid == os.getpid()
 
     def prepare(self, *, write: bool) -> bool:
         """Make ready to read or to write; False when there is nothing to read yet. CacheError: not a cache of ours."""
-        if write and not self._has_journal:
-            self._set_journal()
-            self._has_journal = True
-        if not self._has_schema:
-            self._has_schema = self._check_schema()
-            if write and not self._has_schema:
-                self._create_schema()
-                self._has_schema = True
+        if not (self._has_schema and (self._has_journal or not write)):
+            self._allow(_MOST_TO_OPEN)  # a schema of many thousand views would be parsed for minutes
+            if write and not self._has_journal:
+                self._set_journal()
+                self._has_journal = True
+            if not self._has_schema:
+                self._has_schema = self._check_schema()
+                if write and not self._has_schema:
+                    self._create_schema()
+                    self._has_schema = True
+        self._allow(_MOST_TO_ANSWER)
         return self._has_schema
+
+    def _allow(self, thousands: int) -> None:
+        """Have SQLite give up each statement after so many thousand steps.
+
+        It counts by an iterator and not by a function of ours: an interrupt that arrived inside that would be lost.
+        """
+        self.connection.set_progress_handler(chain(repeat(0, thousands), repeat(1)).__next__, _STEPS)
 
     def _number(self, pragma: str) -> int:
         return int(self.connection.execute(f"PRAGMA {pragma}").fetchone()[0])
@@ -241,7 +295,14 @@ class _Opened:
     def _check_schema(self) -> bool:
         application, version = self._number("application_id"), self._number("user_version")
         if (application, version) == (APPLICATION, FORMAT):
-            return True
+            found = self.connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 3").fetchall()
+            if len(found) == len(_OBJECTS) and set(found) == _OBJECTS:
+                return True
+            kinds = " and ".join(sorted(f"{kind} {name!r:.40}" for kind, name, *_ in found)) or "nothing"
+            raise CacheError(
+                f"caches.sqlite: {self._path} must hold the table of an amorsize cache and nothing else, got {kinds}: "
+                "remove the file to begin anew"
+            )
         if not self.connection.in_transaction:  # another may have been creating it between one look and the next
             with self.connection:
                 self.connection.execute("BEGIN")
@@ -262,7 +323,7 @@ class _Opened:
 
     def _set_journal(self) -> None:
         """Choose a write-ahead log where SQLite keeps one safely, else a rollback journal, which is always safe."""
-        import sqlite3  # noqa: PLC0415  as above
+        import sqlite3
 
         wanted = "WAL" if has_wal_reset_fix(sqlite3.sqlite_version_info) else "TRUNCATE"
         self._check_schema()  # nothing is changed in a file that is not ours
@@ -276,7 +337,7 @@ class _Opened:
 
     def _changed_to(self, journal: str) -> str:
         """Ask for a journal and return the one there is; SQLite refuses at once while others use the file."""
-        import sqlite3  # noqa: PLC0415  as above
+        import sqlite3
 
         for _ in range(_TURNS - 1):
             try:
@@ -289,8 +350,20 @@ class _Opened:
         return str(self.connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0])
 
 
+def _check_beside(path: str) -> None:
+    """Raise CacheError when SQLite must not open a file beside the database: a pipe, a link, a journal with a name."""
+    with suppress(FileNotFoundError):  # there is none, or another process has just done with it
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise CacheError(f"caches.sqlite: {path} must be a file, got another kind or a symbolic link: remove it")
+        with open(path, "rb") as file:  # noqa: PTH123  as above
+            file.seek(max(0, status.st_size - len(_JOURNAL_MAGIC)))
+            if file.read(len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC and status.st_size > 2 * len(_JOURNAL_MAGIC):
+                raise CacheError(f"caches.sqlite: {path} must name no other file, got a journal that does: remove it")
+
+
 def has_wal_reset_fix(version: tuple[int, ...]) -> bool:
-    """Tell whether this SQLite cannot damage a write-ahead log that two connections reset at once.
+    """Return whether this SQLite cannot damage a write-ahead log that two connections reset at once.
 
     The fault is described at https://www.sqlite.org/wal.html#walresetbug; it was mended in 3.51.3 and, for older
     branches, in 3.50.7 and 3.44.6.

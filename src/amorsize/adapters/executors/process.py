@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from amorsize.application.ports import Executors
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from amorsize.domain.engine import Room
 
 _END_SECONDS: Final = 1.0
+"""How long the end of a killed process is waited for: the kernel takes milliseconds."""
 _LOOK_SECONDS: Final = 1.0
+"""How often a worker looks whether its parent is there: it may outlive it by so long."""
 
 
 @attrs.frozen
@@ -27,7 +30,7 @@ class ProcessOptions:
     """No options: start method and number come with the plan."""
 
 
-class ProcessExecutors:
+class ProcessExecutors(Executors):
     """Executors of processes that end with their parent and leave Ctrl-C to it."""
 
     kind = "process"
@@ -41,14 +44,6 @@ class ProcessExecutors:
         environment = dict(os.environ) if start_method == "forkserver" else None  # its server has that of its own start
         return ProcessPoolExecutor(workers, mp_context=context, initializer=settle, initargs=(environment,))
 
-    def room(self) -> Room | None:
-        """Return None: as many as pay here; see the port."""
-        return None
-
-    def reruns(self, executor: Executor) -> int:  # noqa: ARG002  the port's
-        """Return 0: nothing is run again; see the port."""
-        return 0
-
     def kill(self, executor: Executor) -> None:
         """Kill the processes and wait until they have ended; see the port."""
         processes: list[Any] = list((getattr(executor, "_processes", None) or {}).values())
@@ -59,6 +54,8 @@ class ProcessExecutors:
         for process in processes:
             with suppress(Exception):  # the pool's own thread may have waited for it first
                 process.join(_END_SECONDS)
+                if process.exitcode is None:  # the program ignores SIGCHLD: how it ended is never known, and the
+                    process._popen.returncode = -getattr(signal, "SIGKILL", 9)  # pool's own thread would ask for ever  # noqa: SLF001
 
 
 def settle(environment: dict[str, str] | None) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from amorsize.application.ports import Executors
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from amorsize.domain.engine import Room
 
 R = TypeVar("R")
 
@@ -42,7 +43,7 @@ class SerialExecutor(Executor):
         self._shut = True
 
 
-class SerialExecutors:
+class SerialExecutors(Executors):
     """Executors without workers."""
 
     kind = "serial"
@@ -53,14 +54,6 @@ class SerialExecutors:
     def start(self, workers: int, start_method: str) -> Executor:  # noqa: ARG002  the port's
         """Return an executor; see the port."""
         return SerialExecutor()
-
-    def room(self) -> Room | None:
-        """Return None: as many as pay here; see the port."""
-        return None
-
-    def reruns(self, executor: Executor) -> int:  # noqa: ARG002  the port's
-        """Return 0: nothing is run again; see the port."""
-        return 0
 
     def kill(self, executor: Executor) -> None:
         """Do nothing: there is no worker; see the port."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from amorsize.application.ports import Executors
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-
-    from amorsize.domain.engine import Room
 
 
 @attrs.frozen
@@ -18,7 +18,7 @@ class ThreadOptions:
     """No options."""
 
 
-class ThreadExecutors:
+class ThreadExecutors(Executors):
     """Executors of threads."""
 
     kind = "thread"
@@ -29,14 +29,6 @@ class ThreadExecutors:
     def start(self, workers: int, start_method: str) -> Executor:  # noqa: ARG002  the port's
         """Return a pool of threads; see the port."""
         return ThreadPoolExecutor(workers, thread_name_prefix="amorsize")
-
-    def room(self) -> Room | None:
-        """Return None: as many as pay here; see the port."""
-        return None
-
-    def reruns(self, executor: Executor) -> int:  # noqa: ARG002  the port's
-        """Return 0: nothing is run again; see the port."""
-        return 0
 
     def kill(self, executor: Executor) -> None:
         """Let go of the threads: a thread cannot be ended, it ends after the item it is at; see the port."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _UNLIMITED_BYTES: Final = 2**60
+"""A limit from which on there is none: version 1 writes the largest multiple of a page."""
 _Mounts = dict[str, list[tuple[str, str]]]
 """By controller (empty for version 2): where its hierarchy is seen, as the group at the top and the mount point."""
 
@@ -53,11 +54,6 @@ class Cgroup:
     def allowance(self) -> tuple[float | None, int | None, int | None]:
         """Return CPUs, bytes of memory, and bytes of it not in use, each the least of all groups; None: no limit."""
         files = self._files()
-        quotas = [_quota(read(folder + "cpu.max")) for folder in files.quotas_v2]
-        for folder in files.quotas_v1:
-            quota = read(folder + "cpu.cfs_quota_us")
-            if quota is not None and not quota.startswith(b"-"):
-                quotas.append(_quota(quota + b" " + (read(folder + "cpu.cfs_period_us") or b"")))
         limits: list[int] = []
         headrooms: list[int] = []
         for limit_path, usage_path, stat_path, reclaimable in files.limits:
@@ -65,8 +61,18 @@ class Cgroup:
             if limit is not None:
                 limits.append(limit)
                 headrooms.append(_headroom(limit, read(usage_path), read(stat_path), reclaimable))
-        known = [quota for quota in quotas if quota is not None]
-        return min(known, default=None), min(limits, default=None), min(headrooms, default=None)
+        return min(self.quotas().values(), default=None), min(limits, default=None), min(headrooms, default=None)
+
+    def quotas(self) -> dict[str, float]:
+        """Return the CPUs that each group allows which has a quota, by the file that says so."""
+        files = self._files()
+        found = {folder + "cpu.max": _quota(read(folder + "cpu.max")) for folder in files.quotas_v2}
+        for folder in files.quotas_v1:
+            path = folder + "cpu.cfs_quota_us"
+            quota = read(path)
+            if quota is not None and not quota.startswith(b"-"):
+                found[path] = _quota(quota + b" " + (read(folder + "cpu.cfs_period_us") or b""))
+        return {path: quota for path, quota in found.items() if quota is not None}
 
     def _files(self) -> _Files:
         groups = read(f"{self._root}/proc/self/cgroup")
@@ -107,7 +113,7 @@ class Cgroup:
         if names is not None:
             for point in _USUAL_POINTS[controller]:
                 levels = _folders(self._root + point, names)
-                if os.path.isfile(levels[-1] + "cgroup.procs"):  # noqa: PTH113  pathlib would be the dearest import
+                if os.path.isfile(levels[-1] + "cgroup.procs"):  # noqa: PTH113  pathlib would be the slowest import
                     return levels
         there = [(self._root + point, _below(path, top)) for top, point in self._mounts().get(controller, ())]
         # The first mount that shows the path, else the first of all.

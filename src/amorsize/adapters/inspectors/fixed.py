@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import attrs
 
+from amorsize.adapters.inspectors.files import FileSizes
 from amorsize.adapters.inspectors.interpreter import python_facts
-from amorsize.domain.values import Machine, flag, number, text, whole
+from amorsize.domain.values import (
+    LONG_TEXT,
+    MAX_BYTES,
+    MAX_CPUS,
+    MIN_CPUS,
+    SHORT_TEXT,
+    THREADS_TEXT,
+    Machine,
+    flag,
+    number,
+    text,
+    whole,
+)
 
 _GIBIBYTE = 2**30
-_MOST_CPUS = 65536
-_MOST_BYTES = 2**63
 
 
 @attrs.frozen
@@ -17,19 +28,20 @@ class FixedOptions:
     """The machine: cores, CPUs that may be used (fractional under a quota), memory in bytes, and names.
 
     What is left None follows from the rest: as many logical cores as physical ones, every logical core usable, all
-    memory available. The Python is always the running one, as its measurements are, but its interpreter lock can be
+    memory available. The Python is always the running one, as its measurements are, but its GIL can be
     stated too.
     """
 
-    physical_cores: int = attrs.field(default=4, validator=whole(1, _MOST_CPUS))
-    logical_cores: int | None = attrs.field(default=None, validator=whole(1, _MOST_CPUS, optional=True))
-    usable_cpus: float | None = attrs.field(default=None, validator=number(0.01, _MOST_CPUS, optional=True))
-    total_memory_bytes: int = attrs.field(default=8 * _GIBIBYTE, validator=whole(0, _MOST_BYTES))
-    available_memory_bytes: int | None = attrs.field(default=None, validator=whole(0, _MOST_BYTES, optional=True))
-    cpu_model: str = attrs.field(default="fixed", validator=text(120))
-    architecture: str = attrs.field(default="fixed", validator=text(40))
-    blas_threads: str = attrs.field(default="", validator=text(200))
+    physical_cores: int = attrs.field(default=4, validator=whole(1, MAX_CPUS))
+    logical_cores: int | None = attrs.field(default=None, validator=whole(1, MAX_CPUS, optional=True))
+    usable_cpus: float | None = attrs.field(default=None, validator=number(MIN_CPUS, MAX_CPUS, optional=True))
+    total_memory_bytes: int = attrs.field(default=8 * _GIBIBYTE, validator=whole(0, MAX_BYTES))
+    available_memory_bytes: int | None = attrs.field(default=None, validator=whole(0, MAX_BYTES, optional=True))
+    cpu_model: str = attrs.field(default="fixed", validator=text(LONG_TEXT))
+    architecture: str = attrs.field(default="fixed", validator=text(SHORT_TEXT))
+    blas_threads: str = attrs.field(default="", validator=text(THREADS_TEXT))
     gil_enabled: bool | None = attrs.field(default=None, validator=attrs.validators.optional(flag))
+    load: float = attrs.field(default=0.0, validator=number(0, MAX_CPUS))
 
 
 class FixedInspector:
@@ -41,6 +53,11 @@ class FixedInspector:
 
     def __init__(self, options: FixedOptions) -> None:
         self._options = options
+        self._files = FileSizes()
+
+    def file_bytes(self, path: str) -> int | None:
+        """Return the size of a file; see the port."""
+        return self._files.of(path)
 
     def inspect(self, start_method: str) -> Machine:
         """Return the stated facts with the start method that is asked about; see the port."""
@@ -62,4 +79,5 @@ class FixedInspector:
             cpu_model=stated.cpu_model,
             architecture=stated.architecture,
             blas_threads=stated.blas_threads,
+            load=float(stated.load),
         )

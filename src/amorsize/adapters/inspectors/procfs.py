@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import os
+from io import FileIO
 from typing import Final
 
+from amorsize.domain.values import MAX_CPUS
+
 _CHUNK: Final = 4096
+"""Bytes that are read at once: a page, which is what the kernel gives."""
 _MOST_READ: Final = 2**20
+"""Bytes of a file that are read: our choice, so that reading ends."""
 _CPUINFO_STARTS: Final = (256, 2048)
+"""Bytes of /proc/cpuinfo that are read for the CPU model: it mostly stands in the first few lines."""
 _KIBIBYTE: Final = 1024
-_MOST_CPUS: Final = 65536
+"""What /proc/meminfo counts in."""
 _MODEL_KEYS: Final = ("model name", "cpu model", "cpu", "Processor")
 
 
 def read(path: str, limit: int = _MOST_READ) -> bytes | None:
     """Return a file's text up to about limit bytes, None when it cannot be read."""
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError:
-        return None
     text = b""
     try:
-        # The kernel may hand out a page at a time.
-        while len(text) < limit and (part := os.read(file, min(limit, _CHUNK))):
-            text += part
+        with FileIO(path) as file:  # an object, which Ctrl-C cannot leave open
+            # The kernel may hand out a page at a time.
+            while len(text) < limit and (part := file.read(min(limit, _CHUNK))):
+                text += part
     except OSError:
         return None
-    finally:
-        os.close(file)
     return text
 
 
 def memory(root: str) -> tuple[int, int] | None:
-    """Return the available and the total bytes that /proc/meminfo tells of, None when it does not."""
+    """Return the available and the total bytes that /proc/meminfo lists, None when it does not."""
     text = b"\n" + (read(f"{root}/proc/meminfo") or b"")
     available, total = (
         _whole(text.partition(name)[2].partition(b"\n")[0].removesuffix(b"kB").strip())
@@ -90,7 +90,7 @@ def _cpus(text: bytes | None) -> set[int]:
         first, dash, last = part.partition(b"-")
         low = _whole(first)
         high = _whole(last) if dash else low
-        if low is None or high is None or not low <= high < _MOST_CPUS:
+        if low is None or high is None or not low <= high < MAX_CPUS:
             return set()
         cpus.update(range(low, high + 1))
     return cpus

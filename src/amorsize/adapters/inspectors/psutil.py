@@ -8,24 +8,13 @@ from typing import Final, NamedTuple
 
 import attrs
 
+from amorsize.adapters.inspectors.files import FileSizes
 from amorsize.adapters.inspectors.interpreter import python_facts
-from amorsize.domain.values import Machine, Value
+from amorsize.domain.values import LONG_TEXT, MAX_BYTES, MAX_CPUS, MIN_CPUS, SHORT_TEXT, THREADS_TEXT, Machine, Value
+from amorsize.processes.blas import VARIABLES
 
-_MOST_CPUS: Final = 65536
-_FEWEST_CPUS: Final = 0.01
 _CPU_DIGITS: Final = 4
-_MOST_BYTES: Final = 2**63
-_BLAS_LENGTH: Final = 200
-_MODEL_LENGTH: Final = 120
-_ARCHITECTURE_LENGTH: Final = 40
-_BLAS_VARIABLES: Final = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
+"""Digits of a fraction of a CPU: quotas are given in thousandths."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -45,10 +34,10 @@ class _Static(NamedTuple):
 class PsutilInspector:
     """Reads the machine at hand.
 
-    Cores and CPU model are read once; affinity, quota, memory and thread settings at every call. On Linux they come
-    from /proc, /sys and the control groups, as importing psutil takes longer than all the rest of a fresh process's
-    look-up; psutil answers on other systems, and on Linux where those files cannot be read. A fact that neither knows
-    is one core, no memory, no name.
+    Cores and CPU model are read once; affinity, quota, memory, load and thread settings at every call. On Linux they
+    come from /proc, /sys and the control groups, as importing psutil takes longer than all the rest of a fresh
+    process's look-up; psutil answers on other systems, and on Linux where those files cannot be read. A fact that
+    neither knows is one core, no memory, no load, no name.
 
     Args:
         options: none yet.
@@ -57,13 +46,20 @@ class PsutilInspector:
 
     def __init__(self, options: PsutilOptions, root: str = "/") -> None:
         self._options = options
+        self._files = FileSizes()
         self._root = root.rstrip("/")
         self._static: _Static | None = None
-        self._cgroup = None
+        self._cgroup = self._load = None
         if sys.platform == "linux":
-            from amorsize.adapters.inspectors.cgroup import Cgroup  # noqa: PLC0415  other systems have none
+            from amorsize.adapters.inspectors.cgroup import Cgroup
+            from amorsize.adapters.inspectors.load import OthersLoad
 
             self._cgroup = Cgroup(root)
+            self._load = OthersLoad(self._root)
+
+    def file_bytes(self, path: str) -> int | None:
+        """Return the size of a file; see the port."""
+        return self._files.of(path)
 
     def inspect(self, start_method: str) -> Machine:
         """Return the facts as they are now; see the port."""
@@ -81,7 +77,7 @@ class PsutilInspector:
         return Machine(
             physical_cores=static.physical_cores,
             logical_cores=static.logical_cores,
-            usable_cpus=min(max(round(usable, _CPU_DIGITS), _FEWEST_CPUS), _MOST_CPUS),
+            usable_cpus=min(max(round(usable, _CPU_DIGITS), MIN_CPUS), MAX_CPUS),
             available_memory_bytes=min(available, total),
             total_memory_bytes=total,
             start_method=start_method,
@@ -91,6 +87,7 @@ class PsutilInspector:
             cpu_model=static.cpu_model,
             architecture=static.architecture,
             blas_threads=_blas_threads(),
+            load=0.0 if self._load is None else self._load.now(),
         )
 
 
@@ -101,41 +98,41 @@ def _read_static(root: str) -> _Static:
     return _Static(
         physical_cores=min(physical, logical),
         logical_cores=logical,
-        cpu_model=_cpu_model(root)[:_MODEL_LENGTH],
-        architecture=architecture[:_ARCHITECTURE_LENGTH],
+        cpu_model=_cpu_model(root)[:LONG_TEXT],
+        architecture=architecture[:SHORT_TEXT],
     )
 
 
 def _cores(root: str) -> tuple[int, int]:
-    """Return the number of CPUs and of the cores behind them, one where that cannot be told."""
+    """Return the number of CPUs and of the cores behind them, one where that is not known."""
     logical = physical = None
     if sys.platform == "linux":
-        from amorsize.adapters.inspectors.procfs import cores  # noqa: PLC0415  other systems have no /proc
+        from amorsize.adapters.inspectors.procfs import cores
 
         logical, physical = cores(root)
     if physical is None:
         try:
-            import psutil  # noqa: PLC0415  dear to import, see the class
+            import psutil
 
             physical = psutil.cpu_count(logical=False)
         except Exception:  # noqa: BLE001  whatever a system's facts run into: inspecting never raises
             physical = None
-    return _bounded(logical or os.cpu_count(), 1, _MOST_CPUS), _bounded(physical, 1, _MOST_CPUS)
+    return _bounded(logical or os.cpu_count(), 1, MAX_CPUS), _bounded(physical, 1, MAX_CPUS)
 
 
 def _memory(root: str) -> tuple[int, int]:
     """Return available and total bytes of the whole system, (0, 0) when they cannot be read."""
     if sys.platform == "linux":
-        from amorsize.adapters.inspectors.procfs import memory  # noqa: PLC0415  as above
+        from amorsize.adapters.inspectors.procfs import memory
 
         found = memory(root)
         if found is not None:
-            return _bounded(found[0], 0, _MOST_BYTES), _bounded(found[1], 0, _MOST_BYTES)
+            return _bounded(found[0], 0, MAX_BYTES), _bounded(found[1], 0, MAX_BYTES)
     try:
-        import psutil  # noqa: PLC0415  as above
+        import psutil
 
         system = psutil.virtual_memory()
-        return _bounded(system.available, 0, _MOST_BYTES), _bounded(system.total, 0, _MOST_BYTES)
+        return _bounded(system.available, 0, MAX_BYTES), _bounded(system.total, 0, MAX_BYTES)
     except Exception:  # noqa: BLE001  as above
         return 0, 0
 
@@ -146,8 +143,8 @@ def _allowed_cpus(logical: int) -> int:
         if hasattr(os, "sched_getaffinity"):
             # From Python 3.13 on this also knows -X cpu_count and PYTHON_CPU_COUNT.
             counted = getattr(os, "process_cpu_count", None)
-            return _bounded(counted() if counted else len(os.sched_getaffinity(0)), 1, _MOST_CPUS)
-        import psutil  # noqa: PLC0415  as above
+            return _bounded(counted() if counted else len(os.sched_getaffinity(0)), 1, MAX_CPUS)
+        import psutil
 
         affinity = getattr(psutil.Process(), "cpu_affinity", None)
         return len(affinity()) if affinity else logical
@@ -157,7 +154,7 @@ def _allowed_cpus(logical: int) -> int:
 
 def _cpu_model(root: str) -> str:
     if sys.platform == "linux":
-        from amorsize.adapters.inspectors.procfs import cpu_model  # noqa: PLC0415  as above
+        from amorsize.adapters.inspectors.procfs import cpu_model
 
         return cpu_model(root)
     if sys.platform == "win32":
@@ -168,7 +165,7 @@ def _cpu_model(root: str) -> str:
 def _sysctl(name: str) -> str:
     """Return a text fact of a BSD or macOS kernel, "" where there is none."""
     try:
-        import ctypes  # noqa: PLC0415  only for these systems
+        import ctypes
 
         room = ctypes.create_string_buffer(256)
         size = ctypes.c_size_t(len(room) - 1)
@@ -184,5 +181,5 @@ def _bounded(value: int | None, low: int, high: int) -> int:
 
 
 def _blas_threads() -> str:
-    found = ((name, os.environ.get(name, "")) for name in _BLAS_VARIABLES)
-    return " ".join(f"{name}={value}" for name, value in found if value)[:_BLAS_LENGTH]
+    found = ((name, os.environ.get(name, "")) for name in VARIABLES)
+    return " ".join(f"{name}={value}" for name, value in found if value)[:THREADS_TEXT]

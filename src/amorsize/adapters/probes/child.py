@@ -1,218 +1,320 @@
-"""Runs a function on a few items in a child process, so that a crash, a hang or a memory blow-up there harms nobody."""
+"""Runs a function on a few items in a child process, so that nothing that happens there harms the caller."""
 
 from __future__ import annotations
 
+import atexit
 import pickle
-import signal
+import sys
+from functools import partial
 from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
-from warnings import catch_warnings, simplefilter, warn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amorsize.domain.source import Source
-from amorsize.errors import AmorsizeWarning, SamplingError
+from amorsize.domain.wording import brief
+from amorsize.errors import SamplingError
+from amorsize.processes import failures, process_tree
+from amorsize.processes.process_info import signal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from multiprocessing.connection import Connection
+    from collections.abc import Callable, Iterator
 
-    from amorsize.domain.sampling import Budget
+    from amorsize.domain.planning.sampling import Budget
     from amorsize.domain.values import Sample
 
-_MOST_ITEMS: Final = 64
+
+_LEAST_ITEMS: Final = 4
+"""Items of an iterator that are taken at once at the least."""
+
+_MOST_ITEMS: Final = 4096
+"""Items of an iterator that are taken at once at most, which is a block of the cheapest ones."""
+
+_FIRST_ITEMS: Final = 32
+"""Items of an iterator that are taken first at most. Each further time may take three times as many as all before."""
+
+_TAKING_SECONDS: Final = 1e-3
+"""How long items of an iterator are taken at once."""
+
 _MOST_BYTES: Final = 8 << 20
-_LEAVING_SECONDS: Final = 5.0
+"""Most bytes of items that are pickled for a child at once."""
+
+_WHY_LENGTH: Final = 200
+"""Most characters of the reason why no child can sample."""
+
+_LOOK_SECONDS: Final = 0.02
+"""How often a child that says nothing is looked at."""
 
 
-class Handed:
-    """A few items of a source as a child is given them: what sampling asks of a Source."""
+class NoChildError(Exception):
+    """Items cannot be sampled in a child, as the text says; ``rest`` is what to run here, of which nothing has run."""
 
-    def __init__(self, source: Source, taken: Iterable[tuple[int, Any]]) -> None:
+    def __init__(self, why: str, rest: Any) -> None:
+        super().__init__(why[:_WHY_LENGTH])
+        self.rest = rest
+
+
+class ChildItems:
+    """Items of a source as a child is given them, and asks for more: what sampling asks of a Source.
+
+    Args:
+        source: where the items come from.
+        taken: those to begin with, each with its position.
+    """
+
+    def __init__(self, source: Source, taken: list[tuple[int, Any]]) -> None:
         self.total = source.total
         self.hint = source.hint
-        self.results: dict[int, Any] | None = None if source.results is None else {}
-        self.failures: dict[int, Exception] = {}
+        self.in_order = source.in_order
+        self.more: Callable[[], list[tuple[int, Any]]] = partial(take_some, source, 1, _MOST_ITEMS)
         self._items = dict(taken)
-        self._order = iter(list(self._items))
-
-    keep = Source.keep
+        self._order = self._positions()
 
     def positions(self) -> Iterator[int]:
         """Return the one iterator over positions."""
         return self._order
 
+    def _positions(self) -> Iterator[int]:
+        while self._items:
+            yield from list(self._items)
+            self._items = dict(self.more())
+
     def at(self, position: int) -> Any:
-        """Return the item at a position."""
+        """Return the item at a position that ``positions`` has just given."""
         return self._items[position]
 
-
-class CannotSendError(Exception):
-    """The function or an item cannot be brought into a child, or none can be started; ``rest`` is what to run here."""
-
-    def __init__(self, error: Exception, rest: Any) -> None:
-        super().__init__(f"{type(error).__name__}: {error}"[:200])
-        self.rest = rest
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _handed, (self.total, self.hint, list(self._items.items()))
 
 
-def sample_in_child(
-    func: Callable[[Any], Any], source: Source, budget: Budget, start_method: str, boot_seconds: float
-) -> Sample:
-    """Run func on a few items of source in a child process and return what that showed.
+def _handed(total: int | None, hint: int | None, taken: list[tuple[int, Any]]) -> ChildItems:
+    """Return what was handed over, in the process that it was handed to."""
+    source = Source(iter(()))
+    source.total, source.hint = total, hint
+    return ChildItems(source, taken)
 
-    Results come back only for a source that keeps them.
 
-    A forked child has all of an indexed source; any other is handed up to 64 items, of up to 8 MiB in all.
+class ChildResult(NamedTuple):
+    """What a child has found: a sample, or what the function raised, packed.
+
+    ``cut`` is how
+    many connections of the caller's were cut in the child, ``waits`` whether it waits to be let go, and has something
+    to tidy up then: child processes that would have no parent after it, or what items have registered for its end.
+    """
+
+    sample: Sample | None
+    error: failures.Packed | None
+    cut: int
+    waits: bool
+
+    def taken(self) -> Sample:
+        """Return the sample, or raise what was raised."""
+        if self.error is not None:
+            raise failures.unpack(self.error, "in the child process that sampled")
+        assert self.sample is not None  # noqa: S101  a child says one or the other
+        return self.sample
+
+
+class _Begun(NamedTuple):
+    """A child is about to run the items at these positions."""
+
+    positions: list[int]
+
+
+class _More(NamedTuple):
+    """A child asks for more items."""
+
+
+class _Failed(NamedTuple):
+    """A child has nothing to show; ``how`` follows the name of the item."""
+
+    how: str
+
+
+class ChildSession:
+    """What a child that samples says, and what it is answered.
 
     Args:
-        func: takes one item.
-        source: the items; those that ran do not come again.
-        budget: how much to run; ``item_seconds`` bounds one item.
-        start_method: of the child.
-        boot_seconds: how long the child may take until it runs its first item.
-
-    Raises:
-        ValueError: source has no item.
-        CannotSendError: nothing has run.
-        SamplingError: the child ended without an answer, or was ended when an item took too long.
-        Exception: what func raised, with notes that name the item and show the child's traceback.
+        connection: the caller's end of a connection: a Line, or a Connection of multiprocessing.
+        source: the caller's own.
+        budget: ``item_seconds`` bounds what an item may take.
+        ended: returns the child's exit code once it has ended, None where it is not known.
+        is_stuck: returns whether the child can never go on by itself.
     """
-    import multiprocessing  # noqa: PLC0415  only who asks for a child pays
 
-    context: Any = multiprocessing.get_context(start_method)
-    if source.is_empty():
-        raise ValueError("sample: source must have an item, got none")
-    given: Any = source
-    if start_method != "fork" or not source.is_indexed:
-        given = Handed(source, _few(source, budget, pickled=start_method != "fork"))
-    mine, its = context.Pipe(duplex=False)
-    child = context.Process(target=_run, args=(its, func, given, budget), daemon=True, name="amorsize sampling")
-    try:
-        with catch_warnings():
-            simplefilter("ignore", DeprecationWarning)  # since 3.12 a fork beside threads warns
-            child.start()
-    except Exception as error:
-        mine.close()
-        raise CannotSendError(error, given) from error
-    finally:
-        its.close()
-    try:
-        count, answer, kept = _answer(child, mine, source, budget, boot_seconds)
-    finally:
-        child.kill()
-        child.join()
-        mine.close()
-    if given is source:
-        for _ in islice(source.positions(), count):
-            pass
-    _take_over(source, kept)
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
+    def __init__(
+        self,
+        connection: Any,
+        source: Source,
+        budget: Budget,
+        ended: Callable[[], int | None],
+        is_stuck: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._connection = connection
+        self._source = source
+        self._budget = budget
+        self._ended = ended
+        self._is_stuck = is_stuck
+        self._taken: list[tuple[int, Any]] = []
+        self.places: list[int] = []
+        self.count = 0
+
+    def found(self, boot_seconds: float) -> ChildResult:
+        """Wait for the child's last word, and return it.
+
+        Raises:
+            SamplingError: the child ended without one, or was too late with one.
+            UnusableChildError: it can never go on.
+        """
+        left = boot_seconds
+        while True:
+            said = self._heard(left)
+            if isinstance(said, ChildResult):
+                return said
+            if isinstance(said, _Failed):
+                raise SamplingError(self._where(), said.how, 0.0)
+            if isinstance(said, _More):
+                self._say(self._further())
+            else:
+                self.places, left = said.positions, self._budget.item_seconds
+                self.count += len(self.places)
+
+    def _further(self) -> bytes:
+        """Return further items for the child, pickled; none where there are no more, or they cannot be pickled."""
+        taken = self._taken or take_some(self._source, 1, _MOST_ITEMS)
+        self._taken = []
+        try:
+            text = pickle.dumps(taken, pickle.HIGHEST_PROTOCOL)
+            if len(text) > _MOST_BYTES and len(taken) > 1:
+                self._taken = taken[1:]
+                text = pickle.dumps(taken[:1], pickle.HIGHEST_PROTOCOL)
+        except Exception:  # noqa: BLE001  __reduce__ of the user's may raise anything
+            return pickle.dumps([])
+        return text
+
+    def resume(self) -> None:
+        """Let a child go on that waits for that."""
+        self._say(b"")
+
+    def _say(self, content: bytes) -> None:
+        try:
+            self._connection.send_bytes(content)
+        except (EOFError, OSError):
+            raise self._at_its_end() from None
+
+    def _heard(self, seconds: float) -> ChildResult | _Failed | _More | _Begun:
+        """Return the child's next message, which it may take so many seconds for."""
+        began, looks = perf_counter(), 0
+        try:
+            while not self._connection.poll(max(0.0, min(_LOOK_SECONDS, seconds - (perf_counter() - began)))):
+                if perf_counter() - began >= seconds:
+                    raise self._late(seconds)
+                looks = looks + 1 if self._is_stuck() else 0
+                if looks > 1:
+                    raise UnusableChildError(
+                        "a forked child of this process waited for what only a thread here would do"
+                    )
+            return pickle.loads(self._connection.recv_bytes())  # type: ignore[no-any-return]  # noqa: S301  from our own child
+        except (EOFError, OSError):
+            raise self._at_its_end() from None
+
+    def _at_its_end(self) -> SamplingError:
+        return SamplingError(self._where(), _ending(self._ended()), 0.0)
+
+    def _late(self, seconds: float) -> SamplingError:
+        if not self.places:
+            return SamplingError("the child process", f"took longer than {seconds:g} s to start", 0.0)
+        return SamplingError(self._where(), f"took longer than {seconds:g} s", seconds)
+
+    def _where(self) -> str:
+        places = self.places
+        if not places:
+            return "the child process"
+        if len(places) == 1:
+            return f"the item at position {places[0]}{self._shown(places[0])}"
+        return f"one of the {len(places)} items from position {min(places)} to {max(places)}"
+
+    def _shown(self, position: int) -> str:
+        """Return the item at a position in brackets, nothing when only the child has it."""
+        try:
+            return f" ({failures.shortly(self._source.at(position))})"
+        except LookupError:
+            return ""
 
 
-def _take_over(source: Source, kept: tuple[dict[int, Any], dict[int, Exception]] | None) -> None:
-    """Keep what came back from the child for whoever goes on from there; warn when it could not come back."""
-    if source.results is None:
-        return
-    if kept is None:
-        told = "what the sampled items gave cannot be brought back from their worker; those items will run again"
-        warn(told, AmorsizeWarning, stacklevel=2)
-        return
-    source.results.update(kept[0])
-    source.failures.update(kept[1])
+class UnusableChildError(Exception):
+    """No child can be forked, or the child can never go on: what it waits for is a thread that was not forked."""
 
 
-def _few(source: Source, budget: Budget, *, pickled: bool) -> list[tuple[int, Any]]:
-    """Take a few items for a child: enough to sample, few enough to send."""
+def take_some(source: Source, least: int, most: int) -> list[tuple[int, Any]]:
+    """Take items of a source for a child, each with its position: as many as come in a moment, and a least number."""
     taken: list[tuple[int, Any]] = []
-    left = _MOST_BYTES
-    for position in islice(source.positions(), min(_MOST_ITEMS, budget.most_items or _MOST_ITEMS)):
-        item = source.at(position)
-        taken.append((position, item))
-        if pickled:
-            try:
-                left -= len(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
-            except Exception as error:
-                raise CannotSendError(error, Handed(source, taken)) from error
-        if left <= 0:
+    until = perf_counter() + _TAKING_SECONDS
+    if source.in_order:  # what an endless or slow iterator has given and nobody needs was taken for nothing
+        most = min(most, max(_FIRST_ITEMS, 3 * source.taken))
+    for position in islice(source.positions(), most):
+        taken.append((position, source.at(position)))
+        if len(taken) >= least and perf_counter() >= until:
             break
     return taken
 
 
-def _answer(
-    child: Any, pipe: Connection, source: Source, budget: Budget, boot_seconds: float
-) -> tuple[int, Sample | BaseException, tuple[dict[int, Any], dict[int, Exception]] | None]:
-    """Wait for the child's last word; return how many items it began, that word, and what was to be kept.
-
-    SamplingError when the child ends without one.
-    """
-    places: tuple[int, ...] = ()
-    count, left = 0, boot_seconds
-    began = perf_counter()
-    while pipe.poll(max(0.0, left - (perf_counter() - began))):
-        try:
-            word, content = pickle.loads(pipe.recv_bytes())  # noqa: S301  from our own child
-        except (EOFError, OSError):
-            child.join(_LEAVING_SECONDS)
-            raise SamplingError(_where(places, source), _ending(child.exitcode), 0.0) from None
-        if word == "done":
-            return count, *content
-        if word == "lost":
-            raise SamplingError(_where(places, source), f"raised {content}, which cannot be pickled", 0.0)
-        places, left = content, budget.item_seconds
-        count += len(places)
-        began = perf_counter()
-    if not places:
-        raise SamplingError("the child process", f"took longer than {boot_seconds:g} s to start", 0.0)
-    raise SamplingError(_where(places, source), f"took longer than {left:g} s", left)
-
-
-def _where(places: tuple[int, ...], source: Source) -> str:
-    from amorsize.adapters.probes.sampling import shortly  # noqa: PLC0415  only a failure needs it
-
-    if not places:
-        return "the child process"
-    if len(places) == 1:
-        return f"the item at position {places[0]} ({shortly(source.at(places[0]))})"
-    return f"one of the {len(places)} items from position {min(places)} to {max(places)}"
+def take_first(source: Source, budget: Budget) -> ChildItems:
+    """Take the first items for a child."""
+    return ChildItems(source, take_some(source, _LEAST_ITEMS, budget.most_items or _MOST_ITEMS))
 
 
 def _ending(code: int | None) -> str:
-    if code is None or code == 0:
+    if not code:
         return "ended its process"
-    if code > 0:
-        return f"ended its process with exit code {code}"
+    name = signal_of(code)
+    return f"was ended by {name}" if name else f"ended its process with exit code {code}"
+
+
+def sample_as_child(  # noqa: PLR0913  what a child is given
+    connection: Any,
+    func: Callable[[Any], Any],
+    given: Any,
+    budget: Budget,
+    *,
+    cut: int = 0,
+    careful: bool = False,
+) -> None:
+    """Sample in the child: say before each block which items it holds, and at last what was found or raised.
+
+    Args:
+        connection: the child's end of the connection.
+        func: takes one item.
+        given: the caller's source, or what was handed over of it.
+        budget: how much to run.
+        cut: how many connections of the caller's were cut here.
+        careful: end before an item does what cannot be done twice.
+    """
+    from amorsize.adapters.probes.sampling import Sampling
+
+    def say(message: ChildResult | _Failed | _More | _Begun) -> None:
+        connection.send_bytes(pickle.dumps(message))
+
+    def more() -> list[tuple[int, Any]]:
+        say(_More())
+        return pickle.loads(connection.recv_bytes())  # type: ignore[no-any-return]  # noqa: S301  from who started this one
+
+    before = atexit._ncallbacks()  # noqa: SLF001  the only way to count them
+    if isinstance(given, ChildItems):
+        given.more = more
+    if careful and sys.platform == "linux":
+        from amorsize.adapters.probes import irreversible
+
+        irreversible.exit_before_irreversible(lambda what: say(_Failed(f"would have {what} for good")))
+    sample, raised = None, None
     try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
-
-
-def _run(pipe: Connection, func: Callable[[Any], Any], source: Any, budget: Budget) -> None:
-    """Sample in the child: say before each block which items it holds, and at last what was found or raised."""
-    from amorsize.adapters.probes.sampling import Sampling  # noqa: PLC0415  a spawned child imports this module only
-
-    def begun(places: list[int]) -> None:
-        pipe.send_bytes(pickle.dumps(("begun", tuple(places))))
-
-    answer: Any
-    try:
-        answer = Sampling(func, source, budget, begun).run()
+        sample = Sampling(func, given, budget, lambda positions: say(_Begun(positions))).run()
     except BaseException as error:  # noqa: BLE001  raised again in the parent
-        answer = error
-        from traceback import format_exc  # noqa: PLC0415  only a failure needs it
-
-        error.add_note(f"in the child process that sampled:\n{format_exc()}")
-    text = _sendable("done", (answer, (source.results or {}, source.failures))) or _sendable("done", (answer, None))
-    pipe.send_bytes(text or pickle.dumps(("lost", type(answer).__name__)))
-    pipe.close()
-
-
-def _sendable(word: str, content: Any) -> bytes | None:
-    """Return a message, None when it would not come through: an exception may be pickled and still not come back."""
-    try:
-        text = pickle.dumps((word, content), pickle.HIGHEST_PROTOCOL)
-        pickle.loads(text)  # noqa: S301  dumped right here
-    except Exception:  # noqa: BLE001  __reduce__ of the user's may raise anything
-        return None
-    return text
+        raised = failures.pack(error)
+        if raised.pickled is None:
+            say(_Failed(f"raised {brief(error)}, which cannot be pickled"))
+            return
+    waits = bool(process_tree.children()) or atexit._ncallbacks() > before  # noqa: SLF001  likewise
+    found = ChildResult(sample, raised, cut, waits)
+    say(found)
+    if found.waits:
+        connection.recv_bytes()

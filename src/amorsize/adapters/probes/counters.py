@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import suppress
-from mmap import PAGESIZE
 from threading import get_native_id
 from time import perf_counter, process_time, thread_time
-from typing import TYPE_CHECKING, Final
+from typing import Final, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from amorsize.processes import process_tree
+from amorsize.processes.process_info import scheduled, stat_fields, tasks
 
 _SHORT_SECONDS: Final = 2e-4
+"""Wall seconds under which CPU seconds say nothing."""
+
 _COARSE_CLOCK_SECONDS: Final = 0.05
+"""The same on Windows."""
+
 _MOST_THREADS: Final = 64
-NO_CLOCKS: Final[Sequence[float]] = (0.0, 0.0, 0.0, 0.0)
-"""What has passed on each of the clocks when nothing has run."""
+"""Threads of this process that are looked at."""
 
 
-def clocks() -> tuple[float, float, float, float]:
-    """Return seconds of the wall, of CPUs with child processes that have ended, without those, and of this thread."""
-    return perf_counter(), cpu_seconds(), process_time(), thread_time()
+class Clocks(NamedTuple):
+    """Seconds of the wall, of CPUs with ended child processes, of CPUs without those, and of this thread's CPU."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+    process: float = 0.0
+    thread: float = 0.0
+
+
+def clocks() -> Clocks:
+    """Return what the clocks show now."""
+    return Clocks(perf_counter(), cpu_seconds(), process_time(), thread_time())
 
 
 def cpu_share(cpu: float, wall: float) -> float:
@@ -32,10 +41,20 @@ def cpu_share(cpu: float, wall: float) -> float:
     return min(65536.0, max(0.0, cpu / wall))
 
 
+def live_seconds() -> tuple[float, float]:
+    """Return the CPU seconds of child processes that run now, and of theirs, and how long they had to wait for a CPU.
+
+    Zeros where the system does not report it. What children that have ended took is in ``cpu_seconds``, so that both
+    together never go back.
+    """
+    scheduled = [process_tree.scheduled_seconds(pid) for pid in process_tree.descendants()]
+    return sum(computed for computed, _ in scheduled), sum(delayed for _, delayed in scheduled)
+
+
 if sys.platform == "win32":
 
     def waits() -> float:
-        """Return a number that differs at each call: Windows does not tell how often a process has waited."""
+        """Return a number that differs at each call: Windows does not report how often a process has waited."""
         return perf_counter()
 
     def cpu_seconds() -> float:
@@ -44,7 +63,7 @@ if sys.platform == "win32":
 
     def peak_memory_bytes() -> float:
         """Return the most memory this process has had, in bytes."""
-        import psutil  # noqa: PLC0415  only a miss needs it
+        import psutil
 
         return float(psutil.Process().memory_info().peak_wset)
 
@@ -69,49 +88,12 @@ else:
 
 
 def delay_seconds() -> float:
-    """Return how long this thread has been ready to run without a CPU, 0 where the system does not tell (not Linux)."""
-    counted = _whole_numbers("/proc/thread-self/schedstat")
-    return counted[1] / 1e9 if len(counted) > 1 else 0.0
+    """Return how long this thread has been ready to run without a CPU, 0 where that is not known (not Linux)."""
+    return scheduled("thread-self")[1]
 
 
-def own_memory_bytes() -> float:
-    """Return the bytes of memory that are this process's alone, 0 where the system does not tell (not Linux)."""
-    pages = _whole_numbers("/proc/self/statm")
-    return float((pages[1] - pages[2]) * PAGESIZE) if len(pages) > 2 else 0.0  # noqa: PLR2004  resident, less shared and files
-
-
-def _whole_numbers(path: str) -> list[int]:
-    """Return the numbers in a small file of /proc, none where there is no such file."""
-    try:
-        file = os.open(path, os.O_RDONLY)  # a file object would take thrice as long
-        try:
-            return [int(word) for word in os.read(file, PAGESIZE).split()]
-        finally:
-            os.close(file)
-    except (OSError, ValueError):
-        return []
-
-
-if sys.platform == "linux":
-
-    def others_running() -> int:
-        """Return how many of this process's other threads, of the first 64, are running, or ready to."""
-        mine, count = str(get_native_id()), 0
-        with suppress(OSError):
-            for thread in os.listdir("/proc/self/task")[:_MOST_THREADS]:  # noqa: PTH208  pathlib would take thrice as long
-                if thread != mine:
-                    count += _is_running(thread)
-        return count
-
-    def _is_running(thread: str) -> bool:
-        try:
-            with open(f"/proc/self/task/{thread}/stat", "rb") as file:  # noqa: PTH123  likewise
-                return file.read().rpartition(b")")[2].split()[0] == b"R"
-        except (OSError, IndexError):  # it has ended meanwhile
-            return False
-
-else:
-
-    def others_running() -> int:
-        """Return 0: only Linux tells it cheaply."""
-        return 0
+def others_running() -> int:
+    """Return how many of this process's other threads, of the first 64, are running, or ready to (Linux only)."""
+    mine = str(get_native_id())
+    others = [thread for thread in tasks()[:_MOST_THREADS] if thread != mine]
+    return sum(stat_fields(f"self/task/{thread}")[:1] == [b"R"] for thread in others)

@@ -1,28 +1,35 @@
-"""Runs a function on a few items in the caller's own process and says what that showed."""
+"""Runs a function on a few items in this process and returns what that showed."""
 
 from __future__ import annotations
 
 import os
 import pickle
-from functools import partial
+from itertools import islice
 from math import ceil, sqrt
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.adapters.probes.counters import (
-    NO_CLOCKS,
+    Clocks,
     clocks,
     cpu_share,
     delay_seconds,
+    live_seconds,
     others_running,
-    own_memory_bytes,
     peak_memory_bytes,
     waits,
 )
 from amorsize.adapters.probes.inner_threads import threads_variable
-from amorsize.domain.sampling import Budget, mean_and_spread
+from amorsize.adapters.probes.pickle_costs import pickle_costs
+from amorsize.domain.lazy import lazy_result
+from amorsize.domain.planning.sampling import Budget, mean_ahead, mean_and_spread
+from amorsize.domain.process_state import sets_process_state
+from amorsize.domain.sharing import is_unshareable
 from amorsize.domain.values import OWN_THREADS, Sample
 from amorsize.domain.wording import brief
+from amorsize.errors import SamplingError
+from amorsize.processes.failures import note_item
+from amorsize.processes.leftovers import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,94 +37,139 @@ if TYPE_CHECKING:
     from amorsize.domain.source import Source
 
 _BLOCK_BELOW_SECONDS: Final = 50e-6
+"""Items shorter than this are timed in blocks."""
+
 _BLOCK_SECONDS: Final = 200e-6
+"""What a block of short items may take."""
+
 _MOST_IN_BLOCK: Final = 4096
+"""Most items of a block."""
+
 _ENOUGH_FOR_SMALL: Final = 3
+"""Blocks, the first call included, from which on a small job is believed to be small."""
+
 _ENOUGH_FOR_TINY: Final = 4
-_DEAR_SHARE: Final = 0.03
+"""Blocks of tiny items after which the cost of pickling is measured."""
+
+_EXPENSIVE_SHARE: Final = 0.03
+"""Share of what is at stake that sampling one more item may take."""
+
 _ALIKE: Final = 1.5
+"""A first call of at most this many times the mean counts as like the others."""
+
 _LEAST_SHARE: Final = 1 / 64
+"""Least share of computing that a job is taken to have."""
+
 _FEW: Final = 10
+"""Fewer items than this are few."""
+
 _CHEAP_SHARE: Final = 0.25
+"""Share of an item's seconds that pickling must take for more samples to change nothing."""
+
 _KEPT: Final = 8
+"""Results that are kept, to pickle them."""
+
 _PLACES: Final = 16
-_OBSTACLE_LENGTH: Final = 200
-_LOCK_TEST_SECONDS: Final = 1e-3
-_LOCK_TEST_WORTH: Final = 40
+"""Positions that a sample keeps."""
+
+_REASON_LENGTH: Final = 200
+"""Most characters of a blocked reason."""
+
+_GIL_TEST_SECONDS: Final = 1e-3
+"""Work of each of the two threads that measure the GIL."""
+
+_GIL_TEST_WORTH: Final = 40
 """Times the test's seconds that a job must take: whatever processes cost, threads may be what pays."""
-_LOCK_TEST_SHARE: Final = 0.05
+
+_GIL_TEST_SHARE: Final = 0.05
+"""Share of all items that measuring the GIL may run."""
+
 _TICKS_SECONDS: Final = 1.5e-2
-_ALONE_SHARE: Final = 0.15
+"""Seconds from which on the CPU time of other threads, which is counted by ticks, can be seen."""
+
 _LOOKS: Final = 3
+"""Looks at the threads that run; the least number counts."""
+
 _COMPUTES: Final = 0.3
+"""CPU share from which on an item computes, and by which a share may differ from 1."""
+
 _OWN_SECONDS: Final = 2e-3
+"""CPU seconds of the own thread from which on other threads are counted by the ratio to them."""
+
 _LEAST_LEFT: Final = 0.25
 """Share of the wall time that was an item's, however long the thread was delayed: some of that was between items."""
+
 _PICKLED_ITEMS: Final = 32
-_MOST_REPEATS_SECONDS: Final = 1e-4
-_PICKLING_SECONDS: Final = 5e-4
-_SMALL_BYTES: Final = 1 << 14
+"""Items that are kept, to pickle them."""
+
 _LONG_SECONDS: Final = 0.5
+"""Sampling ends after so long once the mean is well known."""
+
 _WELL_KNOWN: Final = 0.02
+"""Standard error of the mean from which on going on would only keep the workers waiting."""
+_ROUGHLY: Final = 0.3
+"""The same from which on a stream's first items are believed: the mean is within 50 % in nine of ten cases."""
 
 
 class Sampling:
     """One sampling: runs items until the budget says that enough is known.
 
     Every item runs at most once, at the positions the source gives. What the function raises comes out as it is, with a
-    note that names the item. ``begun`` is told the positions of each block before it runs; ``warms_workers`` says that
-    workers will take over what the first call has warmed up, as forked ones do. ``alone`` runs so many items where no
-    other thread is and returns the CPU seconds per wall second that they take, None when it cannot.
+    note that names the item. ``begun`` is called with the positions of each block before it runs.
     """
 
-    def __init__(  # noqa: PLR0913  what one sampling is made of
+    def __init__(
         self,
         func: Callable[[Any], Any],
         source: Source,
         budget: Budget,
         begun: Callable[[list[int]], None] | None = None,
-        *,
-        warms_workers: bool = False,
-        alone: Callable[[int], float | None] | None = None,
     ) -> None:
         self.func = func
         self.source = source
         self.budget = budget
         self.begun = begun
-        self.warms_workers = warms_workers
-        self.alone = alone
-        self.total = source.total or source.hint or budget.assumed_items
         self.places: list[int] = []
         self.items: list[Any] = []
         self.results: list[Any] = []
         self.count = 0
-        self._passed = NO_CLOCKS
+        self._passed = Clocks()
         self._waited = 0.0
+        self._delayed = delay_seconds()
+        self._ended = False
+
+    @property
+    def total(self) -> int:
+        """How many items there are as far as is known: of a stream at least twice as many as have come."""
+        source = self.source
+        return source.total or source.hint or max(self.budget.assumed_items, 2 * self.count)
 
     def run(self) -> Sample:
         """Sample and return what it showed; ValueError when there is no item."""
-        peak_before, begun = peak_memory_bytes(), delay_seconds()
-        beside = others_running()
+        peak_before, beside, before = peak_memory_bytes(), others_running(), Snapshot.now()
+        begun = (delay_seconds(), *live_seconds())
         first = self._block(1)
         if first is None:
             raise ValueError("sample: source must have an item, got none")
-        at_first, between = (self._passed, self._waited), delay_seconds()
-        self._passed, self._waited = NO_CLOCKS, 0.0
+        at_first, between = (self._passed, self._waited), (delay_seconds(), *live_seconds())
+        self._passed, self._waited = Clocks(), 0.0
         seconds, counts = self._steady(first)
-        delay = delay_seconds() - between
+        ended = (delay_seconds(), *live_seconds())
         if not seconds:  # one item only: the first call is all there is to know
-            seconds, counts, delay = [first], [1], between - begun
+            seconds, counts, ended = [first], [1], between
             self._passed, self._waited = at_first
-        cpu, inside = self._passed[1:3]
-        mean, spread = mean_and_spread(seconds, counts)
-        if self.count == 2:  # noqa: PLR2004  one block of one item: how the first differs is all there is to know
-            spread = abs(first - mean) / sqrt(2)
-        share = self._cpu_share(delay)
-        costs, obstacle = self._pickles()
-        share = self._with_threads(share, mean, beside, obstacle)
-        here = cpu_share(inside, cpu)  # the rest is computed by child processes, which hold no lock of ours
-        held = min(1.0, share) * here if here < 1.0 - _COMPUTES else self._lock_share(mean, share)
-        threaded = share > OWN_THREADS
+        else:
+            begun = between
+        left, grown = before.left_since(), max(0.0, peak_memory_bytes() - peak_before)
+        mean, spread = self._mean_and_spread(first, seconds, counts)
+        delay, of_children, delay_of_children = (max(0.0, now - then) for now, then in zip(ended, begun, strict=True))
+        cpu = self._passed.cpu + of_children
+        # Child processes that were ready and had no CPU would have taken one on a machine that does nothing else.
+        share = self._with_threads(self._cpu_share(cpu + delay_of_children, delay), beside)
+        # What they compute does not hold the GIL of this process.
+        here = min(1.0, cpu_share(self._passed.process, cpu)) if cpu > 0 else 1.0
+        costs, blocked_reason = self._pickles()
+        held = self._gil_fraction(mean, share, here, is_open=bool(left and self.begun is None))
         return Sample(
             count=self.count,
             seconds_per_item=mean,
@@ -125,39 +177,59 @@ class Sampling:
             first_call_seconds=first,
             cpu_fraction=share,
             gil_fraction=held,
-            peak_bytes=max(0.0, peak_memory_bytes() - peak_before),
-            obstacle=obstacle,
+            peak_bytes=grown,
+            blocked_reason=blocked_reason,
             positions=tuple(self.places),  # type: ignore[arg-type]  # attrs takes the converter's own type
-            threads_variable=threads_variable() if threaded else None,
-            parent_bytes=own_memory_bytes() if self.warms_workers else 0.0,
+            threads_variable=threads_variable() if share * here > OWN_THREADS else None,
+            children_fraction=1.0 - here,
+            leaves=left,
+            lazy_result=lazy_result(self.results),
             **costs,
         )
 
-    def _cpu_share(self, delay: float) -> float:
+    def _gil_fraction(self, mean: float, share: float, here: float, *, is_open: bool) -> float | None:
+        """Return the share of its time in which the function holds the GIL, None where it is not known.
+
+        ``here`` is the share of the CPU time that this process took, not its child processes. ``is_open`` says that
+        items have left something open in the caller's process, which two threads at once could spoil.
+        """
+        if sets_process_state(self.func):
+            return 1.0  # two threads at once would spoil what they share
+        if here < 1.0 - _COMPUTES:
+            return min(1.0, share) * here
+        return None if is_open else self._gil_fraction_measured(mean, share)
+
+    def _mean_and_spread(self, first: float, seconds: list[float], counts: list[int]) -> tuple[float, float]:
+        """Return the seconds an item takes, and how they spread; of a stream, those of the items that are to come."""
+        mean, spread = mean_and_spread(seconds, counts)
+        if self.source.in_order and not self._ended:
+            ahead = mean_ahead(seconds, counts, self.total)
+            mean, spread = ahead, max(spread, ahead - mean)
+        if self.count == 2:  # noqa: PLR2004  one block of one item: how the first differs is all there is to know
+            spread = abs(first - mean) / sqrt(2)
+        return mean, spread
+
+    def _cpu_share(self, cpu: float, delay: float) -> float:
         """Return CPU seconds per wall second, without the time in which other processes had the CPU.
 
         That is all that is missing if it never waited; then what all its threads took, over what its own took, is how
         many of them there were. Else it is the delay that the system counted.
         """
-        wall, cpu, _, own = self._passed
-        share = cpu_share(cpu, wall)
+        wall, own = self._passed.wall, self._passed.thread
+        cpus = float(os.cpu_count() or 1)  # other threads are counted by ticks, which may be more than there was time
+        share = min(cpus, cpu_share(cpu, wall))
         if not self._waited:
             threads = cpu_share(cpu, own) if own > _OWN_SECONDS else 0.0
-            return max(1.0, share, min(threads, float(os.cpu_count() or 1)))
+            return max(1.0, share, min(threads, cpus))
         return share if share >= 1.0 else min(1.0, cpu / max(wall - delay, _LEAST_LEFT * wall))
 
-    def _with_threads(self, share: float, mean: float, beside: int, obstacle: str | None) -> float:
-        """Return the CPU share with the threads that are the function's, where so many ran before its first call.
+    def _with_threads(self, share: float, beside: int) -> float:
+        """Return the CPU share with the threads that are the function's.
 
-        A BLAS's threads go on spinning for up to a tenth of a second after their library was imported, or used: where
-        such ran before, a few items are run where they are not. And what other threads take is counted by ticks of 1
-        to 4 ms, so that a short look may miss it: threads that run on now, and did not before, are the function's.
+        What other threads take is counted by ticks of 1 to 4 ms, so that a short look may miss it: threads that run on
+        now, and did not before the first call, are the function's.
         """
-        if share > OWN_THREADS:
-            count = ceil(_TICKS_SECONDS / mean) if mean else 0
-            if beside and self.alone and obstacle is None and 0 < count <= _ALONE_SHARE * (self.total - self.count):
-                return self.alone(count) or share
-        elif not beside and self._passed[0] < _TICKS_SECONDS:
+        if share <= OWN_THREADS and not beside and self._passed.wall < _TICKS_SECONDS:
             running = min(others_running() for _ in range(_LOOKS))
             return max(share, 1.0 + running) if running else share
         return share
@@ -179,7 +251,7 @@ class Sampling:
             seconds.append(block)
             counts.append(self.count - before)
             mean = sum(seconds) / sum(counts)
-            if mean < _BLOCK_BELOW_SECONDS and len(seconds) == _ENOUGH_FOR_TINY:
+            if mean < _BLOCK_BELOW_SECONDS and len(seconds) == _ENOUGH_FOR_TINY and not self.source.in_order:
                 costs, _ = self._pickles()
                 if costs["pickle_item_seconds"] + costs["unpickle_result_seconds"] >= _CHEAP_SHARE * mean:
                     break  # moving items costs as much as running them: more samples would change nothing
@@ -191,158 +263,134 @@ class Sampling:
             return True
         serial, blocks = self.total * mean, len(seconds)
         if blocks == 0:
-            # So few and so dear that one more would be a good part of the job, and whatever it showed, of little use.
-            return self.warms_workers and self.total < _FEW and mean > _FEW * budget.worker_start_seconds
+            # So few and so long that one more would be a good part of the job, and would hardly change the plan.
+            return self.total < _FEW and mean > _FEW * budget.worker_start_seconds
+        if self.source.in_order and self._is_open(spent + first, seconds, counts):
+            return False
         if blocks >= _ENOUGH_FOR_SMALL - 1 and budget.is_too_small(self.total, 2 * mean):
             return True
-        alike = first <= _ALIKE * mean  # a first call unlike the next tells little, and leaves open how items differ
+        alike = first <= _ALIKE * mean  # a first call unlike the next says little of how items differ
         # Waiting is shared by many workers, so that a job that waits is over sooner the less it computes.
         computing = self._computing()
         at_stake = serial * (max(computing, _LEAST_SHARE) if alike or computing < _COMPUTES else 1.0)
         if blocks < _ENOUGH_FOR_SMALL - 1:
             looked = spent + first if alike else spent
-            return spent + mean > _DEAR_SHARE * at_stake and looked >= budget.min_seconds
-        return spent >= budget.seconds(at_stake) or (spent >= _LONG_SECONDS and self._is_even(seconds, counts))
+            return spent + mean > _EXPENSIVE_SHARE * at_stake and looked >= budget.min_seconds
+        return spent >= budget.seconds(at_stake) or (spent >= _LONG_SECONDS and _is_known(seconds, counts, _WELL_KNOWN))
 
-    def _is_even(self, seconds: list[float], counts: list[int]) -> bool:
-        """Tell whether the mean is known so well that going on would only keep the workers waiting."""
-        mean, spread = mean_and_spread(seconds, counts)
-        return spread <= _WELL_KNOWN * mean * sqrt(sum(counts))
+    def _is_open(self, spent: float, seconds: list[float], counts: list[int]) -> bool:
+        """Return whether a stream must be looked at further: its first items need not be like the others.
+
+        That is so until the mean is roughly known and does not grow, but for a moment only. What other programs took
+        of that moment has shown nothing.
+        """
+        if spent - (delay_seconds() - self._delayed) >= self.budget.min_seconds or spent >= _LONG_SECONDS:
+            return False
+        if not _is_known(seconds, counts, _ROUGHLY):
+            return True
+        return mean_ahead(seconds, counts, self.total) > sum(seconds) / sum(counts)
 
     def _computing(self) -> float:
         """Return CPU seconds per wall second since the first call, 1.0 when that is too short to tell."""
-        wall, cpu, _, _ = self._passed
-        return min(1.0, cpu_share(cpu, wall))
+        return min(1.0, cpu_share(self._passed.cpu, self._passed.wall))
 
     def _block(self, size: int) -> float | None:
         """Run the next size items and return their seconds; None when there is none left.
 
         What the clocks show is added up over items only: getting them may wait or compute for itself.
         """
-        taken = take(self, size)
+        taken = self._take(size)
+        self._ended = len(taken) < size
         if not taken:
             return None
-        places = [position for position, _ in taken]
-        items = [item for _, item in taken]
+        places, items = [position for position, _ in taken], [item for _, item in taken]
         func = self.func
         results: list[Any] = []
         keep = results.append
         if self.begun:
             self.begun(places)
+        elif any(map(is_unshareable, items)):  # a child has copies, the caller has not
+            raise SamplingError("the items", "are iterators or open files, which would be used up", 0.0)
         waited, before = waits(), clocks()
         began = perf_counter()
         try:
             for item in items:
                 keep(func(item))
         except BaseException as error:
-            self.source.keep(places, results, error)
-            note(error, places[len(results)], items[len(results)])
+            note_item(error, places[len(results)], items[len(results)], "sampling")
             raise
         seconds = perf_counter() - began
         passed = zip(self._passed, clocks(), before, strict=True)
-        self._passed = [known + now - then for known, now, then in passed]
+        self._passed = Clocks(*(known + now - then for known, now, then in passed))
         self._waited += waits() - waited
-        self.source.keep(places, results)
         self.count += len(items)
         _keep(self.places, places, _PLACES)
         _keep(self.items, items, _PICKLED_ITEMS)
         _keep(self.results, results, _KEPT)
         return seconds
 
-    def _pickles(self) -> tuple[dict[str, float], str | None]:
+    def _take(self, size: int) -> list[tuple[int, Any]]:
+        """Return the next items, each with its position; fewer where there are no more."""
+        source = self.source
+        return [(position, source.at(position)) for position in islice(source.positions(), size)]
+
+    def _pickles(self) -> tuple[dict[str, Any], str | None]:
         """Return what pickling an item and a result costs, and what cannot be pickled."""
-        obstacle = None
+        blocked_reason = None
         try:
             pickle.dumps(self.func, pickle.HIGHEST_PROTOCOL)
         except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-            obstacle = f"the function {name_of(self.func)} cannot be pickled ({brief(error)})"
-        costs: dict[str, float] = {}
+            blocked_reason = f"the function {name_of(self.func)} cannot be pickled ({brief(error)})"
+        costs: dict[str, Any] = {}
         for word, objects in (("item", self.items), ("result", self.results)):
             put, get, size, fault = pickle_costs(objects)
             costs |= {f"pickle_{word}_seconds": put, f"unpickle_{word}_seconds": get, f"{word}_bytes": size}
-            if fault and obstacle is None:
-                obstacle = f"{'an item' if word == 'item' else 'a result'} cannot be pickled ({fault})"
-        return costs, obstacle[:_OBSTACLE_LENGTH] if obstacle else None
+            if fault and blocked_reason is None:
+                blocked_reason = f"{'an item' if word == 'item' else 'a result'} cannot be pickled ({fault})"
+        return costs, blocked_reason[:_REASON_LENGTH] if blocked_reason else None
 
-    def _lock_share(self, mean: float, share: float) -> float | None:
-        """Return the share of wall time the interpreter lock is held, from two threads side by side.
+    def _gil_fraction_measured(self, mean: float, share: float) -> float | None:
+        """Return the share of wall time the GIL is held, from two threads side by side.
 
-        None when that is not worth its price or cannot be told.
+        None when that is not worth its time or cannot be measured.
         """
-        each = max(1, ceil(_LOCK_TEST_SECONDS / mean)) if mean else 0
-        worth = self.total * mean > _LOCK_TEST_WORTH * _LOCK_TEST_SECONDS
-        cheap = 2 * each <= _LOCK_TEST_SHARE * self.total
+        each = max(1, ceil(_GIL_TEST_SECONDS / mean)) if mean else 0
+        worth = self.total * mean > _GIL_TEST_WORTH * _GIL_TEST_SECONDS
+        cheap = 2 * each <= _GIL_TEST_SHARE * self.total
         if not (_COMPUTES <= share <= 1.0 + _COMPUTES and worth and cheap) or self.budget.most_items is not None:
             return None
         if mean < _BLOCK_BELOW_SECONDS:
             return None
-        from amorsize.adapters.probes.side_by_side import lock_share  # noqa: PLC0415  few functions come this far
+        return self.gil_fraction_of_two(each, mean, share)
 
-        return lock_share(self, each, mean, share)
+    def gil_fraction_of_two(self, each: int, mean: float, share: float) -> float | None:
+        """Run so many items in each of two threads at once and return the share of time the GIL was held.
 
-    def waits_in(self, count: int) -> float:
-        """Return how often so many items wait, by those after the first."""
-        return self._waited / max(1, self.count - 1) * count
+        None when it cannot be measured; see gil_fraction_of.
+        """
+        from amorsize.adapters.probes.gil import gil_fraction_of, side_by_side
+
+        blocks = [self._take(each), self._take(each)]
+        if not all(blocks):
+            return None
+        if self.begun:
+            self.begun([position for block in blocks for position, _ in block])
+        waits_alone = self._waited / max(1, self.count - 1) * 2 * each
+        sides = side_by_side(self.func, blocks)
+        self.count += sum(map(len, blocks[: len(sides)]))
+        return gil_fraction_of(sides, each * mean, waits_alone, share) if len(sides) == len(blocks) else None
+
+
+def _is_known(seconds: list[float], counts: list[int], error: float) -> bool:
+    """Return whether the standard error of the mean is at most so large a part of it, by three blocks or more."""
+    if len(seconds) < _ENOUGH_FOR_SMALL:
+        return False
+    mean, spread = mean_and_spread(seconds, counts)
+    return spread <= error * mean * sqrt(sum(counts))
 
 
 def _keep(kept: list[Any], new: list[Any], most: int) -> None:
     kept.extend(new[: max(0, most - len(kept))])
-
-
-def take(sampling: Sampling, count: int) -> list[tuple[int, Any]]:
-    """Return the next positions and items to run, fewer than count when there are no more."""
-    block = []
-    for position in sampling.source.positions():
-        block.append((position, sampling.source.at(position)))
-        if len(block) == count:
-            break
-    return block
-
-
-def pickle_costs(objects: list[Any]) -> tuple[float, float, float, str | None]:
-    """Return seconds to pickle and to unpickle and bytes, each per object, and why one cannot be pickled.
-
-    All of them at once when they are small, else one after another for as long as half a millisecond.
-    """
-    put, get, size, count = 0.0, 0.0, 0, 0
-    try:
-        while count < len(objects) and put + get < _PICKLING_SECONDS:
-            some = objects[count:] if 0 < size < count * _SMALL_BYTES else objects[count : count + 1]
-            seconds, text = _timed(partial(pickle.dumps, some, pickle.HIGHEST_PROTOCOL))
-            put += seconds
-            get += _timed(partial(pickle.loads, text))[0]
-            size += len(text)
-            count += len(some)
-    except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-        return 0.0, 0.0, 0.0, brief(error)
-    return put / count, get / count, size / count, None
-
-
-def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the seconds of an action, the least of three when it is short, and what it returned."""
-    seconds = []
-    for _ in range(3):
-        began = perf_counter()
-        value = action()
-        seconds.append(perf_counter() - began)
-        if seconds[0] > _MOST_REPEATS_SECONDS:
-            break
-    return min(seconds), value
-
-
-def note(error: BaseException, position: int, item: object) -> None:
-    """Add to an exception which item amorsize was running."""
-    error.add_note(f"amorsize was sampling the item at position {position}: {shortly(item)}")
-
-
-def shortly(item: object) -> str:
-    """Return an item in a few characters."""
-    from reprlib import repr as short  # noqa: PLC0415  only a failure needs it
-
-    try:
-        return short(item)
-    except Exception:  # noqa: BLE001  a hostile __repr__ must not hide the error
-        return f"<{type(item).__name__}>"
 
 
 def name_of(func: object) -> str:

@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from amorsize.adapters.probes import place
+from amorsize.adapters.probes import start_conditions
+from amorsize.adapters.probes.counters import peak_memory_bytes
+from amorsize.domain.process_state import reads_input
 from amorsize.domain.values import Value, number
 from amorsize.errors import MeasurementError, SamplingError
+from amorsize.processes.process_info import own_memory_bytes
+from amorsize.processes.warning import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from subprocess import Popen
 
+    from amorsize.adapters.probes.sampling import Sampling
     from amorsize.domain.overheads import Overheads
-    from amorsize.domain.sampling import Budget
+    from amorsize.domain.planning.sampling import Budget
     from amorsize.domain.source import Source
     from amorsize.domain.values import Sample
 
-_LEAST_START_SECONDS: Final = {"fork": 0.004, "forkserver": 0.02, "spawn": 0.04}
-"""What starting a pool costs at the very least, until this machine's own figure is known."""
+_REASON_LENGTH: Final = 200
+"""Most characters of a blocked reason."""
 
-_OBSTACLE_LENGTH: Final = 200
-_ALONE_SECONDS: Final = 2.0
-"""How long a child may take to start, and for an item, that only tells whose threads have run."""
+_WHY_LENGTH: Final = 120
+"""Most characters of the reason why items were sampled in the caller."""
 
-_WORKER: Final = __file__.replace("start_method.py", "worker.py")
+_MEBIBYTE: Final = 2**20
+"""Bytes of a mebibyte."""
+
+_HIDDEN_BYTES: Final = 64 * _MEBIBYTE
+"""How far below an earlier peak of its own memory a process must be for that to hide what items need."""
+
+_LONG_BESIDE_FORK: Final = 3e-9
+"""Seconds of a job for each byte of memory from which on a fork, at some 6e-11 seconds a byte, is 2 % of it or less."""
+
+_PROGRAM: Final = __file__.replace("start_method.py", "overheads_program.py")
+"""The program that measures overheads."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -39,7 +53,7 @@ class ProbeOptions(Value):
 
 
 class StartMethodProbe:
-    """Samples in the caller's own process and measures overheads in a child that knows nothing of the caller's code.
+    """Samples in a child where that is safe, and measures overheads in one that knows nothing of the caller's code.
 
     Args:
         options: how long a measurement may take.
@@ -58,62 +72,77 @@ class StartMethodProbe:
 
     def sample(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
         """Run func on a few items of source; see the port."""
-        from amorsize.adapters.probes.sampling import Sampling  # noqa: PLC0415  a hit does not sample
-
-        least = _LEAST_START_SECONDS[self._start_method]
-        if budget.worker_start_seconds < least:
-            budget = attrs.evolve(budget, worker_start_seconds=least)
-        if budget.where == "worker":
-            sample = self._sample_there(func, source, budget)
-        else:
-            forks = self._start_method == "fork"
-            alone = partial(self._share_alone, func, source) if forks and source.is_indexed else None
-            sample = Sampling(func, source, budget, warms_workers=forks, alone=alone).run()
+        if name := reads_input(func):
+            raise SamplingError("the function", f"reads standard input ({name}), which sampling would use up", 0.0)
+        sample = self._sample(func, source, budget)
         serial = (source.total or source.hint or budget.assumed_items) * sample.seconds_per_item
         if self._start_method == "fork" or budget.most_items is not None or serial <= budget.worker_start_seconds:
             return sample
-        if self.obstacle(func) or sample.obstacle:
+        if self.blocked_reason(func) or sample.blocked_reason:
             return sample
         return attrs.evolve(sample, worker_import_seconds=self._imports(func))
 
-    def _share_alone(self, func: Callable[[Any], Any], source: Source, count: int) -> float | None:
-        """Return CPU seconds per wall second of so many items in a forked child, which has no thread but one.
+    def _sample(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
+        """Sample in a child, or in the caller where that was asked for or no child can be trusted, and say why."""
+        from amorsize.adapters.probes.child import NoChildError
 
-        None when no child can be started, or it does not come to an end.
-        """
-        from amorsize.adapters.probes.child import CannotSendError, sample_in_child  # noqa: PLC0415  seldom needed
-        from amorsize.domain.sampling import Budget  # noqa: PLC0415  likewise
-
-        if self.obstacle(func) is not None:
-            return None
-        budget = Budget(fraction=1.0, most_items=count, item_seconds=_ALONE_SECONDS)
         try:
-            return sample_in_child(func, source, budget, "fork", _ALONE_SECONDS).cpu_fraction
-        except (CannotSendError, SamplingError):
-            return None
+            return self._sample_there(func, source, budget)
+        except NoChildError as error:
+            why, rest = str(error), error.rest
+        if budget.where == "worker":
+            warn(f"sampled here and not in a worker of {self._start_method}: {why}")
+        from amorsize.adapters.probes.sampling import Sampling
+
+        sampling, own_bytes = Sampling(func, rest, budget), own_memory_bytes()
+        hidden = peak_memory_bytes() - own_bytes
+        sample = attrs.evolve(sampling.run(), sampled_why=why[:_WHY_LENGTH], parent_bytes=own_bytes)
+        if budget.where == "auto" and own_bytes > budget.fork_bytes and hidden > _HIDDEN_BYTES:
+            sample = self._with_memory(sample, sampling, own_bytes)
+        return sample
+
+    def _with_memory(self, sample: Sample, sampling: Sampling, own_bytes: float) -> Sample:
+        """Return a sample with the memory that an item needs, where an earlier peak of this process hides it.
+
+        One more item then runs in a forked child, whose peak is its own, if the job is long beside such a fork.
+        """
+        if sys.platform != "linux" or sampling.total * sample.seconds_per_item < _LONG_BESIDE_FORK * own_bytes:
+            return sample
+        from amorsize.adapters.probes import forked
+        from amorsize.adapters.probes.child import NoChildError
+
+        one = attrs.evolve(sampling.budget, most_items=1)
+        with suppress(NoChildError, SamplingError):
+            there = forked.sample_in_fork(sampling.func, sampling.source, one, careful=True)
+            return attrs.evolve(sample, peak_bytes=max(sample.peak_bytes, there.peak_bytes))
+        return sample
 
     def _sample_there(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
-        """Sample in a child process, or here, with a warning, when that cannot be."""
-        from amorsize.adapters.probes.child import CannotSendError, sample_in_child  # noqa: PLC0415  only when asked
-        from amorsize.adapters.probes.sampling import Sampling  # noqa: PLC0415  likewise
+        """Sample in a child; NoChildError when items are to run in the caller."""
+        from amorsize.adapters.probes.child import NoChildError
 
-        rest, obstacle = source, self.obstacle(func)
-        if obstacle is None:
-            try:
-                return sample_in_child(func, source, budget, self._start_method, self._options.timeout_seconds)
-            except CannotSendError as error:
-                rest, obstacle = error.rest, str(error)
-        import warnings  # noqa: PLC0415  likewise
+        if budget.where == "worker" and self._start_method != "fork":
+            blocked_reason = self.blocked_reason(func)
+            if blocked_reason is not None:
+                raise NoChildError(blocked_reason, source)
+            from amorsize.adapters.probes.fresh import sample_in_process
 
-        from amorsize.errors import AmorsizeWarning  # noqa: PLC0415  likewise
+            return sample_in_process(func, source, budget, self._start_method, self._options.timeout_seconds)
+        if budget.where == "caller":
+            raise NoChildError("[sampling] where = 'caller'", source)
+        if sys.platform != "linux":
+            raise NoChildError("this system has no forks that are safe", source)
+        own_bytes = own_memory_bytes()
+        if budget.where == "auto" and own_bytes > budget.fork_bytes:
+            words = f"a fork of this process takes long, which has {own_bytes / _MEBIBYTE:.0f} MiB of memory"
+            raise NoChildError(words, source)
+        from amorsize.adapters.probes import forked
 
-        words = f"sampled here and not in a worker of {self._start_method}: {obstacle}"
-        warnings.warn(words, AmorsizeWarning, stacklevel=2)
-        return Sampling(func, rest, budget).run()
+        return forked.sample_in_fork(func, source, budget, careful=budget.where == "auto")
 
     def overheads(self) -> Overheads:
         """Measure what pools cost here; see the port."""
-        from amorsize.domain.overheads import Overheads  # noqa: PLC0415  likewise
+        from amorsize.domain.overheads import Overheads
 
         answer = self._ask(["overheads", self._start_method], "")
         try:
@@ -121,16 +150,16 @@ class StartMethodProbe:
         except (TypeError, ValueError) as error:
             raise MeasurementError(f"the measuring child must answer with overheads, got {error}") from error
 
-    def obstacle(self, func: Callable[[Any], Any]) -> str | None:
-        """Say why no process worker can be started from here; see the port."""
-        said = place.obstacle(func, self._start_method)
-        return None if said is None else said[:_OBSTACLE_LENGTH]
+    def blocked_reason(self, func: Callable[[Any], Any]) -> str | None:
+        """Return why no process worker can be started from here; see the port."""
+        said = start_conditions.blocked_reason(func, self._start_method)
+        return None if said is None else said[:_REASON_LENGTH]
 
     def _imports(self, func: Callable[[Any], Any]) -> float:
         """Return seconds a fresh worker spends importing, 0.0 when that cannot be measured; once for each set."""
-        modules = tuple(place.modules_to_import(func))
+        modules = tuple(start_conditions.modules_to_import(func))
         if modules not in self._import_seconds:
-            import json  # noqa: PLC0415  only spawn and forkserver ask
+            import json
 
             asked = json.dumps({"path": [part for part in sys.path if isinstance(part, str)], "modules": modules})
             try:
@@ -142,9 +171,9 @@ class StartMethodProbe:
 
     def _ask(self, arguments: list[str], text: str) -> dict[str, Any]:
         """Run the worker program and return its answer; MeasurementError in bounded time when there is none."""
-        import json  # noqa: PLC0415  only a measurement needs these three
-        import subprocess  # noqa: PLC0415
-        from pathlib import Path  # noqa: PLC0415
+        import json
+        import subprocess
+        from pathlib import Path
 
         python = sys.executable
         name = Path(python or "").name.lower()
@@ -153,7 +182,7 @@ class StartMethodProbe:
         window = getattr(subprocess, "CREATE_NO_WINDOW", 0)
         flags = ["-I", "-S"] if arguments[-1] == "fork" else ["-I"]  # forked workers do not pass through site again
         seconds = self._options.timeout_seconds
-        command = [python, *flags, _WORKER, *arguments, str(seconds)]
+        command = [python, *flags, _PROGRAM, *arguments, str(seconds)]
         try:
             with subprocess.Popen(  # noqa: S603  this very interpreter, this very package
                 command,
@@ -187,7 +216,7 @@ def _end(child: Popen[str]) -> None:
         return
     if child.poll() is not None:
         return
-    import os  # noqa: PLC0415  as where it is called
-    import signal  # noqa: PLC0415  likewise
+    import os
+    import signal
 
     os.killpg(child.pid, signal.SIGKILL)

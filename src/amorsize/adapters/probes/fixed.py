@@ -1,0 +1,113 @@
+"""A probe that returns stated overheads, and stated seconds of items if they are set: for reproducible advice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from amorsize.adapters.probes.start_method import ProbeOptions, StartMethodProbe
+from amorsize.domain.overheads import Overheads
+from amorsize.domain.values import BYTES, SECONDS, START_METHODS, number, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amorsize.domain.planning.sampling import Budget
+    from amorsize.domain.source import Source
+    from amorsize.domain.values import Sample
+
+_ITEMS: Final = 2
+"""Items that run where their seconds are stated: the first call and another, to see results and what they raise."""
+
+_MOST_START_SECONDS: Final = 3600.0
+"""Keeps sampling from ending early because of what an item takes here."""
+
+
+@attrs.frozen
+class FixedOptions:
+    """What workers cost, in seconds and bytes; the defaults are those of fresh interpreters on a desktop computer.
+
+    ``seconds_per_item`` is what every item takes; None: items are timed here. ``cpu_fraction`` is the share
+    of that time in which it computes, holding the GIL.
+    """
+
+    start_method: str = attrs.field(default="spawn", validator=one_of(*START_METHODS))
+    seconds_per_item: float | None = attrs.field(default=None, validator=attrs.validators.optional(SECONDS))
+    cpu_fraction: float = attrs.field(default=1.0, validator=number(0, 65536))
+    start_seconds: float = attrs.field(default=0.0, validator=SECONDS)
+    start_worker_seconds: float = attrs.field(default=0.01, validator=SECONDS)
+    boot_seconds: float = attrs.field(default=0.04, validator=SECONDS)
+    end_seconds: float = attrs.field(default=0.005, validator=SECONDS)
+    chunk_seconds: float = attrs.field(default=50e-6, validator=SECONDS)
+    byte_seconds: float = attrs.field(default=2.5e-9, validator=number(0, 1))
+    thread_start_seconds: float = attrs.field(default=200e-6, validator=SECONDS)
+    worker_bytes: float = attrs.field(default=16.0 * 2**20, validator=BYTES)
+
+
+class FixedProbe:
+    """States what its options say, and leaves the rest to the probe of its start method.
+
+    Args:
+        options: what is stated.
+    """
+
+    def __init__(self, options: FixedOptions) -> None:
+        self._options = options
+        self._probe = StartMethodProbe(ProbeOptions(), options.start_method)
+
+    @property
+    def start_method(self) -> str:
+        """The start method stated."""
+        return self._options.start_method
+
+    @property
+    def stated(self) -> str:
+        """All that is stated: what is kept for one statement does not answer for another."""
+        return repr(self._options)
+
+    def sample(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
+        """Run func on a few items of source; see the port. Where an item's seconds are stated, on two at the most."""
+        stated = self._options
+        if stated.seconds_per_item is None:
+            return self._probe.sample(func, source, budget)
+        most = _ITEMS if budget.most_items is None else min(budget.most_items, _ITEMS)
+        budget = attrs.evolve(budget, most_items=most, worker_start_seconds=_MOST_START_SECONDS)
+        return attrs.evolve(
+            self._probe.sample(func, source, budget),
+            seconds_per_item=stated.seconds_per_item,
+            spread_seconds=0.0,
+            first_call_seconds=stated.seconds_per_item,
+            cpu_fraction=stated.cpu_fraction,
+            gil_fraction=min(1.0, stated.cpu_fraction),
+            pickle_item_seconds=0.0,
+            unpickle_item_seconds=0.0,
+            pickle_result_seconds=0.0,
+            unpickle_result_seconds=0.0,
+            peak_bytes=0.0,
+            worker_import_seconds=0.0,
+            threads_variable=None,
+            parent_bytes=0.0,
+        )
+
+    def overheads(self) -> Overheads:
+        """Return the stated overheads; see the port."""
+        stated = self._options
+        return Overheads(
+            start_method=stated.start_method,
+            start_seconds=stated.start_seconds,
+            start_worker_seconds=stated.start_worker_seconds,
+            boot_seconds=stated.boot_seconds,
+            end_seconds=stated.end_seconds,
+            chunk_parent_seconds=stated.chunk_seconds / 2,
+            chunk_worker_seconds=stated.chunk_seconds / 2,
+            item_seconds=0.0,
+            byte_seconds=stated.byte_seconds,
+            thread_start_seconds=stated.thread_start_seconds,
+            thread_chunk_seconds=stated.chunk_seconds / 2,
+            worker_bytes=stated.worker_bytes,
+        )
+
+    def blocked_reason(self, func: Callable[[Any], Any]) -> str | None:
+        """Return why no process worker can be started from here; see the port."""
+        return self._probe.blocked_reason(func)

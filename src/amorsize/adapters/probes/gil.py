@@ -1,0 +1,121 @@
+"""Measures how much of the time items hold the GIL, by running them in two threads at once."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from time import perf_counter, thread_time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from amorsize.adapters.probes.counters import delay_seconds, waits
+from amorsize.processes.failures import note_item
+from amorsize.processes.process_info import move_back, move_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_DISTURBED: Final = 0.5
+"""Delay, as a share of the CPU seconds, from which on a measurement does not leave it out."""
+
+_HANDOVERS: Final = 10_000.0
+"""A second of both threads' waits, beyond those of the function alone, from which on they wait for each other."""
+
+
+class Side(NamedTuple):
+    """What one thread beside another showed.
+
+    ``seconds`` are when it began and ended, ``cpu`` what it burnt, ``delay`` how long it was kept from a CPU meanwhile,
+    ``waits`` how often it gave one up.
+    """
+
+    seconds: tuple[float, float] = (0.0, 0.0)
+    cpu: float = 0.0
+    delay: float = 0.0
+    waits: float = 0.0
+
+
+class _Run(threading.Thread):
+    """A thread that runs its items beside another one."""
+
+    def __init__(
+        self, func: Callable[[Any], Any], block: list[tuple[int, Any]], beside: threading.Barrier, place: int
+    ) -> None:
+        super().__init__(daemon=True)
+        self.func = func
+        self.block = block
+        self.beside = beside
+        self.place = place
+        self.side = Side()
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Run the items as soon as the other thread is there too, each on a CPU of its own where one can ask for it.
+
+        Left alone, both would be woken on one CPU and stay there for longer than the test takes. The choice is taken
+        back before the first item, so that whatever that starts does not inherit it.
+        """
+        cpus = move_to(lambda cpus: set(sorted(cpus)[self.place : self.place + 1]))
+        delay = delay_seconds()
+        with suppress(threading.BrokenBarrierError):  # the other one could not be started
+            self.beside.wait()
+        move_back(cpus)
+        waited, began, cpu = waits(), perf_counter(), thread_time()
+        for position, item in self.block:
+            try:
+                self.func(item)
+            except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
+                note_item(error, position, item, "sampling")
+                self.error = error
+                return
+        cpu = thread_time() - cpu
+        self.side = Side((began, perf_counter()), cpu, delay_seconds() - delay, waits() - waited)
+
+
+def gil_fraction_of(runs: Sequence[Side], seconds_alone: float, waits_alone: float, share: float) -> float | None:
+    """Return the share of time the GIL is held, from two threads side by side.
+
+    Two threads that each burn c CPU seconds end after c when nothing holds them up and after 2c when only one runs
+    at a time. Time in which other programs had the CPU is left out; where that was much, it counts as held, since then
+    nobody knows. A lock that is handed over all the time makes both burn more than they would alone; then how much
+    longer they took than one of them alone says it. None when one has burnt nothing.
+
+    Args:
+        runs: the two threads.
+        seconds_alone: what one of them takes alone.
+        waits_alone: how often both of them would wait alone.
+        share: CPU seconds per wall second of the function.
+    """
+    low, high = sorted(run.cpu for run in runs)
+    if low <= 0:
+        return None
+    wall = max(run.seconds[1] for run in runs) - min(run.seconds[0] for run in runs)
+    delay = max(run.delay for run in runs)
+    if delay < _DISTURBED * low:
+        wall -= delay
+    held = (wall * share - high) / low
+    if sum(run.waits for run in runs) - waits_alone > _HANDOVERS * wall:
+        held = max(held, wall / seconds_alone - 1.0)
+    return min(1.0, max(0.0, held)) * min(1.0, share)
+
+
+def side_by_side(func: Callable[[Any], Any], blocks: list[list[tuple[int, Any]]]) -> list[Side]:
+    """Run each block in a thread, all at once, and return what that showed; what the function raises is raised here.
+
+    Where no further thread can be started, there are fewer sides than blocks.
+    """
+    beside = threading.Barrier(len(blocks))
+    started = []
+    for place, block in enumerate(blocks):
+        run = _Run(func, block, beside, place)
+        try:
+            run.start()
+        except RuntimeError:  # no more threads here
+            beside.abort()
+            break
+        started.append(run)
+    for run in started:
+        run.join()
+    for run in started:
+        if run.error is not None:
+            raise run.error
+    return [run.side for run in started]

@@ -1,0 +1,1 @@
+"""What the cache keeps, and its maintenance."""

@@ -1,0 +1,54 @@
+"""Reads a config that a program gives as a mapping under the names that it had in earlier versions.
+
+In a file an old name is an error: its owner can change it at once. A mapping may stand in a library that its users
+cannot change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from amorsize.processes.warning import warn
+
+RENAMED: Final = {
+    "advice.executor": "executor",
+    "limits.executor": "executor",
+    "advice": "limits",
+    "keeping": "store",
+    "workers.keep_seconds": "workers.idle_seconds",
+}
+"""Tables and keys of earlier versions, and what they are called now; keys that leave a table stand before it."""
+
+
+def with_new_names(document: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return what a config says under the names of today, with a warning for each old one.
+
+    An old name stays as it is where the new one is given too: nobody can know which of the two counts.
+    """
+    names = [(old, new) for old, new in RENAMED.items() if _has(document, old) and not _has(document, new)]
+    if not names:
+        return document
+    new_document = {key: dict(table) if isinstance(table, Mapping) else table for key, table in document.items()}
+    for old, new in names:
+        if _has(new_document, new):
+            continue
+        warn(f"{where}{old!r} is now called {new!r}; the old name still counts")
+        _put(new_document, new, _take(new_document, old))
+    return new_document
+
+
+def _has(document: Mapping[str, Any], name: str) -> bool:
+    table, _, key = name.rpartition(".")
+    place = document.get(table) if table else document
+    return isinstance(place, Mapping) and key in place
+
+
+def _take(document: dict[str, Any], name: str) -> Any:
+    table, _, key = name.rpartition(".")
+    return (document[table] if table else document).pop(key)
+
+
+def _put(document: dict[str, Any], name: str, value: Any) -> None:
+    table, _, key = name.rpartition(".")
+    (document.setdefault(table, {}) if table else document)[key] = value

@@ -1,0 +1,1 @@
+"""What a function is: read part by part, the same in every process."""

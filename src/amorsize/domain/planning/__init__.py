@@ -1,0 +1,1 @@
+"""What a plan costs, and the search for the best one."""

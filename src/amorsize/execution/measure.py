@@ -1,0 +1,142 @@
+"""Measures items that run: seconds, share of computing, and how far items differ."""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from amorsize.domain.planning.sampling import mean_and_spread
+from amorsize.domain.values import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MOST_BLOCKS: Final = 64
+"""Blocks that are kept apart to see how far items differ; later ones are added up."""
+
+_DELAYED_SHARE: Final = 0.5
+"""CPU seconds per wall second under which items wait, if they gave up the CPU; else other programs had it."""
+
+
+_LEAST_SECONDS: Final = 1e-9
+"""The least that an item is said to take, so that nothing is divided by nothing."""
+
+_MOST_CPUS: Final = 1000.0
+"""The most CPU seconds per wall second that are believed: clocks of short blocks are coarse."""
+
+
+class _Clocks(NamedTuple):
+    """Wall seconds, CPU seconds of this thread and of its ended children, its waits and its page faults.
+
+    ``waits`` is how often the thread has given up its CPU, None where the system does not say.
+    """
+
+    wall: float
+    cpu: float
+    children: float
+    waits: int | None
+    faults: int
+
+
+def _clocks() -> _Clocks:
+    """Return what the clocks show now."""
+    if sys.platform == "linux":
+        import resource
+
+        mine = resource.getrusage(resource.RUSAGE_THREAD)
+        theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu, ended = mine.ru_utime + mine.ru_stime, theirs.ru_utime + theirs.ru_stime
+        return _Clocks(perf_counter(), cpu, ended, mine.ru_nvcsw, mine.ru_minflt)
+    from time import thread_time
+
+    return _Clocks(perf_counter(), thread_time(), 0.0, None, 0)
+
+
+class Measure:
+    """Adds up what blocks of items take. The first is kept apart: it may import things, and caches are cold."""
+
+    def __init__(self) -> None:
+        self.items = 0
+        self.seconds = 0.0
+        self.first_seconds = 0.0
+        self.recent_seconds = 0.0
+        self.recent_faults = 0
+        self._cpu = 0.0
+        self._waits = 0
+        self._blocks: list[float] = []
+        self._counts: list[int] = []
+
+    def block(self, run: Callable[[], list[Any]]) -> list[Any]:
+        """Run a block of items, which returns a result for each, and add it up."""
+        before = _clocks()
+        results = run()
+        now = _clocks()
+        wall = now.wall - before.wall
+        cpu = now.cpu - before.cpu + now.children - before.children
+        waits = 1 if now.waits is None or before.waits is None else now.waits - before.waits
+        self.add(wall, cpu, len(results), waits)
+        self.recent_seconds += wall
+        self.recent_faults += now.faults - before.faults
+        return results
+
+    def begin_anew(self) -> float:
+        """Return the page faults per second of the blocks since the last call, and begin to count anew."""
+        share = self.recent_faults / self.recent_seconds if self.recent_seconds else 0.0
+        self.recent_seconds, self.recent_faults = 0.0, 0
+        return share
+
+    def add(self, seconds: float, cpu: float, count: int, waits: int = 1) -> None:
+        """Add up a block of so many items, with the CPU seconds that it took and how often it gave up its CPU.
+
+        Where ``cpu`` counts what other programs had in its place, it does not matter how often that was.
+        """
+        if not count:
+            return
+        if not self._blocks:  # the first call counts as long as it is the only one
+            self._cpu, self._waits = 0.0, 0
+        if not self.items:
+            self.first_seconds = seconds / count
+        elif len(self._blocks) < _MOST_BLOCKS:
+            self._blocks.append(seconds)
+            self._counts.append(count)
+        else:
+            self._blocks[-1] += seconds
+            self._counts[-1] += count
+        self._cpu += cpu
+        self._waits += waits
+        self.items += count
+        self.seconds += seconds
+
+    @property
+    def seconds_per_item(self) -> float:
+        """Mean seconds of an item, without the first call where there are others; 0.0 before the first."""
+        rest = sum(self._counts)
+        return sum(self._blocks) / rest if rest else self.first_seconds
+
+    @property
+    def spread_seconds(self) -> float:
+        """Standard deviation of one item's seconds."""
+        return mean_and_spread(self._blocks, self._counts)[1] if self._blocks else 0.0
+
+    @property
+    def cpu_fraction(self) -> float:
+        """CPU seconds per wall second of the items, those of ended child processes included."""
+        rest = sum(self._blocks) or self.seconds
+        return self._cpu / rest if rest else 1.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether items mostly wait: for answers, for time to pass or for children, and not for a CPU."""
+        return bool(self._waits) and self.cpu_fraction < _DELAYED_SHARE
+
+    def sample(self) -> Sample:
+        """Return all this as the cost model takes it; items that gave up no CPU compute, though others had it."""
+        waits = self.waits or self.cpu_fraction >= _DELAYED_SHARE
+        return Sample(
+            count=max(1, self.items),
+            seconds_per_item=max(_LEAST_SECONDS, self.seconds_per_item),
+            spread_seconds=self.spread_seconds,
+            first_call_seconds=self.first_seconds,
+            cpu_fraction=min(_MOST_CPUS, self.cpu_fraction) if waits else 1.0,
+        )

@@ -1,0 +1,99 @@
+"""The thresholds by which workers pay, and the number of workers that items keep busy."""
+
+from __future__ import annotations
+
+from math import ceil, sqrt
+from typing import Final
+
+LOOK_SECONDS: Final = 0.001
+"""Work that the caller does alone before it decides whether workers pay."""
+
+FORKS_SECONDS: Final = 0.002
+"""What forking may take before anything is known of the items."""
+
+FEW_ITEMS: Final = 32
+"""Items that are so few that each is likely to take long, so that forking may take longer before anything is known."""
+
+FEW_FORKS_SECONDS: Final = 0.006
+"""What forking may take then."""
+
+MANY_OBJECTS: Final = 10_000
+"""Objects in a list from which on reading them beside a fork copies so many pages that it must pay first."""
+
+PAGE_ITEM_SECONDS: Final = 1e-6
+"""Seconds of an item from which on a page of objects, copied for some 60 items, does not matter."""
+
+WORTH_SECONDS: Final = 0.001
+"""Work that must be left for workers to be worth waking, beside what starting them takes."""
+
+PAYS_SECONDS: Final = 0.03
+"""How often it is judged whether workers pay."""
+
+FIRST_THREADS: Final = 16
+"""Threads for items that wait, as long as only the first call is known."""
+
+FAULT_SECONDS: Final = 4e-6
+"""What a copied page costs a process, at least."""
+
+FAULTS_SHARE: Final = 0.33
+"""Share of the caller's seconds that copied pages may take before its workers are ended."""
+
+TAKING_IN_SHARE: Final = 0.7
+"""Share of an item's seconds that taking in its result may cost; more, and running it here is as quick."""
+
+JUDGED_ITEMS: Final = 8
+"""Results that are taken in before it is judged what that costs."""
+
+THREADS_GAIN: Final = 1.15
+"""CPU seconds per second of a process whose threads compute side by side; fewer, and they wait for the GIL."""
+
+MOST_THREADS: Final = 64
+"""Threads that wait side by side at most, unless the caller allows more."""
+
+LEAST_CPU: Final = 1 / 64
+"""Share of computing that an item is taken to have at least, so that threads are bounded."""
+
+LONG_SECONDS: Final = 1.0
+"""Seconds that are taken to be ahead where nothing is known and workers were asked for."""
+
+COMPUTES_SHARE: Final = 0.85
+"""Share of its seconds from which on an item is taken to compute all the time: the rest is other programs' doing."""
+
+SMALL_QUOTA: Final = 0.1
+"""Part of a CPU above a whole number of them that makes for no further worker."""
+
+SUPERVISE_SECONDS: Final = 0.02
+"""Workers are looked at this often: whether they live, are stuck or late."""
+
+MOST_SECONDS_AHEAD: Final = 3600.0
+"""Seconds that may be ahead in a run whose number of items is not known."""
+
+LEAST_BOUND_BYTES: Final = 1 << 24
+"""Results of one worker that may always wait to be taken in."""
+
+WAIT_BOTH_SECONDS: Final = 0.002
+"""A wait for processes while threads run too: a thread that ends does not end such a wait."""
+
+CRASHES: Final = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGSYS", "SIGTRAP")
+"""Signals by which an item crashes its process: it is not run again, which would crash the caller too."""
+
+
+def workers_by_cpu(cpus: float, share: float) -> int:
+    """Return how many workers keep so many CPUs busy with items that compute for a share of their seconds.
+
+    Above 1, the items run threads of their own.
+    """
+    if share > 1:
+        return max(1, round(cpus / share))
+    whole = max(1, ceil(cpus - SMALL_QUOTA))
+    if share > COMPUTES_SHARE:
+        return whole
+    return max(whole, min(MOST_THREADS, ceil(cpus / max(share, LEAST_CPU))))
+
+
+def takers_in_time(seconds: float, fork_seconds: float) -> int:
+    """Return how many should share so much work when each fork takes the caller so long: at least two.
+
+    Of ``seconds / takers + takers * fork_seconds`` this is the least.
+    """
+    return max(2, int(sqrt(min(seconds, MOST_SECONDS_AHEAD) / fork_seconds)))

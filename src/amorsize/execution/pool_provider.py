@@ -1,0 +1,106 @@
+"""Where the worker pool of a run comes from, and what it costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from amorsize.processes.warning import warn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amorsize.application.optimizer import Optimizer
+    from amorsize.application.ports import Executors
+    from amorsize.execution.resources import Resources
+    from amorsize.execution.workers.warm import Pool
+
+START_SECONDS: Final = {"spawn": 0.25, "forkserver": 0.15, "fork": 0.01}
+"""Seconds that a pool takes to start, as long as they are not measured on this machine."""
+
+CHUNK_SECONDS: Final = 0.0003
+"""Overhead of a chunk through an executor, until it is measured."""
+
+WORTH_MEASURING: Final = 0.2
+"""Seconds of work left from which on the overhead of a chunk is measured, for an executor that the caller brings."""
+
+
+class PoolProvider:
+    """Acquires, replaces and releases the worker pool of a run.
+
+    Args:
+        optimizer: knows the fingerprint of the function.
+        resources: what all runs share.
+        func: takes one item.
+        start_method: of the processes.
+        executors: what gives the pool, None: processes of amorsize.
+        most: most workers of a pool.
+        private: whether the pool is for this run only, as its workers have run an initializer.
+    """
+
+    def __init__(  # noqa: PLR0913  one argument a concern
+        self,
+        optimizer: Optimizer,
+        resources: Resources,
+        func: Callable[[Any], Any],
+        start_method: str,
+        executors: Executors | None = None,
+        *,
+        most: int | None = None,
+        private: bool = False,
+    ) -> None:
+        self._optimizer = optimizer
+        self._resources = resources
+        self._func = func
+        self._start_method = start_method
+        self._given = executors
+        self._most = most
+        self.start_seconds = START_SECONDS[start_method]
+        self._private = private
+
+    @property
+    def _executors(self) -> Executors:
+        """The executors; those of amorsize's own processes take 30 ms to import, and few runs come to need them."""
+        return self._given or self._resources.executors("process")
+
+    def blocked_reason(self) -> str:
+        """Return why workers that start empty are out, empty where they are not."""
+        if self._given is not None:
+            return ""
+        return self._resources.blocked_reason(self._func, self._start_method) or ""
+
+    def acquire(self, workers: int) -> Pool:
+        """Return a free pool; OSError or RuntimeError where none can be started."""
+        if self._private:
+            return self._resources.pools.new(self._executors, workers, self._start_method)
+        return self._resources.pools.acquire(self._executors, workers, self._start_method, self._most)
+
+    def replace(self, pool: Pool) -> Pool | None:
+        """End a pool and return a new one like it; None for a pool that amorsize did not start."""
+        if not pool.owned:
+            return None
+        pool.end()
+        return self._resources.pools.new(self._executors, pool.workers, self._start_method)
+
+    def release(self, pool: Pool) -> None:
+        """Take a pool back after a run that went well."""
+        again = pool.executors.reruns(pool.executor)
+        self._resources.pools.release(pool, 0.0 if self._private else self._resources.keep_seconds)
+        if again:
+            chunks = f"{again} chunk{'s' if again > 1 else ''}"
+            said = f"execute: {chunks} ran again because a worker was lost; all results are there"
+            warn(f"{said}, items may have run twice")
+
+    def submit_seconds(self, pool: Pool, ahead_seconds: float) -> float:
+        """Return the overhead of a chunk, measured where that is worth it."""
+        if pool.owned and not pool.elsewhere:
+            return CHUNK_SECONDS
+        if ahead_seconds < WORTH_MEASURING:
+            return CHUNK_SECONDS
+        found = self._resources.pools.overheads(pool)
+        return max(CHUNK_SECONDS, found.chunk_parent_seconds)
+
+    def fingerprint(self) -> str:
+        """Return the version that the function must have in the workers."""
+        from amorsize.execution.workers.version import expected
+
+        return expected(self._optimizer.fingerprint(self._func), self._func)

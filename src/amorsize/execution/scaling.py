@@ -1,0 +1,217 @@
+"""Decides how many workers of which kind a run should have, again and again, from what its items take."""
+
+from __future__ import annotations
+
+from time import process_time
+from typing import TYPE_CHECKING
+
+from amorsize.domain.values import OWN_THREADS
+from amorsize.execution.policy import (
+    FAULT_SECONDS,
+    FAULTS_SHARE,
+    FEW_FORKS_SECONDS,
+    FEW_ITEMS,
+    FIRST_THREADS,
+    FORKS_SECONDS,
+    JUDGED_ITEMS,
+    LOOK_SECONDS,
+    MANY_OBJECTS,
+    PAGE_ITEM_SECONDS,
+    PAYS_SECONDS,
+    TAKING_IN_SHARE,
+    THREADS_GAIN,
+    WORTH_SECONDS,
+    takers_in_time,
+)
+from amorsize.execution.worker_team import WorkerTeam
+from amorsize.processes.process_info import fork_seconds
+
+if TYPE_CHECKING:
+    from amorsize.domain.values import Sample
+    from amorsize.execution.budget import Budget
+    from amorsize.execution.run import Run
+
+
+class ScalingTeam(WorkerTeam):
+    """The workers of one run, which start and stop by what its items take.
+
+    Args:
+        run: whose they are.
+        budget: the CPUs that all runs of this process share.
+    """
+
+    def __init__(self, run: Run, budget: Budget) -> None:
+        super().__init__(run, budget)
+        self._judged = 0.0
+        self._cpu_began = 0.0
+        self._faults_before: float | None = None
+
+    def begin(self) -> None:
+        """Start workers, if that is right before anything has run."""
+        super().begin()
+        config, sample = self._config, self._config.sample
+        if config.isolated:
+            return
+        wanted = self._wanted()
+        if sample is not None:
+            self._begin_as_known(sample, wanted)
+        elif self.may_fork and not self._has_many_objects():
+            few = FEW_FORKS_SECONDS if self._run.items_at_most <= FEW_ITEMS else FORKS_SECONDS
+            self.fork(min(wanted - 1, int(few / fork_seconds())))
+        elif config.kind == "thread" or (self.blocked_reasons and self.may_thread and config.kind == "auto"):
+            self.start_threads(wanted - 1, silent=True)
+
+    def _begin_as_known(self, sample: Sample, wanted: int) -> None:
+        """Start the workers that pay by what earlier runs have shown."""
+        if self._is_short(sample) or wanted <= 1:
+            return
+        if self.may_thread and sample.cpu_fraction < 0.5 and not sample.leaves:  # noqa: PLR2004  it mostly waits
+            self.start_threads(wanted - 1)
+            return
+        cheap_results = sample.unpickle_result_seconds <= TAKING_IN_SHARE * sample.seconds_per_item
+        if self.may_fork and cheap_results and not self._is_too_short(sample.seconds_per_item):
+            seconds = self._run.items_at_most * sample.seconds_per_item
+            self.fork(min(wanted, takers_in_time(seconds, fork_seconds())) - 1)
+            self.wake()
+
+    def look(self) -> None:
+        """Start or withdraw workers by what the items have taken so far."""
+        measure = self._run.measure
+        if not self.caller_works or not measure.items or measure.seconds < LOOK_SECONDS:
+            return
+        if self.is_together:
+            if self.forked is not None and self.is_awake and self._has_own_threads():
+                self._withdraw_for_good()
+            self._grow_threads()
+            if self.threads is None and self._call_for_threads():
+                self._join()
+            if measure.seconds - self._judged >= PAYS_SECONDS:
+                self._judge(measure.seconds)
+                if self.may_fork and self.forked is not None and self.is_awake:
+                    self._fork_in_time()
+        elif self._run.left_items * measure.seconds_per_item >= self._least_ahead():
+            self._join()
+
+    def _withdraw_for_good(self) -> None:
+        """Make forked workers take no more chunks, and fork no more."""
+        self.may_fork = False
+        self.withdraw_forked()
+
+    def _least_ahead(self) -> float:
+        """Return the seconds that must be left for workers to pay: they make the first call too."""
+        measure = self._run.measure
+        return WORTH_SECONDS + max(0.0, measure.first_seconds - measure.seconds_per_item)
+
+    def _join(self) -> None:
+        """Start the kind of workers that the items call for."""
+        measure = self._run.measure
+        each = measure.seconds_per_item
+        if self._faults_before is None:
+            self._faults_before = measure.begin_anew()
+        if self._call_for_threads():
+            self.withdraw_forked()
+            self.start_threads(self._threads_wanted())
+        elif self.forked is not None:
+            if self._is_too_short(each) or self._has_own_threads():
+                self.may_fork = not self._has_own_threads()
+                self.withdraw_forked()
+            else:
+                self.wake()
+                self._fork_in_time()
+        elif self.may_fork and not self._is_too_short(each) and not self._has_own_threads() and not self.left_behind():
+            wanted = self._forks_wanted()
+            if self._run.left_items * each * wanted / (1 + wanted) > 2 * fork_seconds() + self._least_ahead():
+                self._fork_in_time()
+                self.wake()
+        elif self.may_pool and each * self._run.left_items > 2 * self._pool_seconds():
+            self.start_pool(self._config.workers or self._forks_wanted() + 1, each * self._run.left_items)
+
+    def _pool_seconds(self) -> float:
+        """Return what must be left for workers that start empty to pay."""
+        assert self._config.pools is not None  # noqa: S101  what _may_pool says
+        return self._config.pools.start_seconds + self._least_ahead()
+
+    def _call_for_threads(self) -> bool:
+        """Return whether threads should run what is left."""
+        return self._run.measure.waits and self.may_thread and not self.left_behind()
+
+    def _threads_wanted(self) -> int:
+        """Return how many threads should work beside the caller; after one call only, that is a guess."""
+        measure, config = self._run.measure, self._config
+        if config.workers is not None:
+            return config.workers - 1
+        wanted = self._by_cpu(measure.cpu_fraction)
+        if measure.items == 1:
+            wanted = max(wanted, min(FIRST_THREADS, config.most_workers or FIRST_THREADS))
+        return min(wanted - 1, self._run.left_items)
+
+    def _grow_threads(self) -> None:
+        """Start more threads where items turn out to wait for longer."""
+        if self.threads is not None and self.may_thread and self._run.measure.waits:
+            more = self._threads_wanted() - len(self.threads)
+            if more > 0:
+                self.start_threads(more)
+
+    def _forks_wanted(self) -> int:
+        """Return how many processes should work beside the caller."""
+        measure = self._run.measure
+        share = measure.cpu_fraction if measure.waits or measure.cpu_fraction > OWN_THREADS else 1.0
+        wanted = self._config.workers or self._by_cpu(share)
+        return min(wanted - 1, self._run.left_items)
+
+    def _fork_in_time(self) -> None:
+        """Fork workers, as many as what is left gives time for: each fork takes the caller's time."""
+        measure = self._run.measure
+        most = takers_in_time(self._run.left_items * measure.seconds_per_item, fork_seconds())
+        more = min(self._forks_wanted(), most - 1) - (0 if self.forked is None else len(self.forked))
+        if more > 0 and not self.left_behind():
+            self.fork(more)
+
+    def _has_own_threads(self) -> bool:
+        """Return whether a C library runs threads for the items, which keep the CPUs busy by themselves.
+
+        OpenBLAS ends its threads at a fork and starts them when it needs them.
+        """
+        return self.leftovers.more_foreign_threads() >= int(self._config.usable_cpus) - 1 > 0
+
+    def _judge(self, spent: float) -> None:
+        """End workers that do not pay."""
+        self._judged = spent
+        measure, run = self._run.measure, self._run
+        each = measure.seconds_per_item
+        if run.taken_in_items >= JUDGED_ITEMS and self.forked is not None:
+            cost = run.taking_in_seconds / run.taken_in_items
+            if cost > TAKING_IN_SHARE * each:
+                self._withdraw_for_good()
+                return
+        faults = measure.begin_anew()
+        if self.forked is not None and self._has_many_objects():
+            more = faults - (self._faults_before or 0.0)
+            if more * FAULT_SECONDS > FAULTS_SHARE:
+                self._withdraw_for_good()
+        if self.threads is not None:
+            cpu, began = process_time(), self._cpu_began
+            self._cpu_began = cpu
+            if began and not measure.waits and cpu - began < THREADS_GAIN * PAYS_SECONDS:
+                self.withdraw_threads()
+
+    def _wanted(self) -> int:
+        """Return how many should run items, the caller too."""
+        config, sample = self._config, self._config.sample
+        if config.workers is not None:
+            return min(config.workers, self._run.items_at_most)
+        share = 1.0 if sample is None else sample.cpu_fraction
+        return self._by_cpu(share)
+
+    def _is_short(self, sample: Sample) -> bool:
+        """Return whether all items together take less than workers are worth."""
+        seconds = self._run.items_at_most * sample.seconds_per_item
+        first = max(0.0, sample.first_call_seconds - sample.seconds_per_item)
+        return seconds < WORTH_SECONDS + 2 * fork_seconds() + first
+
+    def _is_too_short(self, each: float) -> bool:
+        """Return whether an item takes so little that processes do not help."""
+        return each < self._run.cheap_seconds or (self._has_many_objects() and each < PAGE_ITEM_SECONDS)
+
+    def _has_many_objects(self) -> bool:
+        return self._run.items_at_most > MANY_OBJECTS and self._run.has_objects

@@ -1,0 +1,73 @@
+"""Checks the forked workers of a run: those that have ended, those that are stuck, and those that are late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from amorsize.errors import WorkerError
+from amorsize.execution.policy import CRASHES
+from amorsize.execution.workers.results import end_of
+from amorsize.processes.process_info import signal_of
+
+if TYPE_CHECKING:
+    import sys
+
+    from amorsize.execution.run import Run
+
+    if sys.platform == "linux":
+        from amorsize.execution.workers.forked import ForkedWorkers
+    else:
+        ForkedWorkers = Any
+
+
+def look(run: Run, forked: ForkedWorkers) -> bool:
+    """Run again what ended and stuck workers were at, or raise where an item has ended its process.
+
+    Returns:
+        Whether a worker was stuck.
+    """
+    for child, numbers in forked.ended():
+        run.take_in()  # its last results may have come before it ended
+        _gone(run, numbers, child.exitcode)
+    stuck = forked.stuck()
+    for number in stuck:
+        why = "a worker was stopped, or waited for a lock that another thread of this process held at the fork"
+        _lost(run, _ended(run, forked, number), why)
+    return bool(stuck)
+
+
+def end_late(run: Run, forked: ForkedWorkers, limit: float) -> int:
+    """End workers that are at an item for longer than ``limit`` seconds, and note the items; return how many."""
+    ended = 0
+    for number, position in forked.overdue(limit):
+        numbers = _ended(run, forked, number)
+        if not all(run.is_done(each) for each in numbers):
+            run.fail_late(numbers, position)
+            ended += 1
+    return ended
+
+
+def _ended(run: Run, forked: ForkedWorkers, number: int) -> range:
+    """End a worker, take in its last results, and return the chunks that it was at."""
+    numbers: range = forked.announced(number)
+    forked.kill(number)
+    run.take_in()
+    return numbers
+
+
+def _gone(run: Run, numbers: range, exitcode: int | None) -> None:
+    if all(run.is_done(number) for number in numbers):
+        return
+    how = end_of(exitcode)
+    by_itself = signal_of(exitcode) in CRASHES or (exitcode is not None and exitcode >= 0)
+    if by_itself or run.config.isolated:
+        finished = run.job.finished()
+        said = f"execute: a worker process {how} while it ran items"
+        raise WorkerError(f"{said}; {len(finished)} results are in this error's `finished`", finished)
+    _lost(run, numbers, f"a worker process {how}")
+
+
+def _lost(run: Run, numbers: range, why: str) -> None:
+    lost = [number for number in numbers if not run.is_done(number)]
+    if lost:
+        run.lost(range(lost[0], lost[-1] + 1), why)

@@ -1,0 +1,1 @@
+"""Ways to work beside the caller: forked processes, threads, and pools of processes that start empty."""

@@ -1,0 +1,223 @@
+"""What the processes of a run share: the task, pipes, and numbers that each worker writes and the caller reads."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from contextlib import suppress
+from struct import Struct
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import attrs
+
+assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewhere; see process_info.can_fork
+
+from amorsize.processes.forks import Lifeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MOST_WORKERS: Final = 1024
+"""Forked workers of one run, over all its time."""
+
+_SLOTS: Final = 8
+"""Numbers of each worker on the board; one worker's lie in one line of a CPU's cache."""
+
+_BEGUN, _FIRST, _COUNT, _TAKEN_IN, _ITEM, _SINCE = range(6)
+"""What a worker's numbers are: whether it has begun, the chunks it is at, messages that the caller has taken in, the
+item it is at and since when (nanoseconds)."""
+
+_STOPPED, _WORKERS, _LIMIT = range(MOST_WORKERS * _SLOTS, MOST_WORKERS * _SLOTS + 3)
+"""Numbers of the run, after those of its workers: whether it is stopped, how many workers there are, and one more than
+the first chunk that need not run (0: all must)."""
+
+_NOTICE: Final = Struct("<iiiiqq")
+"""The fields of a Notice."""
+
+_READ_BYTES: Final = (1 << 16) // _NOTICE.size * _NOTICE.size
+"""What one read of the notices takes at most."""
+
+_NOTICES_PIPE_BYTES: Final = 1 << 20
+"""The notices that may wait while the caller runs a long item; the most that the system allows every user."""
+
+_SET_PIPE_SIZE: Final = 1031
+"""F_SETPIPE_SZ of Linux, which the module fcntl names from Python 3.10 on only where it was built with it."""
+
+
+DONE, LOST, UNREADABLE = 0, 1, 2
+"""Kinds of notices: the message holds results, failures and what else was found; there was no room for it; or the
+items did not unpickle, and nothing was run."""
+
+
+@attrs.frozen(eq=False)
+class Task:
+    """What the workers of a run do.
+
+    ``items_of`` gives the first position and the items of consecutive chunks, ``queue`` hands the chunks out.
+    With ``takes_last``, a worker begins with the last chunk. With ``caller_takes``, the caller works too.
+    ``bound_bytes`` bounds the results of one
+    worker that the caller has not taken in. ``threads`` is how many threads numerical libraries may use in a worker.
+    """
+
+    func: Callable[[Any], Any]
+    items_of: Callable[[range], tuple[int, Any]]
+    queue: Any
+    caller_takes: bool
+    bound_bytes: int
+    collect: bool = False
+    times_items: bool = False
+    takes_last: bool = False
+    threads: int = 1
+
+
+class Notice(NamedTuple):
+    """What a worker sends when chunks are done: where its message lies in its shared memory.
+
+    ``kind`` is ``DONE``, ``LOST`` or ``UNREADABLE``.
+    """
+
+    worker: int
+    first: int
+    chunks: int
+    kind: int
+    offset: int
+    length: int
+
+    @property
+    def numbers(self) -> range:
+        """The chunks."""
+        return range(self.first, self.first + self.chunks)
+
+
+class Board:
+    """What the processes of a run share: the task, and numbers that each worker writes and the caller reads."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.parent = os.getpid()
+        self.files: list[int] = []
+        self.lifeline: Any = None
+        self._open: list[int] = []
+        self._shared = mmap.mmap(-1, (MOST_WORKERS + 1) * _SLOTS * 8)
+        self._numbers = memoryview(self._shared).cast("q")
+        try:
+            self.wake_ups, self._wake = self._pipe()
+            self.notices_read, self._notices_write = self._pipe()
+            self.lifeline = Lifeline()
+            os.set_blocking(self.notices_read, False)
+        except BaseException:
+            self.close()
+            raise
+        with suppress(OSError, ImportError):
+            import fcntl
+
+            fcntl.fcntl(self._notices_write, _SET_PIPE_SIZE, _NOTICES_PIPE_BYTES)
+
+    def _pipe(self) -> tuple[int, int]:
+        ends = os.pipe()
+        self._open += ends
+        return ends
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.task, name)
+
+    def begin(self, worker: int) -> None:
+        """Record that a worker begins."""
+        self._numbers[worker * _SLOTS + _BEGUN] = 1
+
+    def has_begun(self, worker: int) -> bool:
+        """Return whether a worker has begun."""
+        return bool(self._numbers[worker * _SLOTS + _BEGUN])
+
+    def announce(self, worker: int, numbers: range) -> None:
+        """Record the chunks that a worker is about to run."""
+        at = worker * _SLOTS
+        self._numbers[at + _FIRST] = numbers.start
+        self._numbers[at + _COUNT] = len(numbers)
+
+    def announced(self, worker: int) -> range:
+        """Return the chunks that a worker has announced last."""
+        at = worker * _SLOTS
+        first = self._numbers[at + _FIRST]
+        return range(first, first + self._numbers[at + _COUNT])
+
+    def begin_item(self, worker: int, position: int) -> None:
+        """Record the item that a worker is about to run."""
+        at = worker * _SLOTS
+        self._numbers[at + _ITEM] = position
+        self._numbers[at + _SINCE] = int(monotonic() * 1e9)
+
+    def end_item(self, worker: int) -> None:
+        """Record that an item has ended."""
+        self._numbers[worker * _SLOTS + _SINCE] = 0
+
+    def item(self, worker: int) -> tuple[int, float]:
+        """Return the item that a worker is at, and for how many seconds; 0 when it is at none."""
+        at = worker * _SLOTS
+        since = self._numbers[at + _SINCE]
+        return self._numbers[at + _ITEM], monotonic() - since / 1e9 if since else 0.0
+
+    def take_in(self, worker: int) -> None:
+        """Record that the caller has taken in a message of a worker's."""
+        self._numbers[worker * _SLOTS + _TAKEN_IN] += 1
+
+    def taken_in(self, worker: int) -> int:
+        """Return how many of a worker's messages the caller has taken in."""
+        return self._numbers[worker * _SLOTS + _TAKEN_IN]
+
+    @property
+    def takers(self) -> int:
+        """How many take chunks, the caller too, as far as they are started."""
+        return self._numbers[_WORKERS] + self.task.caller_takes
+
+    def count(self, workers: int) -> None:
+        """Record how many workers there are, or are about to be."""
+        self._numbers[_WORKERS] = workers
+
+    def limit(self, number: int) -> None:
+        """Make workers run no chunk from a number on: an item of that chunk has failed."""
+        self._numbers[_LIMIT] = number + 1
+
+    def is_beyond_limit(self, numbers: range) -> bool:
+        """Return whether chunks need not be run, since an earlier item has failed."""
+        limit = self._numbers[_LIMIT]
+        return bool(limit) and numbers.start >= limit
+
+    def stop(self) -> None:
+        """Make workers take no more chunks; only the caller can, and no process that its program forks meanwhile."""
+        if os.getpid() == self.parent:
+            self._numbers[_STOPPED] = 1
+
+    def is_stopped(self) -> bool:
+        """Return whether workers must take no more chunks."""
+        return bool(self._numbers[_STOPPED])
+
+    def wake(self) -> None:
+        """Let all workers begin, those too that are forked later."""
+        os.write(self._wake, b"x")
+
+    def send(self, notice: Notice) -> None:
+        """Send the caller a notice; waits while the pipe is full."""
+        os.write(self._notices_write, _NOTICE.pack(*notice))
+
+    def notices(self) -> Iterator[Notice]:
+        """Yield the notices that have been sent since the last call, without waiting."""
+        while True:
+            try:
+                content = os.read(self.notices_read, _READ_BYTES)
+            except BlockingIOError:
+                return
+            yield from map(Notice._make, _NOTICE.iter_unpack(content))
+
+    def close(self) -> None:
+        """Close everything; repeated calls do nothing."""
+        if self.lifeline is not None:
+            self.lifeline.close()
+        while self._open:
+            os.close(self._open.pop())
+        while self.files:
+            os.close(self.files.pop())
+        self._numbers.release()
+        self._shared.close()

@@ -1,0 +1,186 @@
+"""What a forked worker does: takes chunks, runs them, and writes their results into shared memory."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from time import perf_counter, sleep
+from typing import TYPE_CHECKING, Any, Final
+
+assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewhere; see process_info.can_fork
+
+from amorsize.domain.wording import brief
+from amorsize.execution.items import Changes
+from amorsize.execution.out_of_band import pack as packed
+from amorsize.execution.out_of_band import size_of
+from amorsize.execution.output import recorded
+from amorsize.execution.workers.board import DONE, LOST, UNREADABLE, Notice
+from amorsize.execution.workers.chunk import run_items, sort_out
+from amorsize.processes.failures import pack
+from amorsize.processes.independence import become_independent
+from amorsize.processes.memory import Ring, write_all
+from amorsize.processes.process_info import away_from, move_back
+
+if TYPE_CHECKING:
+    from amorsize.execution.output import Piece
+    from amorsize.execution.workers.board import Board
+
+SELF_START_SECONDS: Final = 0.005
+"""Silence of the caller after which a worker begins by itself: the caller is at a long item."""
+
+_LEAST_SECONDS: Final = 0.0005
+"""Work that a worker takes at a time, at least: a take and a notice cost 20 to 40 us."""
+
+_TAKING_IN_SECONDS: Final = 40e-6
+"""What the caller needs for a message: with many workers, takes are so long that it keeps up with them."""
+
+_MOST_SECONDS: Final = 0.05
+"""Work that a worker takes at a time, at most: results come often enough."""
+
+_SHARE: Final = 3
+"""Takers share what is left by so many takes each (factoring, Hummel, Schonberg and Flynn 1992)."""
+
+_FULL_SECONDS: Final = 0.001
+"""Pause of a worker whose results fill the memory that they may take, until the caller has taken some in."""
+
+
+class Worker:
+    """A forked worker of one run.
+
+    Args:
+        number: which one it is, from 0.
+        board: what the run's processes share.
+    """
+
+    def __init__(self, number: int, board: Board) -> None:
+        self._number = number
+        self._board = board
+        self._ring = Ring()
+        self._given_back = 0
+        self._changes = Changes()
+        self._seconds_per_chunk = 0.0
+        self._is_cut = False
+
+    def run(self) -> None:
+        """Work until there are no chunks left or the caller is gone."""
+        board = self._board
+        self._begin()
+        taken = board.queue.take_last() if board.takes_last and not board.is_stopped() else None
+        while board.parent == os.getppid() and not board.is_stopped():
+            numbers = taken or self._take()
+            taken = None
+            if numbers is None:
+                break
+            if not board.is_beyond_limit(numbers):
+                self._run_chunks(numbers)
+
+    def _begin(self) -> None:
+        """Wait until the caller wakes the workers or is silent for a while; then get ready."""
+        board = self._board
+        cpus = away_from(board.parent)
+        poll = select.poll()
+        poll.register(board.wake_ups, select.POLLIN)
+        poll.poll(SELF_START_SECONDS * 1e3)
+        board.begin(self._number)
+        move_back(cpus)
+        self._is_cut = become_independent(board.threads)
+
+    def _take(self) -> range | None:
+        """Take as many chunks as are worth going for, and no more than a fair share of what is left."""
+        board = self._board
+        each = self._seconds_per_chunk
+        count = 1  # what a worker is at is lost where an item of it takes too long
+        if each and not board.times_items:
+            takers = board.takers
+            share = board.queue.left() // (_SHARE * takers)
+            least = max(_LEAST_SECONDS, takers * _TAKING_IN_SECONDS)
+            count = max(1, int(least / each), min(share, int(_MOST_SECONDS / each)))
+            count = min(count, max(1, share * _SHARE))
+        taken: range | None = board.queue.take(count)
+        return taken
+
+    def _run_chunks(self, numbers: range) -> None:
+        board = self._board
+        board.announce(self._number, numbers)
+        try:
+            first, items = board.items_of(numbers)
+        except Exception:  # noqa: BLE001  what pickles need not come back; the caller has the items
+            self._send(numbers, UNREADABLE, [])
+            return
+        began = perf_counter()
+        pieces: list[Piece] = []
+        with recorded(pieces):
+            results, failures = self._run_items(first, items)
+        each = (perf_counter() - began) / len(numbers)
+        self._seconds_per_chunk = each if not self._seconds_per_chunk else (self._seconds_per_chunk + each) / 2
+        kind, parts = DONE, list[Any]()
+        failed = [(index, pack(error)) for index, error in failures]
+        try:
+            parts = _in_parts(results, failed, pieces, self._changes.seen, self._is_cut)
+        except (OSError, MemoryError):
+            kind = LOST
+        self._send(numbers, kind, parts)
+
+    def _run_items(self, first: int, items: Any) -> tuple[list[Any], list[tuple[int, BaseException]]]:
+        """Run items; None stands for the result of a failed one. Without collect, the first failure ends the chunk."""
+        board, changes = self._board, self._changes
+        watches = changes.left > 0
+        if not watches and not board.times_items:
+            return run_items(board.func, items, board.collect)[:2]
+        results: list[Any] = []
+        failures: list[tuple[int, BaseException]] = []
+        for item in items:
+            copied = changes.copy(item) if watches else None
+            if board.times_items:
+                board.begin_item(self._number, first + len(results))
+            done, failed, _ = run_items(board.func, (item,), board.collect)
+            failures += [(len(results), error) for _, error in failed]
+            if not done:
+                break
+            if board.times_items:
+                board.end_item(self._number)
+            changes.compare(copied, item)
+            results += done
+        return results, failures
+
+    def _send(self, numbers: range, kind: int, parts: list[Any]) -> None:
+        """Put the outcome of chunks into shared memory and send the caller a notice."""
+        length = size_of(parts)
+        offset = self._place(length)
+        try:
+            write_all(self._board.files[self._number], parts, offset)
+        except (OSError, MemoryError):
+            kind = LOST
+        self._board.send(Notice(self._number, numbers.start, len(numbers), kind, offset, length))
+
+    def _place(self, length: int) -> int:
+        """Return where to write so many bytes; wait for the caller while results fill the memory they may take."""
+        board, ring = self._board, self._ring
+        self._free()
+        while ring.held and ring.held + length > board.bound_bytes and board.parent == os.getppid():
+            sleep(_FULL_SECONDS)
+            self._free()
+        return ring.take(length)
+
+    def _free(self) -> None:
+        """Give back the places of the messages that the caller has taken in."""
+        taken_in = self._board.taken_in(self._number)
+        while self._given_back < taken_in:
+            self._ring.give_back()
+            self._given_back += 1
+
+
+def _in_parts(results: list[Any], failed: list[Any], *found: Any) -> list[Any]:
+    """Return what became of a chunk in bytes; results that do not pickle are left out and named.
+
+    Plain values pickle in a third of the time of what has names.
+    """
+    try:
+        return packed((results, failed, "", [], *found))
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
+        why = brief(error)
+    kept, lost = sort_out(results, packed)
+    return packed((kept, failed, why, lost, *found))

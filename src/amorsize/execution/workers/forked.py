@@ -1,0 +1,153 @@
+"""Forked workers of one run: they inherit the function and the data, and give results back through shared memory."""
+
+from __future__ import annotations
+
+import select
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewhere; see process_info.can_fork
+
+from amorsize.domain.wording import brief
+from amorsize.execution.out_of_band import read
+from amorsize.execution.workers.board import DONE, LOST, MOST_WORKERS, Board, Notice, Task
+from amorsize.execution.workers.child import Worker
+from amorsize.execution.workers.results import ChunkResult
+from amorsize.processes import failures
+from amorsize.processes.forks import Child, fork
+from amorsize.processes.memory import shared_file
+from amorsize.processes.process_info import is_stopped, is_stuck
+from amorsize.processes.process_tree import children as children_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from amorsize.execution.budget import Budget
+
+_STUCK_SECONDS: Final = 0.5
+"""Pause between two checks of a worker; it counts as stuck when two in a row say so."""
+
+_END_SECONDS: Final = 2.0
+"""What a worker gets to end by itself once it has no more chunks; then it is killed."""
+
+
+class ForkedWorkers(Board):
+    """The forked workers of a run, as its caller sees them.
+
+    Args:
+        task: what they do.
+        budget: the CPUs of this process; a worker has none of its own.
+    """
+
+    def __init__(self, task: Task, budget: Budget) -> None:
+        super().__init__(task)
+        self._budget = budget
+        self._children: list[Child] = []
+        self._ended: set[int] = set()
+        self._stuck: dict[int, float] = {}
+        self._looked = monotonic()
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def start(self, workers: int) -> None:
+        """Fork more workers; OSError when the system has no room for them."""
+        self.count(len(self._children) + workers)
+        for _ in range(workers):
+            if len(self._children) == MOST_WORKERS:
+                return
+            self.files.append(shared_file())
+            worker = Worker(len(self._children), self)
+            fork(lambda worker=worker: self._serve(worker), self._children, self.lifeline)  # type: ignore[misc]  # bound now
+
+    def _serve(self, worker: Worker) -> None:
+        self._budget.become_worker()
+        worker.run()
+
+    def chunk_results(self) -> Iterator[ChunkResult]:
+        """Yield the results that workers have sent since the last call, without waiting."""
+        yield from map(self._message, self.notices())
+
+    def _message(self, notice: Notice) -> ChunkResult:
+        why = "there is no memory left for them" if notice.kind == LOST else "the items cannot be unpickled"
+        try:
+            if notice.kind == DONE:
+                results, failed, *found = read(self.files[notice.worker], notice.offset, notice.length)
+                failed = [(index, failures.unpack(each)) for index, each in failed]
+                return ChunkResult(notice.numbers, results, failed, *found)
+        except Exception as error:  # noqa: BLE001  what pickles need not come back
+            why = f"they cannot be unpickled: {brief(error)}"
+        finally:
+            self.take_in(notice.worker)
+        return ChunkResult(notice.numbers, None, [], why)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a worker sends a result or ends, for at most ``seconds``."""
+        poll = select.poll()
+        poll.register(self.notices_read, select.POLLIN)
+        for number, child in enumerate(self._children):
+            if number not in self._ended and child.fileno() >= 0:
+                poll.register(child.fileno(), select.POLLIN)
+        poll.poll(seconds * 1e3)
+
+    def working(self) -> list[int]:
+        """Return the workers that run still, as far as the last look showed."""
+        return [number for number in range(len(self._children)) if number not in self._ended]
+
+    def ended(self) -> list[tuple[Child, range]]:
+        """Return the workers that have ended since the last call, each with the chunks it announced last."""
+        found = []
+        for number in self.working():
+            if not self._children[number].is_running():
+                self._ended.add(number)
+                found.append((self._children[number], self.announced(number)))
+        return found
+
+    def stuck(self) -> list[int]:
+        """Return workers that wait for a lock that no thread can release, or are stopped, in two looks with a pause."""
+        now = monotonic()
+        if now - self._looked < _STUCK_SECONDS:
+            return []
+        self._looked = now
+        seen = {number: self._stuck.get(number, now) for number in self.working() if self._is_stuck(number)}
+        found = [number for number, since in seen.items() if since < now]
+        self._stuck = seen
+        return found
+
+    def _is_stuck(self, number: int) -> bool:
+        pid = self._children[number].pid
+        return is_stuck(pid) or is_stopped(pid)
+
+    def overdue(self, seconds: float) -> list[tuple[int, int]]:
+        """Return the workers that are at one item for longer than ``seconds``, each with its position."""
+        found = []
+        for number in self.working():
+            position, spent = self.item(number)
+            if spent > seconds:
+                found.append((number, position))
+        return found
+
+    def kill(self, number: int) -> None:
+        """End a worker at once; its notices so far can still be read."""
+        self._children[number].kill()
+        self._ended.add(number)
+
+    def stop(self) -> None:
+        """Make workers take no more chunks; those that have not begun are ended."""
+        super().stop()
+        for number in self.working():
+            if not self.has_begun(number):
+                self.kill(number)
+
+    def end(self, *, now: bool = False) -> None:
+        """End all workers, at once or when they have ended what they do; close everything."""
+        try:
+            until = monotonic() + (0.0 if now else _END_SECONDS)
+            for child in self._children:
+                if not now and child.is_running() and children_of(child.pid):
+                    child.wait(max(0.0, until - monotonic()))  # it ends the processes that items have left behind
+        finally:
+            for child in self._children:
+                child.kill()
+            self.close()

@@ -1,0 +1,1 @@
+"""Pictures and pages: SVG and HTML as text, and figures of matplotlib."""

@@ -1,0 +1,43 @@
+"""The hooks a plugin implements, one for each port, and the Backend that each returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pluggy
+
+from amorsize.plugins.backend import API, OLDEST_API, REACHES_OUT, Backend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["API", "HOOKS", "OLDEST_API", "REACHES_OUT", "Backend", "hookimpl", "hookspec"]
+
+hookspec: Final = pluggy.HookspecMarker("amorsize")
+hookimpl: Final = pluggy.HookimplMarker("amorsize")
+
+
+@hookspec
+def amorsize_caches() -> Sequence[Backend]:  # type: ignore[empty-body]  # a specification has no body
+    """Return cache backends; ``build(options)`` returns a CacheStore. Configured under ``[caches.<name>]``."""
+
+
+@hookspec
+def amorsize_probes() -> Sequence[Backend]:  # type: ignore[empty-body]  # a specification has no body
+    """Return probe backends; ``build(options)`` returns a Probe. Configured under ``[probes.<name>]``."""
+
+
+@hookspec
+def amorsize_inspectors() -> Sequence[Backend]:  # type: ignore[empty-body]  # a specification has no body
+    """Return inspector backends; ``build(options)`` returns a SystemInspector. Table: ``[inspectors.<name>]``."""
+
+
+@hookspec
+def amorsize_executors() -> Sequence[Backend]:  # type: ignore[empty-body]  # a specification has no body
+    """Return executor backends; ``build(options)`` returns an Executors. Configured under ``[executors.<name>]``."""
+
+
+HOOKS: Final = tuple(
+    hook.__name__ for hook in (amorsize_caches, amorsize_probes, amorsize_inspectors, amorsize_executors)
+)
+"""The names of all hooks."""

@@ -1,0 +1,1 @@
+"""An Executor and a Pool in the form of the standard library's."""

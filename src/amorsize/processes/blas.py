@@ -1,0 +1,117 @@
+"""Numerical libraries that run threads of their own: how they are found, and how their number of threads is set."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Library(NamedTuple):
+    """A library, or a family of them.
+
+    ``name`` is what threadpoolctl calls it. ``variable`` is the environment variable that it reads when it is loaded.
+    ``files`` holds parts of the names of its files. ``setters`` holds the functions that set its number of threads:
+    builds name them differently, and the first one that exists counts.
+    """
+
+    name: str
+    variable: str
+    files: tuple[str, ...] = ()
+    setters: tuple[str, ...] = ()
+
+    def is_in(self, text: str) -> bool:
+        """Return whether a text names one of the library's files."""
+        return any(part in text for part in self.files)
+
+
+OPENMP: Final = Library(
+    "openmp", "OMP_NUM_THREADS", ("libgomp", "libomp", "libiomp", "vcomp"), ("omp_set_num_threads",)
+)
+"""What many libraries run their threads with, those of ``PARTICULAR`` included."""
+
+PARTICULAR: Final = (
+    Library(
+        "openblas",
+        "OPENBLAS_NUM_THREADS",
+        ("openblas",),
+        (
+            "scipy_openblas_set_num_threads64_",
+            "scipy_openblas_set_num_threads",
+            "openblas_set_num_threads64_",
+            "openblas_set_num_threads",
+        ),
+    ),
+    Library("mkl", "MKL_NUM_THREADS", ("mkl_rt", "libmkl_core"), ("MKL_Set_Num_Threads",)),
+    Library("blis", "BLIS_NUM_THREADS", ("libblis",), ("bli_thread_set_num_threads",)),
+    Library("numexpr", "NUMEXPR_NUM_THREADS"),
+    Library("accelerate", "VECLIB_MAXIMUM_THREADS"),
+)
+"""Libraries with a variable of their own."""
+
+VARIABLES: Final = tuple(library.variable for library in (OPENMP, *PARTICULAR))
+"""The environment variables that set a number of threads."""
+
+
+if sys.platform == "linux":
+
+    def mapped_files() -> str:
+        """Return the names of the files that are mapped into this process, one a line with other facts."""
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123  a plain read
+            return maps.read()
+
+elif sys.platform == "win32":
+
+    def mapped_files() -> str:
+        """Return the names of the files that are mapped into this process, one a line."""
+        import psutil
+
+        return "\n".join(area.path for area in psutil.Process().memory_maps())
+
+else:
+
+    def mapped_files() -> str:
+        """Return nothing: this system has no quick way to list them."""
+        return ""
+
+
+def limit_threads(threads: int, limits: list[Callable[[Any], object]] | None = None) -> None:
+    """Set how many threads numerical libraries use: those that are loaded now, and those that are loaded later.
+
+    Right after a fork, before they are used, this takes half a millisecond: none of them has threads then.
+
+    Args:
+        threads: the number of threads.
+        limits: what ``setters`` returned, here or in the process that forked this one; None: it is asked.
+    """
+    for name in VARIABLES:
+        os.environ.setdefault(name, str(threads))
+    if "numpy" in sys.modules:
+        with suppress(Exception):  # no ctypes here, or a library of another kind: its number of threads stays
+            import ctypes
+
+            for limit in setters() if limits is None else limits:
+                limit(ctypes.c_int(threads))
+
+
+def setters(*, openmp: bool = False) -> list[Callable[[Any], object]]:
+    """Return the functions that set the threads of libraries that are loaded; with ``openmp`` those of OpenMP too.
+
+    Finding them takes some milliseconds where many libraries are loaded; a forked child can use its parent's. Empty
+    where the system does not list what is loaded.
+    """
+    import ctypes
+
+    known = (OPENMP, *PARTICULAR) if openmp else PARTICULAR
+    files = {line.rpartition(" ")[2].strip() for line in mapped_files().splitlines() if ".so" in line}
+    found: list[Callable[[Any], object]] = []
+    for file in files:
+        for library in known:
+            if library.setters and library.is_in(os.path.basename(file)):  # noqa: PTH119  pathlib takes longer
+                loaded = ctypes.CDLL(file)
+                found += [getattr(loaded, name) for name in library.setters if hasattr(loaded, name)][:1]
+    return found

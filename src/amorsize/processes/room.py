@@ -1,0 +1,35 @@
+"""Knows whether this process can open a file at all: without that, Python cannot even load a module."""
+
+from __future__ import annotations
+
+import errno
+import os
+from io import FileIO
+from typing import Final
+
+from amorsize.errors import AmorsizeError
+
+NO_ROOM: Final = "no file descriptor is free; close files, or raise the limit (ulimit -n)"
+"""What is wrong, and what to do."""
+
+_NO_DESCRIPTOR: Final = frozenset((errno.EMFILE, errno.ENFILE))
+
+
+def has_descriptor() -> bool:
+    """Return whether a file descriptor is free; takes a few microseconds. Ctrl-C meanwhile leaves nothing open."""
+    try:
+        FileIO(os.devnull).close()
+    except OSError as error:
+        return error.errno not in _NO_DESCRIPTOR
+    return True
+
+
+def refuse_unloaded(where: str, error: OSError) -> None:
+    """Raise an AmorsizeError where an error says that a module of ours could not be loaded for lack of a descriptor."""
+    if error.errno not in _NO_DESCRIPTOR or getattr(error, "__notes__", None):  # a note names an item that raised it
+        return
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is not None and place.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
+        raise AmorsizeError(f"{where}: {NO_ROOM}") from error

@@ -1,0 +1,140 @@
+"""Threads that nobody asked for run no task that keeps state in globals, or that this process must run in order."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import threading
+
+import joblib
+import pytest
+from integrations import jobs
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import reusable_executor
+
+import amorsize.integrations.joblib  # noqa: F401  it registers the backend
+from amorsize.domain.values import Sample
+from amorsize.integrations import choosing
+from amorsize.integrations.judging import SERIAL, Choice, Judge
+
+WAITING = Sample(5, 0.05, 0.0, 0.05, 0.0)
+"""Tasks that wait: threads are the first choice for them."""
+
+HERE = (os.getpid(), threading.get_ident())
+
+
+@pytest.fixture
+def ours():
+    """Have calls run by amorsize, and joblib's pool ended afterwards."""
+    with parallel_config(backend="amorsize"):
+        yield
+    if reusable_executor._executor is not None:
+        reusable_executor._executor.shutdown(wait=True, kill_workers=True)
+
+
+@pytest.fixture
+def closed():
+    """Close afterwards what tasks have kept in this process."""
+    yield
+    for file in (jobs.FILE, jobs.Drawer.file):
+        if file is not None:
+            file.close()
+    jobs.FILE = jobs.Drawer.file = None
+
+
+def judge(func, executor="auto"):
+    found = Judge(4, is_cap=True, executor=executor, is_warm=lambda: True, is_alone=lambda: True)
+    found.meet(func)
+    return found
+
+
+def may_use_threads(func, executor="auto"):
+    found = judge(func, executor)
+    found.rule_out("these cannot be pickled")
+    return found.choose(WAITING, 100, assumed=False).kind == "thread"
+
+
+def run(func, count, **options):
+    return Parallel(n_jobs=4, batch_size=1, **options)(delayed(func)(number) for number in range(count))
+
+
+@pytest.mark.parametrize("options", [{}, {"prefer": "processes"}, {"return_as": "generator"}])
+def test_a_function_that_keeps_state_in_a_global_gives_what_loky_gives(ours, options):
+    for _ in range(2):  # the second call knows the function
+        results = list(run(jobs.boxed, 12, **options))
+        assert [number for number, _ in results] == list(range(12))
+        processes = {pid for _, (pid, _) in results}
+        assert len({place for _, place in results}) == len(processes)  # one thread in each
+
+
+def test_only_threads_that_were_asked_for_may_run_it():
+    assert judge(jobs.boxed).choose(WAITING, 100, assumed=False).kind != "thread"
+    assert not may_use_threads(jobs.boxed)
+    assert may_use_threads(jobs.boxed, "thread")
+    assert may_use_threads(jobs.patient)
+
+
+@pytest.mark.parametrize("prefer", [None, "threads"])
+def test_a_function_with_a_generator_runs_in_the_caller_in_order(ours, monkeypatch, prefer):
+    monkeypatch.setattr(jobs, "GENERATOR", random.Random(7))
+    plain = random.Random(7)
+    results = run(jobs.drawn, 8, prefer=prefer)
+    assert results == [(plain.random(), HERE) for _ in range(8)]
+
+
+def test_attributes_count_in_functions_of_the_user_only(monkeypatch):
+    assert not may_use_threads(jobs.numbered)
+    monkeypatch.setattr("amorsize.integrations.judging.is_installed", lambda _: True)
+    assert may_use_threads(jobs.numbered)
+    assert not may_use_threads(jobs.boxed)
+
+
+def test_a_memorized_function_is_looked_into(tmp_path):
+    memory = joblib.Memory(tmp_path, verbose=0)
+    assert not may_use_threads(memory.cache(jobs.boxed))
+
+
+@pytest.mark.parametrize("first", ["thread", "trial"])
+def test_no_thread_takes_a_later_task_of_another_function_that_keeps_state(ours, monkeypatch, first):
+    choose = Judge.choose
+    monkeypatch.setattr(
+        Judge,
+        "choose",
+        lambda self, *args, **options: choose(self, *args, **options) if self.no_thread else Choice(first, 4),
+    )
+    monkeypatch.setattr(choosing, "FIRST_LOOK_SECONDS", 1e-9)
+    tasks = [delayed(jobs.patient)(number) for number in range(12)]
+    tasks += [delayed(jobs.boxed)(number) for number in range(12, 24)]
+    results = Parallel(n_jobs=4, batch_size=1)(tasks)
+    assert [number for number, _ in results] == list(range(24))
+    kept = [place for _, place in results[12:]]
+    assert len(set(kept)) == len({pid for pid, _ in kept})
+
+
+@pytest.mark.parametrize("kind", ["process", "pool"])
+def test_a_later_task_that_is_bound_to_this_process_runs_in_the_caller(ours, monkeypatch, kind):
+    monkeypatch.setattr(jobs, "GENERATOR", random.Random(7))
+    monkeypatch.setattr(Judge, "choose", lambda *_, **__: Choice(kind, 2))
+    monkeypatch.setattr(choosing, "FIRST_LOOK_SECONDS", 1e-9)
+    tasks = [delayed(jobs.patient)(number) for number in range(8)] + [delayed(jobs.drawn)(0) for _ in range(8)]
+    results = Parallel(n_jobs=2, batch_size=1)(tasks)
+    plain = random.Random(7)
+    assert [number for number, _ in results[:8]] == list(range(8))
+    assert results[8:] == [(plain.random(), HERE) for _ in range(8)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+@pytest.mark.parametrize("func", [jobs.written, jobs.written_to_class], ids=["global", "class"])
+def test_no_worker_is_forked_once_tasks_have_left_a_file_open(ours, closed, monkeypatch, func):
+    kinds = {"process": Choice("process", 2), "pool": Choice("pool", 2)}
+    monkeypatch.setattr(
+        Judge,
+        "choose",
+        lambda self, *_, **__: SERIAL if self.no_process else kinds["pool" if self.no_fork else "process"],
+    )
+    monkeypatch.setattr(choosing, "FIRST_LOOK_SECONDS", 1e-9)
+    for _ in range(2):
+        assert [number for number, _ in run(func, 12)] == list(range(12))
+    found = judge(func)
+    assert found.no_process or "a file" in found.no_fork

@@ -1,0 +1,7 @@
+"""Workers are forked on Linux only; elsewhere there is nothing here to test."""
+
+from __future__ import annotations
+
+import sys
+
+collect_ignore_glob = [] if sys.platform == "linux" else ["test_*.py"]

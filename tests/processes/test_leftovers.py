@@ -1,0 +1,104 @@
+"""What items leave behind is found by comparing, in a word for a run and counted for a sample."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from amorsize.processes.leftovers import OURS, Leftovers, Snapshot
+
+
+@pytest.fixture
+def pair():
+    one, other = socket.socketpair()
+    yield one, other
+    one.close()
+    other.close()
+
+
+@pytest.fixture
+def waiting_thread():
+    """Return a function that starts a thread, which waits until the test is over."""
+    over, threads = threading.Event(), []
+
+    def start(name):
+        threads.append(threading.Thread(target=over.wait, name=name))
+        threads[-1].start()
+
+    yield start
+    over.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_nothing_is_left_where_nothing_was_opened():
+    leftovers, snapshot = Leftovers(), Snapshot.now()
+    with open(os.devnull, "rb"):  # noqa: PTH123
+        pass
+    assert leftovers.found() == ""
+    assert snapshot.left_since() == ""
+
+
+def test_what_other_runs_open_meanwhile_is_not_what_items_leave_behind():
+    leftovers = Leftovers()
+    read, write = os.pipe()
+    assert leftovers.found(alone=False) == ""
+    one, other = socket.socketpair()
+    assert leftovers.found(alone=False) == "socket"
+    os.close(read)
+    os.close(write)
+    one.close()
+    other.close()
+
+
+def test_an_open_file_is_found_and_stays_found_once_it_is_closed(tmp_path):
+    leftovers = Leftovers()
+    with (tmp_path / "file").open("w"):
+        assert leftovers.found() == "file"
+    assert leftovers.found() == "file"
+
+
+def test_what_is_there_at_the_mark_does_not_count(waiting_thread):
+    leftovers = Leftovers()
+    waiting_thread("the user's")
+    one, other = socket.socketpair()
+    leftovers.mark()
+    assert leftovers.found() == ""
+    one.close()
+    other.close()
+
+
+def test_a_thread_counts_unless_it_is_ours(waiting_thread):
+    leftovers = Leftovers()
+    waiting_thread(f"{OURS}-idle")
+    assert leftovers.found() == ""
+    waiting_thread("the user's")
+    assert leftovers.found(alone=False) == ""
+    assert leftovers.found() == "thread"
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_threads_word_comes_before_a_sockets_and_a_sockets_before_a_files(tmp_path):
+    leftovers = Leftovers()
+    with (tmp_path / "file").open("w"):
+        one, other = socket.socketpair()
+        assert leftovers.found() == "socket"
+        one.close()
+        other.close()
+
+
+def test_a_sample_counts_what_is_left_by_kind(waiting_thread, tmp_path):
+    snapshot = Snapshot.now()
+    waiting_thread("the user's")
+    one, other = socket.socketpair()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with (tmp_path / "file").open("w"):
+        assert snapshot.left_since() == "1 file, 1 pipe, 2 sockets, 1 thread, 1 child process"
+    child.communicate(b"\n")
+    one.close()
+    other.close()
