@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,11 @@ PORTABLE = (
     "tests/test_api.py",
 )
 """What runs on every Python in less than a minute: each test whose id begins like one of these is marked `portable`."""
+
+
+def pytest_configure():
+    """Have Ctrl-C handled, here and in the programs that tests start: a shell's background jobs begin without that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
@@ -96,13 +102,11 @@ def own_place(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def quiet_machine(monkeypatch):
-    """Keep what other programs do at the moment out of the answers: an answer from a busy machine is asked for anew."""
+    """Keep what other programs do at the moment out of the answers: an answer from a busy machine is asked for anew.
+
+    The variable does the same in the programs that a test starts.
+    """
     monkeypatch.setattr("amorsize.adapters.inspectors.load.OthersLoad.now", lambda _: 0.0)
-
-
-@pytest.fixture
-def quiet_programs(monkeypatch):
-    """Do the same in the programs that a test starts."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "quiet"), prepend=os.pathsep)
 
 

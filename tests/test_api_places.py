@@ -28,7 +28,7 @@ def run(tmp_path):
         arguments = {"script": ["main.py"], "-c": ["-c", source], "stdin": ["-"], "repl": ["-i", "-q"]}[way]
         (tmp_path / "main.py").write_text(source)
         # bytecode of a module rewritten within a second, as long as before, would pass for the new one's
-        own = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+        own = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]), "PYTHONDONTWRITEBYTECODE": "1"}
         environment = {**os.environ, **own, **options.pop("env", {})}
         environment.pop("VIRTUAL_ENV", None)  # IPython warns when it is not the one that runs
         done = subprocess.run(

@@ -358,6 +358,7 @@ def given(kind, items):
 @pytest.mark.parametrize("func", QUIET, ids=lambda func: func.__name__)
 def test_what_items_do_is_gone(func, kind):
     items = rows()
+    gc.collect()  # earlier tests may have left open files in reference cycles
     before, memory = state(items), resident()
     result = amorsize.optimize(func, given(kind, items), use_cache=False)
     after = state(items)

@@ -43,7 +43,7 @@ def shout(x):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, quiet_programs):
+def run(tmp_path, monkeypatch):
     # bytecode of a module rewritten within a second, as long as before, would pass for the new one's
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     (tmp_path / "jobs.py").write_text(JOBS)
@@ -286,8 +286,7 @@ def test_a_warning_is_a_line_that_says_whose_it_is(run, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends a console's interrupt to everybody there")
 def test_an_interrupt_ends_it_with_a_line_and_130(run):
     (run.folder / "endless.py").write_text(
-        "import signal, time\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without one\n"
+        "import time\n"
         "def wait(x):\n    print('begun', flush=True)\n    time.sleep(60)\n"
     )
     with subprocess.Popen(

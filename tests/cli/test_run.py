@@ -25,7 +25,7 @@ SOURCE = Path(__file__).with_name("run_jobs.py")
 
 
 @pytest.fixture(autouse=True)
-def jobs(own_place, monkeypatch, quiet_programs):
+def jobs(own_place, monkeypatch):
     shutil.copy(SOURCE, "run_jobs.py")
     monkeypatch.syspath_prepend(str(own_place / "work"))
     sys.modules.pop("run_jobs", None)
@@ -51,10 +51,7 @@ def call(capfd, monkeypatch):
 
 
 def started(function, *arguments, **options):
-    """Start the command; where it is interrupted it has Python's own handler, as at a terminal."""
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    code += "from amorsize.cli import main; main()"
-    command = [sys.executable, "-c", code, "run", f"run_jobs:{function}", *map(str, arguments)]
+    command = [sys.executable, "-m", "amorsize", "run", f"run_jobs:{function}", *map(str, arguments)]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )

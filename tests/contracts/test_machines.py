@@ -18,18 +18,18 @@ forks = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods()
 @forks
 class TestForkProbe(ProbeContract):
     def make(self):
-        return StartMethodProbe(ProbeOptions(), "fork")
+        return StartMethodProbe(ProbeOptions(timeout_seconds=600), "fork")
 
 
 @forks
 class TestForkserverProbe(ProbeContract):
     def make(self):
-        return StartMethodProbe(ProbeOptions(), "forkserver")
+        return StartMethodProbe(ProbeOptions(timeout_seconds=600), "forkserver")
 
 
 class TestSpawnProbe(ProbeContract):
     def make(self):
-        return StartMethodProbe(ProbeOptions(), "spawn")
+        return StartMethodProbe(ProbeOptions(timeout_seconds=600), "spawn")
 
 
 class TestFixedProbe(ProbeContract):

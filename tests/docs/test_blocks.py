@@ -121,7 +121,7 @@ def address():
     server.server_close()
 
 
-def test_the_page_on_servers_fetches_pages_and_collects_failures(address, tmp_path, quiet_programs):
+def test_the_page_on_servers_fetches_pages_and_collects_failures(address, tmp_path):
     first, second = programs_of("call-a-server.md")
     urls = [f"{address}/{name}" for name in "abc"]
     program = tmp_path / "program.py"
@@ -131,7 +131,7 @@ def test_the_page_on_servers_fetches_pages_and_collects_failures(address, tmp_pa
     assert failed == f"{address}/gone HTTP Error 404: Not Found"
 
 
-def test_the_page_on_tests_gives_a_test_that_passes(tmp_path, quiet_programs):
+def test_the_page_on_tests_gives_a_test_that_passes(tmp_path):
     (block,) = programs_of("test-with-amorsize.md")
     reports = "from amorsize import optimize\n\n\ndef make_reports():\n    optimize(str, list(range(100)))\n"
     (tmp_path / "test_reports.py").write_text(f"{reports}\n\n{block}", encoding="utf-8")
@@ -145,7 +145,7 @@ def test_the_reference_shows_a_client_that_runs(capsys):
     assert names["sizes"] == [3, 5]
 
 
-def test_the_contracts_that_the_pages_show_run_in_pytest_and_in_unittest(tmp_path, quiet_programs):
+def test_the_contracts_that_the_pages_show_run_in_pytest_and_in_unittest(tmp_path):
     page = (DOCS / "how-to" / "write-a-cache-plugin.md").read_text(encoding="utf-8").partition(CONTRACTS)[2]
     shared, mine = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     shared = re.sub(r"^from amorsize_lmdb.*\n", "", shared, flags=re.MULTILINE)
@@ -218,7 +218,7 @@ def test_json_that_a_page_shows_can_be_read():
 
 
 @pytest.fixture
-def project(tmp_path, quiet_programs, monkeypatch):
+def project(tmp_path, monkeypatch):
     """A folder in which the commands of any page can run: with inputs, a package, and a config that reaches out."""
     (tmp_path / "mypackage").mkdir()
     (tmp_path / "mypackage" / "jobs.py").write_text("resize = len\n", encoding="utf-8")

@@ -18,7 +18,7 @@ HOW_TO = ROOT / "docs" / "how-to"
 
 
 @pytest.fixture
-def run(tmp_path, quiet_programs):
+def run(tmp_path):
     def run(program):
         # A file that is written again within a second, as long as before, would be taken from the bytecode cache.
         command = [sys.executable, "-B", program]

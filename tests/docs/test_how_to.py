@@ -38,7 +38,7 @@ def missing(program):
 
 
 @pytest.fixture
-def run(tmp_path, quiet_programs):
+def run(tmp_path):
     def run(program, *flags):
         path = tmp_path / "program.py"
         path.write_text(program, encoding="utf-8")

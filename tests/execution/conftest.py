@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 @pytest.fixture
 def started(own_place, monkeypatch):
     """Return a function that starts a program, which may import what these tests share, its output piped."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
 
     def start(code, **options):
         path = own_place / "work" / "program.py"

@@ -294,7 +294,7 @@ for number in range(int(sys.argv[2])):
 def test_ctrl_c_at_any_moment_leaves_nothing(own_place, monkeypatch):
     path = own_place / "work" / "interrupted.py"
     path.write_text(INTERRUPTED)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
     count = 30 if settings.default.max_examples <= EXAMPLES else 300
     done = subprocess.run(
         [sys.executable, path, str(random.randrange(1000)), str(count)], capture_output=True, text=True
