@@ -286,8 +286,7 @@ def test_a_warning_is_a_line_that_says_whose_it_is(run, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends a console's interrupt to everybody there")
 def test_an_interrupt_ends_it_with_a_line_and_130(run):
     (run.folder / "endless.py").write_text(
-        "import time\n"
-        "def wait(x):\n    print('begun', flush=True)\n    time.sleep(60)\n"
+        "import time\ndef wait(x):\n    print('begun', flush=True)\n    time.sleep(60)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-m", "amorsize", "optimize", "endless:wait", "--range", "3"],
