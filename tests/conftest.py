@@ -110,6 +110,12 @@ def quiet_machine(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "quiet"), prepend=os.pathsep)
 
 
+@pytest.fixture(autouse=True)
+def small_process(monkeypatch):
+    """Keep the memory that earlier tests have taken out of the choice of where items are sampled."""
+    monkeypatch.setattr("amorsize.adapters.probes.start_method.own_memory_bytes", lambda: 1 << 20)
+
+
 @pytest.fixture
 def untraced(monkeypatch):
     """Keep coverage out of the processes a test starts, for what it would load there."""

@@ -62,7 +62,7 @@ FINAL = {
 @pytest.mark.parametrize(("act", "said"), FINAL.values(), ids=FINAL)
 def test_an_item_is_ended_before_it_does_for_good_what_it_would_do(old, act, said):
     with pytest.raises(SamplingError, match=rf"^the item at position 0 \(.*\) would have {said} .* for good$"):
-        sample(act, [old])
+        pytest.fail(f"it ran: {sample(act, [old]).sampled_why}")
     assert old.read_text() == "old"
     assert [path.name for path in old.parent.iterdir()] == ["file"]
 
@@ -101,7 +101,8 @@ HARMLESS = {
 @pytest.mark.parametrize("act", HARMLESS.values(), ids=HARMLESS)
 def test_an_item_may_make_and_remove_files_of_its_own(old, act):
     Path(f"{old}.out").write_text("old")
-    assert sample(act, [old] * 20).sampled_in == "worker"
+    found = sample(act, [old] * 20)
+    assert (found.sampled_in, found.sampled_why) == ("worker", "")
 
 
 @pytest.mark.parametrize("where", ["worker", "caller"])
