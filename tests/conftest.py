@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("amorsize.testing")
 settings.register_profile("default", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", parent=settings.get_profile("default"), max_examples=20)
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

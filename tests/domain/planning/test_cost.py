@@ -8,7 +8,7 @@ from math import ceil, sqrt
 import attrs
 import pytest
 from fakes import FREE, MACHINE
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from amorsize.domain.planning.cost import CostModel, expected_maximum, queued
@@ -333,6 +333,7 @@ def test_items_that_take_no_time_go_in_one_chunk_a_worker():
     spread=st.floats(0, 0.1),
     per_chunk=st.floats(1e-6, 0.01),
 )
+@example(items=11, p=4, spread=0.0, per_chunk=0.0025)
 def test_the_best_chunk_size_compared_is_near_the_best_of_all(items, p, spread, per_chunk):
     sample = attrs.evolve(SAMPLE, spread_seconds=spread)
     charged = attrs.evolve(FREE, chunk_worker_seconds=per_chunk)

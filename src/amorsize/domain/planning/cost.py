@@ -18,6 +18,9 @@ _EULER_GAMMA: Final = 0.5772156649015329
 _FEW_ROUNDS: Final = 4
 """Chunks per worker up to which they count in whole rounds: our choice; later the work spreads evenly."""
 
+_FEW_ITEMS: Final = range(3, _FEW_ROUNDS**2 + 1)
+"""Items per worker where whole rounds leave a quarter of one empty or more: our choice; with one or two, few sizes exist."""
+
 _PIPE_BYTES: Final = 1 << 16
 """Capacity of a pipe on Linux; a larger message waits for its reader. Other systems have smaller pipes."""
 
@@ -272,7 +275,8 @@ class CostModel:
 
         They are near the k that minimises ``h N/(p k) + E_p s sqrt(k) + m k (p-1)/(2p)``, rounded so that the chunks
         fill whole rounds. h is ``per_chunk``, which the workers (or the CPUs, if there are fewer) pay in parallel, and
-        then p times ``alone``, which the parent or the holder of the lock pays one chunk after another.
+        then p times ``alone``, which the parent or the holder of the lock pays one chunk after another. With few items
+        for each worker, rounding leaves much of a round empty; then the sizes for one to four rounds are compared too.
         """
         share = ceil(self.items / p)
         if p == 1:
@@ -284,6 +288,8 @@ class CostModel:
             rounds = max(1, int(share / _chunksize(gain, spread, slope, share)))
             sizes.add(ceil(self.items / (p * rounds)))
             sizes.add(ceil(self.items / (p * (rounds + 1))))
+        if share in _FEW_ITEMS:
+            sizes.update(ceil(self.items / (p * rounds)) for rounds in range(1, _FEW_ROUNDS))
         return sizes
 
 
