@@ -19,7 +19,7 @@ _FEW_ROUNDS: Final = 4
 """Chunks per worker up to which they count in whole rounds: our choice; later the work spreads evenly."""
 
 _FEW_ITEMS: Final = range(3, _FEW_ROUNDS**2 + 1)
-"""Items per worker where whole rounds leave a quarter of one empty or more: our choice; with one or two, few sizes exist."""
+"""Items per worker where rounding may leave a quarter of a round empty: our choice; for one or two, few sizes exist."""
 
 _PIPE_BYTES: Final = 1 << 16
 """Capacity of a pipe on Linux; a larger message waits for its reader. Other systems have smaller pipes."""
