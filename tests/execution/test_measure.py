@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from amorsize.execution import measure as module
@@ -65,7 +67,7 @@ def test_page_faults_are_counted_anew_after_each_look(measured):
 
 
 def test_it_makes_a_sample_for_the_cost_model(measured):
-    sample = measured((4, 4.0, 2.0, 0)).sample()
+    sample = measured((4, 4.0, 2.0, 4)).sample()
     assert (sample.count, sample.seconds_per_item, sample.first_call_seconds, sample.cpu_fraction) == (4, 1.0, 1.0, 0.5)
     sample = measured((1, 5.0, 5.0, 0), (1, 1.0, 1.0, 0), (1, 3.0, 3.0, 0)).sample()
     assert (sample.count, sample.seconds_per_item, sample.first_call_seconds, sample.cpu_fraction) == (3, 2.0, 5.0, 1.0)
@@ -77,7 +79,22 @@ def test_it_makes_a_sample_for_the_cost_model(measured):
 def test_a_sample_takes_items_for_computing_that_gave_up_no_cpu(measured):
     assert measured((1, 1.0, 0.1, 0), (1, 1.0, 0.1, 0)).sample().cpu_fraction == 1.0  # other programs had the CPU
     assert measured((1, 1.0, 0.1, 3), (1, 1.0, 0.1, 3)).sample().cpu_fraction == pytest.approx(0.1)
-    assert measured((1, 1.0, 0.6, 0), (1, 1.0, 0.6, 0)).sample().cpu_fraction == pytest.approx(0.6)
+    assert measured((1, 1.0, 0.6, 0), (20, 1.0, 0.6, 1)).sample().cpu_fraction == 1.0
+    assert measured((1, 1.0, 0.6, 0), (20, 1.0, 0.6, 20)).sample().cpu_fraction == pytest.approx(0.6)
+    assert measured((1, 1.0, 3.0, 0), (20, 1.0, 3.0, 0)).sample().cpu_fraction == pytest.approx(3.0)  # own threads
+
+
+def test_short_items_have_all_their_cpu_seconds():
+    def compute():
+        until = time.thread_time() + 0.0005
+        while time.thread_time() < until:
+            pass
+        return [None]
+
+    for _ in range(20):
+        measure = Measure()
+        measure.block(compute)
+        assert measure.cpu_fraction * measure.seconds >= 0.0005
 
 
 def test_items_may_wait_where_the_system_does_not_say_what_gave_up_a_cpu(monkeypatch):

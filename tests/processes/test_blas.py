@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
 
 import pytest
+import threadpoolctl
 
 from amorsize.processes import blas
 from amorsize.processes.blas import OPENMP, PARTICULAR, VARIABLES, limit_threads
@@ -55,10 +58,10 @@ def test_a_loaded_library_is_limited_by_the_first_of_its_functions_that_exists(m
             self.file = file
 
         def bli_thread_set_num_threads(self, threads):
-            called.append((os.path.basename(self.file), threads.value))  # noqa: PTH119
+            called.append((os.path.basename(self.file), threads))  # noqa: PTH119
 
         def openblas_set_num_threads(self, threads):
-            called.append((os.path.basename(self.file), threads.value))  # noqa: PTH119
+            called.append((os.path.basename(self.file), threads))  # noqa: PTH119
 
     maps = "7f00 r-xp 08:01 1 /usr/lib/{}\n"
     files = ["libblis.so.4", "libopenblas.so.0", "libc.so.6"]
@@ -66,3 +69,30 @@ def test_a_loaded_library_is_limited_by_the_first_of_its_functions_that_exists(m
     monkeypatch.setattr(blas, "mapped_files", lambda: "".join(map(maps.format, files)))
     limit_threads(2)
     assert sorted(called) == [("libblis.so.4", 2), ("libopenblas.so.0", 2)]
+
+
+AFTER_A_FORK = """
+import os
+import numpy
+from threadpoolctl import threadpool_info
+from amorsize.processes.blas import limit_threads, setters
+
+matrix = numpy.ones((600, 600))
+matrix @ matrix
+limits = setters()
+if os.fork() == 0:
+    limit_threads(1, limits)
+    alone = len(os.listdir("/proc/self/task"))
+    used = {pool["num_threads"] for pool in threadpool_info()}
+    product = (matrix @ matrix)[0, 0]
+    print(alone, used, product, len(os.listdir("/proc/self/task")), flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks workers")
+@pytest.mark.skipif(not threadpoolctl.threadpool_info(), reason="threadpoolctl knows nothing of this numpy's")
+def test_after_a_fork_openblas_is_limited_without_a_thread_that_polls():
+    done = subprocess.run([sys.executable, "-c", AFTER_A_FORK], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("1 {1} 600.0 1\n", "")

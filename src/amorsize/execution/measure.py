@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amorsize.domain.planning.sampling import mean_and_spread
@@ -18,6 +18,9 @@ _MOST_BLOCKS: Final = 64
 _DELAYED_SHARE: Final = 0.5
 """CPU seconds per wall second under which items wait, if they gave up the CPU; else other programs had it."""
 
+
+_LEAST_WAITS: Final = 0.1
+"""Times that an item gives up its CPU from which on it waits; other programs on the CPU do not raise that number."""
 
 _LEAST_SECONDS: Final = 1e-9
 """The least that an item is said to take, so that nothing is divided by nothing."""
@@ -40,16 +43,14 @@ class _Clocks(NamedTuple):
 
 
 def _clocks() -> _Clocks:
-    """Return what the clocks show now."""
+    """Return what the clocks show now; CPU seconds by the thread's clock: ``getrusage`` counts in ticks of 4 ms."""
     if sys.platform == "linux":
         import resource
 
         mine = resource.getrusage(resource.RUSAGE_THREAD)
         theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu, ended = mine.ru_utime + mine.ru_stime, theirs.ru_utime + theirs.ru_stime
-        return _Clocks(perf_counter(), cpu, ended, mine.ru_nvcsw, mine.ru_minflt)
-    from time import thread_time
-
+        ended = theirs.ru_utime + theirs.ru_stime
+        return _Clocks(perf_counter(), thread_time(), ended, mine.ru_nvcsw, mine.ru_minflt)
     return _Clocks(perf_counter(), thread_time(), 0.0, None, 0)
 
 
@@ -74,7 +75,7 @@ class Measure:
         now = _clocks()
         wall = now.wall - before.wall
         cpu = now.cpu - before.cpu + now.children - before.children
-        waits = 1 if now.waits is None or before.waits is None else now.waits - before.waits
+        waits = None if now.waits is None or before.waits is None else now.waits - before.waits
         self.add(wall, cpu, len(results), waits)
         self.recent_seconds += wall
         self.recent_faults += now.faults - before.faults
@@ -86,10 +87,10 @@ class Measure:
         self.recent_seconds, self.recent_faults = 0.0, 0
         return share
 
-    def add(self, seconds: float, cpu: float, count: int, waits: int = 1) -> None:
+    def add(self, seconds: float, cpu: float, count: int, waits: int | None = None) -> None:
         """Add up a block of so many items, with the CPU seconds that it took and how often it gave up its CPU.
 
-        Where ``cpu`` counts what other programs had in its place, it does not matter how often that was.
+        Where that is not known (None), each item may have done so.
         """
         if not count:
             return
@@ -104,7 +105,7 @@ class Measure:
             self._blocks[-1] += seconds
             self._counts[-1] += count
         self._cpu += cpu
-        self._waits += waits
+        self._waits += count if waits is None else waits
         self.items += count
         self.seconds += seconds
 
@@ -132,11 +133,12 @@ class Measure:
 
     def sample(self) -> Sample:
         """Return all this as the cost model takes it; items that gave up no CPU compute, though others had it."""
-        waits = self.waits or self.cpu_fraction >= _DELAYED_SHARE
+        share = self.cpu_fraction
+        waits = share > 1.0 or self._waits > _LEAST_WAITS * self.items
         return Sample(
             count=max(1, self.items),
             seconds_per_item=max(_LEAST_SECONDS, self.seconds_per_item),
             spread_seconds=self.spread_seconds,
             first_call_seconds=self.first_seconds,
-            cpu_fraction=min(_MOST_CPUS, self.cpu_fraction) if waits else 1.0,
+            cpu_fraction=min(_MOST_CPUS, share) if waits else 1.0,
         )

@@ -23,6 +23,9 @@ MANY_OBJECTS: Final = 10_000
 PAGE_ITEM_SECONDS: Final = 1e-6
 """Seconds of an item from which on a page of objects, copied for some 60 items, does not matter."""
 
+WORKER_FORKS: Final = 4
+"""What a forked worker costs in all, in forks: the fork, the pages that it copies, and its end."""
+
 WORTH_SECONDS: Final = 0.001
 """Work that must be left for workers to be worth waking, beside what starting them takes."""
 

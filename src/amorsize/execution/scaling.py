@@ -20,6 +20,7 @@ from amorsize.execution.policy import (
     PAYS_SECONDS,
     TAKING_IN_SHARE,
     THREADS_GAIN,
+    WORKER_FORKS,
     WORTH_SECONDS,
     takers_in_time,
 )
@@ -63,7 +64,7 @@ class ScalingTeam(WorkerTeam):
 
     def _begin_as_known(self, sample: Sample, wanted: int) -> None:
         """Start the workers that pay by what earlier runs have shown."""
-        if self._is_short(sample) or wanted <= 1:
+        if wanted <= 1 or self._is_short(sample, wanted):
             return
         if self.may_thread and sample.cpu_fraction < 0.5 and not sample.leaves:  # noqa: PLR2004  it mostly waits
             self.start_threads(wanted - 1)
@@ -120,7 +121,8 @@ class ScalingTeam(WorkerTeam):
                 self._fork_in_time()
         elif self.may_fork and not self._is_too_short(each) and not self._has_own_threads() and not self.left_behind():
             wanted = self._forks_wanted()
-            if self._run.left_items * each * wanted / (1 + wanted) > 2 * fork_seconds() + self._least_ahead():
+            saved = self._run.left_items * each * wanted / (1 + wanted)
+            if saved > WORKER_FORKS * fork_seconds() + self._least_ahead():
                 self._fork_in_time()
                 self.wake()
         elif self.may_pool and each * self._run.left_items > 2 * self._pool_seconds():
@@ -203,11 +205,11 @@ class ScalingTeam(WorkerTeam):
         share = 1.0 if sample is None else sample.cpu_fraction
         return self._by_cpu(share)
 
-    def _is_short(self, sample: Sample) -> bool:
-        """Return whether all items together take less than workers are worth."""
-        seconds = self._run.items_at_most * sample.seconds_per_item
+    def _is_short(self, sample: Sample, wanted: int) -> bool:
+        """Return whether workers save less than they cost."""
+        saved = self._run.items_at_most * sample.seconds_per_item * (wanted - 1) / wanted
         first = max(0.0, sample.first_call_seconds - sample.seconds_per_item)
-        return seconds < WORTH_SECONDS + 2 * fork_seconds() + first
+        return saved < WORTH_SECONDS + WORKER_FORKS * fork_seconds() + first
 
     def _is_too_short(self, each: float) -> bool:
         """Return whether an item takes so little that processes do not help."""

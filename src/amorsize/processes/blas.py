@@ -53,6 +53,11 @@ PARTICULAR: Final = (
 )
 """Libraries with a variable of their own."""
 
+_OPENBLAS_PARALLEL: Final = tuple(name.replace("set_num_threads", "get_parallel") for name in PARTICULAR[0].setters)
+"""The functions that say how an OpenBLAS runs in parallel; 1 stands for threads of its own."""
+
+_OWN_THREADS: Final = 1
+
 VARIABLES: Final = tuple(library.variable for library in (OPENMP, *PARTICULAR))
 """The environment variables that set a number of threads."""
 
@@ -79,7 +84,7 @@ else:
         return ""
 
 
-def limit_threads(threads: int, limits: list[Callable[[Any], object]] | None = None) -> None:
+def limit_threads(threads: int, limits: list[Callable[[int], object]] | None = None) -> None:
     """Set how many threads numerical libraries use: those that are loaded now, and those that are loaded later.
 
     Right after a fork, before they are used, this takes half a millisecond: none of them has threads then.
@@ -92,13 +97,11 @@ def limit_threads(threads: int, limits: list[Callable[[Any], object]] | None = N
         os.environ.setdefault(name, str(threads))
     if "numpy" in sys.modules:
         with suppress(Exception):  # no ctypes here, or a library of another kind: its number of threads stays
-            import ctypes
-
             for limit in setters() if limits is None else limits:
-                limit(ctypes.c_int(threads))
+                limit(threads)
 
 
-def setters(*, openmp: bool = False) -> list[Callable[[Any], object]]:
+def setters(*, openmp: bool = False) -> list[Callable[[int], object]]:
     """Return the functions that set the threads of libraries that are loaded; with ``openmp`` those of OpenMP too.
 
     Finding them takes some milliseconds where many libraries are loaded; a forked child can use its parent's. Empty
@@ -108,10 +111,32 @@ def setters(*, openmp: bool = False) -> list[Callable[[Any], object]]:
 
     known = (OPENMP, *PARTICULAR) if openmp else PARTICULAR
     files = {line.rpartition(" ")[2].strip() for line in mapped_files().splitlines() if ".so" in line}
-    found: list[Callable[[Any], object]] = []
+    found: list[Callable[[int], object]] = []
     for file in files:
         for library in known:
             if library.setters and library.is_in(os.path.basename(file)):  # noqa: PTH119  pathlib takes longer
                 loaded = ctypes.CDLL(file)
-                found += [getattr(loaded, name) for name in library.setters if hasattr(loaded, name)][:1]
+                setter = _cap_of_openblas(loaded) or next(
+                    (getattr(loaded, name) for name in library.setters if hasattr(loaded, name)), None
+                )
+                found += [setter] if setter is not None else []
     return found
+
+
+def _cap_of_openblas(loaded: Any) -> Callable[[int], object] | None:
+    """Return what caps the threads of an OpenBLAS that runs its own, without starting any; None for other libraries.
+
+    After a fork its setter starts as many threads as it had before. Each of them polls for work at full speed for some
+    50 ms, on a CPU that the workers need. The setter's other effect is this variable.
+    """
+    import ctypes
+
+    asks = (getattr(loaded, name, None) for name in _OPENBLAS_PARALLEL)
+    if next((ask() for ask in asks if ask is not None), 0) != _OWN_THREADS:
+        return None
+    used = ctypes.c_int.in_dll(loaded, "blas_cpu_number")
+
+    def cap(threads: int) -> None:
+        used.value = min(used.value, threads)
+
+    return cap
