@@ -45,7 +45,7 @@ def test_libraries_are_limited_by_the_functions_that_were_found_in_the_parent(mo
     called = []
 
     def look():
-        become_independent(3, limits=[lambda threads: called.append(threads)])
+        become_independent(3, limits=[called.append])
         return called, {os.environ[name] for name in VARIABLES}
 
     assert in_child(look) == repr(([3], {"3"}))
