@@ -263,7 +263,7 @@ class LoopRun:
             if self.born:
                 self.call()
                 yield from self.fork_in_time(left)
-            elif left * wanted / (1 + wanted) > 2 * self.overheads.fork + least:
+            elif left * wanted / (1 + wanted) > policy.WORKER_FORKS * self.overheads.fork + least:
                 yield from self.fork_in_time(left)
                 self.call()
 
@@ -289,9 +289,9 @@ class LoopRun:
         if self.is_stopped:
             return
         yield CPU, self.overheads.begin
-        each, taken = 0.0, self.take_last()
+        each, ran, taken = 0.0, 0, self.take_last()
         while not self.is_stopped:
-            numbers = taken or self.take(self.worker_count(each))
+            numbers = taken or self.take(self.worker_count(each, ran))
             taken = None
             if numbers is None:
                 return
@@ -299,7 +299,7 @@ class LoopRun:
             began = self.events.now
             yield CPU, self.cost(*self.chunks.range_of(numbers.start, numbers.stop))
             spent = (self.events.now - began) / len(numbers)
-            each = (each + spent) / 2 if each else spent
+            each, ran = (each + spent) / 2 if each else spent, ran + len(numbers)
             size = self.items_of(numbers) * self.result_bytes
             yield CPU, self.overheads.tell + self.items_of(numbers) * self.overheads.item + size * self.overheads.byte
             while self.held[number] and self.held[number] + size > self.bound_bytes:
@@ -309,7 +309,7 @@ class LoopRun:
             self.news.append((numbers, number, size))
             self.events.open(self.reader)
 
-    def worker_count(self, each):
+    def worker_count(self, each, ran):
         """Return how many chunks a worker takes; see amorsize.execution.workers.child."""
         if not each or self.one_by_one:
             return 1
@@ -317,7 +317,7 @@ class LoopRun:
         least = max(child._LEAST_SECONDS, takers * child._TAKING_IN_SECONDS)
         share = self.left() // (child._SHARE * takers)
         count = max(1, int(least / each), min(share, int(child._MOST_SECONDS / each)))
-        return min(count, max(1, share * child._SHARE))
+        return min(count, max(1, share * child._SHARE), child._GROWTH * ran)
 
 
 def numbers_of_workers(cpus):

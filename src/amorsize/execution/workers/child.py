@@ -41,6 +41,9 @@ _MOST_SECONDS: Final = 0.05
 _SHARE: Final = 3
 """Takers share what is left by so many takes each (factoring, Hummel, Schonberg and Flynn 1992)."""
 
+_GROWTH: Final = 2
+"""Times the chunks that a worker has run that it takes at most: the first ones may be much cheaper than others."""
+
 _FULL_SECONDS: Final = 0.001
 """Pause of a worker whose results fill the memory that they may take, until the caller has taken some in."""
 
@@ -60,6 +63,7 @@ class Worker:
         self._given_back = 0
         self._changes = Changes()
         self._seconds_per_chunk = 0.0
+        self._chunks_run = 0
         self._is_cut = False
 
     def run(self) -> None:
@@ -96,7 +100,7 @@ class Worker:
             share = board.queue.left() // (_SHARE * takers)
             least = max(_LEAST_SECONDS, takers * _TAKING_IN_SECONDS)
             count = max(1, int(least / each), min(share, int(_MOST_SECONDS / each)))
-            count = min(count, max(1, share * _SHARE))
+            count = min(count, max(1, share * _SHARE), _GROWTH * self._chunks_run)
         taken: range | None = board.queue.take(count)
         return taken
 
@@ -112,6 +116,7 @@ class Worker:
         pieces: list[Piece] = []
         with recorded(pieces):
             results, failures = self._run_items(first, items)
+        self._chunks_run += len(numbers)
         each = (perf_counter() - began) / len(numbers)
         self._seconds_per_chunk = each if not self._seconds_per_chunk else (self._seconds_per_chunk + each) / 2
         kind, parts = DONE, list[Any]()
