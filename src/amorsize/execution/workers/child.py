@@ -32,13 +32,13 @@ SELF_START_SECONDS: Final = 0.005
 _LEAST_SECONDS: Final = 0.0005
 """Work that a worker takes at a time, at least: a take and a notice cost 20 to 40 us."""
 
-_TAKING_IN_SECONDS: Final = 40e-6
-"""What the caller needs for a message: with many workers, takes are so long that it keeps up with them."""
+_TAKING_IN_SECONDS: Final = 80e-6
+"""Twice what the caller needs for a message: with many workers, takes are so long that it keeps up and runs items too."""
 
 _MOST_SECONDS: Final = 0.05
 """Work that a worker takes at a time, at most: results come often enough."""
 
-_SHARE: Final = 3
+_SHARE: Final = 2
 """Takers share what is left by so many takes each (factoring, Hummel, Schonberg and Flynn 1992)."""
 
 _GROWTH: Final = 2
