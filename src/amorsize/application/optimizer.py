@@ -28,7 +28,7 @@ from amorsize.domain.fingerprint.fingerprint import Fingerprints
 from amorsize.domain.fingerprint.parts import Surroundings
 from amorsize.domain.items import is_sized, item_kind, names_files
 from amorsize.domain.source import Source, untouched
-from amorsize.domain.values import FORMAT, MAX_COUNT, Entry
+from amorsize.domain.values import DAY_SECONDS, FORMAT, MAX_COUNT, Entry
 from amorsize.errors import SamplingError
 
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 
 _COMPUTES: Final = 0.75
 """CPU seconds per wall second below which a function counts as waiting: computing functions measure 0.9 and more."""
-_DAY_SECONDS: Final = 86400.0
-"""How often at most a hit writes that the entry was confirmed: one write a day costs nothing."""
 _MOST_CONTRADICTIONS: Final = 2
 """Runs in a row that may contradict an entry before it is removed; a single one may be chance."""
 
@@ -309,7 +307,7 @@ class Optimizer:
             plan, basis, warned = solved.plan, solved.basis, solved.warnings
         answer = Answer(plan, "hit", age(entry, now), warned, basis, sample, contradictions=entry.contradictions)
         self._recent.keep(question, answer, entry.deciding_seconds)
-        if now - entry.confirmed_at > _DAY_SECONDS:
+        if now - entry.confirmed_at > DAY_SECONDS:  # one write a day costs nothing
             times = min(MAX_COUNT, entry.confirmations + 1)
             confirmed = attrs.evolve(entry, confirmed_at=float(floor(now)), confirmations=times)
             self._given.entries.keep(confirmed)

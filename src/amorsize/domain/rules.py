@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
-from amorsize.domain.values import FORMAT, YEAR_SECONDS, Value, number
+from amorsize.domain.values import DAY_SECONDS, FORMAT, YEAR_SECONDS, Value, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from amorsize.domain.values import Entry, Machine, Sample
 
-_DAY_SECONDS: Final = 86400.0
-"""The unit of ages in a reason."""
+    Rule = Callable[[Entry, Machine, float, "RuleSettings"], str | None]
+
 _MEBIBYTE: Final = 2**20
 """The unit of memory in a reason."""
 _TIMES: Final = 4.0
@@ -27,7 +27,7 @@ _TIMING_SECONDS: Final = 1e-4
 class RuleSettings(Value):
     """How long an entry is valid, in seconds, and by what share the available memory may change meanwhile."""
 
-    ttl_seconds: float = attrs.field(default=7 * 86400.0, validator=number(0, 100 * YEAR_SECONDS))
+    ttl_seconds: float = attrs.field(default=7 * DAY_SECONDS, validator=number(0, 100 * YEAR_SECONDS))
     memory_tolerance: float = attrs.field(default=0.2, validator=number(0, 1000))
 
 
@@ -51,7 +51,7 @@ def _age(entry: Entry, _machine: Machine, now: float, settings: RuleSettings) ->
     age = now - entry.measured_at
     if age <= settings.ttl_seconds:
         return None
-    return f"measured {age / _DAY_SECONDS:.3g} days ago, kept for {settings.ttl_seconds / _DAY_SECONDS:.3g} days"
+    return f"measured {age / DAY_SECONDS:.3g} days ago, kept for {settings.ttl_seconds / DAY_SECONDS:.3g} days"
 
 
 def _future(entry: Entry, _machine: Machine, now: float, _settings: RuleSettings) -> str | None:
@@ -60,47 +60,20 @@ def _future(entry: Entry, _machine: Machine, now: float, _settings: RuleSettings
     return f"dated {entry.measured_at - now:.3g} s in the future"
 
 
-def _python(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
-    then = entry.machine
-    if then.python_version != machine.python_version:
-        return f"Python changed from {then.python_version} to {machine.python_version}"
-    if then.python_tag != machine.python_tag:
-        return f"Python changed from {then.python_tag} to {machine.python_tag}"
-    return None
+def _same(what: str, field: str, shown: Callable[[Any], str] = str) -> Rule:
+    """Return the rule that a fact about the machine, in words and by its field, must be what it was."""
 
+    def rule(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
+        then, now = getattr(entry.machine, field), getattr(machine, field)
+        return None if then == now else f"{what} changed from {shown(then)} to {shown(now)}"
 
-def _gil(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
-    if entry.machine.gil_enabled == machine.gil_enabled:
-        return None
-    return f"GIL changed from {_switch(entry.machine.gil_enabled)} to {_switch(machine.gil_enabled)}"
+    return rule
 
 
 def _doubt(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
     if entry.doubt is None or machine.is_busy:
         return None
     return f"measured while {entry.doubt}"
-
-
-def _switch(on: bool) -> str:
-    return "on" if on else "off"
-
-
-def _cores(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
-    if entry.machine.physical_cores == machine.physical_cores:
-        return None
-    return f"physical cores changed from {entry.machine.physical_cores} to {machine.physical_cores}"
-
-
-def _usable_cpus(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
-    if entry.machine.usable_cpus == machine.usable_cpus:
-        return None
-    return f"usable CPUs changed from {entry.machine.usable_cpus:.10g} to {machine.usable_cpus:.10g}"
-
-
-def _start_method(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
-    if entry.machine.start_method == machine.start_method:
-        return None
-    return f"start method changed from {entry.machine.start_method} to {machine.start_method}"
 
 
 def _memory(entry: Entry, machine: Machine, _now: float, settings: RuleSettings) -> str | None:
@@ -112,12 +85,6 @@ def _memory(entry: Entry, machine: Machine, _now: float, settings: RuleSettings)
         f"available memory changed from {then / _MEBIBYTE:.1f} MiB to {now / _MEBIBYTE:.1f} MiB, "
         f"by more than {settings.memory_tolerance * 100:.3g} %"
     )
-
-
-def _blas(entry: Entry, machine: Machine, _now: float, _settings: RuleSettings) -> str | None:
-    if entry.machine.blas_threads == machine.blas_threads:
-        return None
-    return f"BLAS threads changed from {entry.machine.blas_threads or 'unset'} to {machine.blas_threads or 'unset'}"
 
 
 def has_expired(measured_at: float, now: float, settings: RuleSettings) -> bool:
@@ -137,18 +104,19 @@ def agrees(one: Sample, known: Sample) -> bool:
     return least / _TIMES <= seconds <= most * _TIMES + _TIMING_SECONDS
 
 
-RULES: Final[tuple[tuple[str, Callable[[Entry, Machine, float, RuleSettings], str | None]], ...]] = (
+RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("stale", _format),
     ("stale", _age),
     ("stale", _future),
-    ("stale", _python),
-    ("stale", _gil),
+    ("stale", _same("Python", "python_version")),
+    ("stale", _same("Python", "python_tag")),
+    ("stale", _same("GIL", "gil_enabled", lambda on: "on" if on else "off")),
     ("stale", _doubt),
-    ("replan", _cores),
-    ("replan", _usable_cpus),
-    ("replan", _start_method),
+    ("replan", _same("physical cores", "physical_cores")),
+    ("replan", _same("usable CPUs", "usable_cpus", "{:.10g}".format)),
+    ("replan", _same("start method", "start_method")),
     ("replan", _memory),
-    ("replan", _blas),
+    ("replan", _same("BLAS threads", "blas_threads", lambda text: text or "unset")),
 )
 """Every rule with its verdict. The first rule that gives a reason decides, so the rules for ``stale`` come first."""
 

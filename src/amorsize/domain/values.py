@@ -36,7 +36,9 @@ REASON_TEXT: Final = 300
 """Characters of the reason of a plan; our choice, so that entries stay short."""
 THREADS_TEXT: Final = 200
 """Characters of the thread variables that are set: our choice, a handful fit."""
-YEAR_SECONDS: Final = 366 * 86400.0
+DAY_SECONDS: Final = 86400.0
+"""The seconds of a day."""
+YEAR_SECONDS: Final = 366 * DAY_SECONDS
 """The longest time that is believed: a year."""
 MAX_CPUS: Final = 65536
 """The most CPUs that a machine, and the most workers that a plan, is believed to have: far above any machine."""

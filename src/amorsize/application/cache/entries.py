@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from amorsize.application.cache import records
 from amorsize.domain.keys import machine_locator, name_locator
-from amorsize.domain.values import FORMAT
+from amorsize.domain.values import DAY_SECONDS, FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ _FIRST_TIDY: Final = 16
 _TIDIED: Final = 128
 """Entries that are looked at then: four a write, more than are ever added."""
 
-_LEAST_TTL_SECONDS: Final = 7 * 86_400.0
+_LEAST_TTL_SECONDS: Final = 7 * DAY_SECONDS
 """Programs with other settings may share a cache, so younger entries are never removed automatically."""
 
 _HOPELESS: Final = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT})

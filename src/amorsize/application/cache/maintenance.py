@@ -14,7 +14,7 @@ import attrs
 from amorsize.application.cache import records
 from amorsize.domain.keys import name_locator
 from amorsize.domain.source import GOLDEN
-from amorsize.domain.values import FORMAT
+from amorsize.domain.values import DAY_SECONDS, FORMAT
 from amorsize.errors import CacheError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _VARIANT: Final = re.compile(r"[!-~]{1,80}")
 _FORMAT: Final = re.compile(r"_v:([0-9]{1,9})@")
 
 
-_SKEW_SECONDS: Final = 86_400.0
+_SKEW_SECONDS: Final = DAY_SECONDS
 """Seconds that the clock of another host may be ahead: entries dated less than that ahead are not removed."""
 
 

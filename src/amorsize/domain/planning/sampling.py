@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from amorsize.domain.values import BYTES, Value, number, one_of, whole
+from amorsize.domain.values import BYTES, DAY_SECONDS, Value, number, one_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ class Budget(Value):
     worker_start_seconds: float = attrs.field(default=0.001, validator=number(0, 3600))
     most_items: int | None = attrs.field(default=None, validator=whole(1, optional=True))
     where: str = attrs.field(default="auto", validator=_where)
-    item_seconds: float = attrs.field(default=60.0, validator=number(0.001, 86400))
+    item_seconds: float = attrs.field(default=60.0, validator=number(0.001, DAY_SECONDS))
     fork_bytes: float = attrs.field(default=350e6, validator=BYTES)
 
     def seconds(self, serial_seconds: float) -> float:
