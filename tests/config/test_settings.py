@@ -1,4 +1,4 @@
-"""What a config says is checked strictly and all at once, and can be written back."""
+"""What a config says is checked strictly and all at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tomli_w import dumps
 
 from amorsize.config import loader as config
 from amorsize.config.inputs import data_named
-from amorsize.config.settings import CHOSEN, TABLES, Warm, dump
+from amorsize.config.settings import CHOSEN, TABLES, Warm
 from amorsize.domain.values import Constraints
 from amorsize.errors import ConfigError
 from amorsize.plugins.hook_specifications import Backend, hookimpl
@@ -67,6 +68,23 @@ class RedisPlugin:
             Backend("lost", LostOptions, SimpleNamespace),
             Backend("redis", RedisOptions, lambda options: SimpleNamespace(options=options)),
         ]
+
+
+def written(settings):
+    """Return settings as the text of an amorsize.toml; what is not set is left out, as TOML has no null."""
+    document = {key: getattr(settings, key) for key in CHOSEN}
+    for table, (field, _, options) in TABLES.items():
+        part = getattr(settings, field) if attrs.has(type(getattr(settings, field))) else settings
+        given = {name: value for name in options if (value := getattr(part, name)) is not None}
+        if given:
+            document[table] = given
+    for kind, tables in settings.backends.items():
+        document[kind] = {
+            name: {key: value for key, value in table.items() if value is not None} for name, table in tables.items()
+        }
+    if settings.warm:
+        document["warm"] = [attrs.asdict(warm, filter=lambda _, value: value is not None) for warm in settings.warm]
+    return dumps(document)
 
 
 @pytest.fixture
@@ -321,7 +339,7 @@ def test_any_document_is_read_or_refused_in_our_form(document):
         reported = str(error)
     else:
         reported = "config: unknown key "
-        assert config.load(tomllib.loads(dump(settings))) == settings
+        assert config.load(tomllib.loads(written(settings))) == settings
     assert re.match(r"config: (unknown key |.*must .*got )", reported, re.DOTALL)
 
 
@@ -394,9 +412,6 @@ def test_a_function_to_warm_needs_a_name_and_data_of_exactly_one_kind():
     ]
 
 
-# Writing
-
-
 @pytest.mark.parametrize(
     "document",
     [
@@ -413,6 +428,4 @@ def test_a_function_to_warm_needs_a_name_and_data_of_exactly_one_kind():
 )
 def test_settings_written_as_toml_read_back_the_same(document):
     settings = config.load(document)
-    text = dump(settings)
-    assert config.load(tomllib.loads(text)) == settings
-    assert "[limits]" in text
+    assert config.load(tomllib.loads(written(settings))) == settings

@@ -1,4 +1,4 @@
-"""The settings of a config as one value: checked strictly and all at once, and written back as TOML."""
+"""The settings of a config as one value: checked strictly and all at once."""
 
 from __future__ import annotations
 
@@ -171,22 +171,3 @@ def _backends(
             if name in given and isinstance(given[name], Mapping):
                 tables.setdefault(kind, {})[name] = dict(given[name])
     return tables
-
-
-def dump(settings: Settings) -> str:
-    """Return settings as the text of an amorsize.toml; what is not set is left out, as TOML has no null."""
-    from tomli_w import dumps
-
-    document: dict[str, Any] = {key: getattr(settings, key) for key in CHOSEN}
-    for table, (field, _, options) in TABLES.items():
-        part = getattr(settings, field) if attrs.has(type(getattr(settings, field))) else settings
-        given = {name: value for name in options if (value := getattr(part, name)) is not None}
-        if given:
-            document[table] = given
-    for kind, tables in settings.backends.items():
-        document[kind] = {
-            name: {key: value for key, value in table.items() if value is not None} for name, table in tables.items()
-        }
-    if settings.warm:
-        document["warm"] = [attrs.asdict(warm, filter=lambda _, value: value is not None) for warm in settings.warm]
-    return dumps(document)
