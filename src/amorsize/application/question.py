@@ -207,17 +207,3 @@ def unmeasured(question: Question, error: SamplingError, cache: str, cache_reaso
     )
     warned = (f"{error} while it was sampled; nothing was kept",)
     return Answer(plan, cache, cache_reason, warned, sampled_in="worker")
-
-
-def basis_of(  # noqa: PLR0913, PLR0917  the parts of a situation, and what finds the overheads
-    known: Callable[[], Overheads],
-    items: int,
-    sample: Sample,
-    machine: Machine,
-    constraints: Constraints,
-    blocked_reason: str | None,
-) -> tuple[Situation, Overheads]:
-    """Return what a decision depends on, with the overheads that are known now."""
-    from amorsize.domain.planning.situation import Situation
-
-    return Situation(items, sample, machine, constraints, blocked_reason), known()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from amorsize.application.overheads import WORTH_ASKING_SECONDS, KnownOverheads, LocalMachine
-from amorsize.application.question import Answer, basis_of, warnings_about
+from amorsize.application.question import Answer, warnings_about
 from amorsize.domain import keys
 from amorsize.errors import MeasurementError
 
@@ -122,26 +121,19 @@ class Solver:
             return decision, overheads, f"what workers cost here could not be measured: {error}"
         return decide(situation, overheads, external), overheads, ""
 
-    def overheads(self, *, keep: bool = True) -> Overheads:
-        """Return the best overheads that are known of this machine, without measuring.
+    def overheads(self) -> Overheads:
+        """Return the best overheads that are known of this machine, without measuring."""
+        return self._overheads.known(self.machine())
 
-        Without ``keep`` the cache is not asked.
-        """
-        return self._overheads.known(self.machine(), keep=keep)
-
-    def measure(self, *, keep: bool = True, renew: bool = False) -> Overheads:
+    def measure(self) -> Overheads:
         """Measure the overheads of this machine, which takes 0.3 to 2 s, unless a valid measurement is known.
-
-        Args:
-            keep: True writes them to the cache.
-            renew: True measures in any case.
 
         Raises:
             MeasurementError: measuring failed.
         """
         here = self.machine()
-        known = self._overheads.known(here, keep=keep)
-        return known if self._overheads.is_measured(known) and not renew else self._overheads.measure(here, keep=keep)
+        known = self._overheads.known(here)
+        return known if self._overheads.is_measured(known) else self._overheads.measure(here)
 
     def measured_at(self, *, ask: bool) -> float:
         """Return when this machine was measured, 0.0 for never; the cache is read only with ``ask``."""
@@ -161,10 +153,16 @@ class Solver:
         self, question: Question, items: int, sample: Sample, *, keep: bool = True
     ) -> Callable[[], tuple[Situation, Overheads]]:
         """Return a function that finds what a decision depends on; it keeps neither the function nor the data alive."""
-        overheads = partial(self._overheads.known, question.here, keep=keep)
-        return partial(
-            basis_of, overheads, items, sample, question.machine, question.constraints, question.blocked_reason
-        )
+        here, constraints, blocked_reason = question.here, question.constraints, question.blocked_reason
+        overheads = self._overheads
+
+        def found() -> tuple[Situation, Overheads]:
+            from amorsize.domain.planning.situation import Situation
+
+            situation = Situation(items, sample, here.machine, constraints, blocked_reason)
+            return situation, overheads.known(here, keep=keep)
+
+        return found
 
     def _budgeted(self, question: Question, *, keep: bool) -> Budget:
         """Return the budget for sampling, with what workers cost here."""
