@@ -1,20 +1,27 @@
-"""Looks up the entries for a question: which are valid, and which of them answers it."""
+"""Looks up the entries for a question: which are valid, which of them answers it, or why there is none."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from amorsize.domain import keys
-from amorsize.domain.buckets import time_bucket
+from amorsize.domain.buckets import size_bucket, time_bucket
+from amorsize.domain.fingerprint.fingerprint import changes
+from amorsize.domain.items import describe_change
 from amorsize.domain.rules import agrees, judge, measured_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from amorsize.application.cache.entries import Outline
     from amorsize.application.dependencies import Dependencies
     from amorsize.application.question import Question
+    from amorsize.domain.fingerprint.fingerprint import Fingerprint
     from amorsize.domain.rules import Verdict
     from amorsize.domain.values import Entry, Sample
+
+_SEEN_KINDS: Final = 4
+"""Item kinds that are kept for a function; more would not help to explain a miss."""
 
 
 class Found(NamedTuple):
@@ -85,3 +92,31 @@ def plan_holds(entry: Entry, question: Question) -> bool:
 
     situation = Situation(entry.items, entry.sample, question.machine, question.constraints, question.blocked_reason)
     return entry.plan.n_jobs <= worker_cap(entry.plan.executor, situation)
+
+
+def why_missing(last: Outline | None, fingerprint: Fingerprint, kind: str, items: int) -> str:
+    """Say why there is no entry: what has changed since the function was last measured.
+
+    Args:
+        last: the outline that was kept then, None when there is none.
+        fingerprint: the fingerprint of the function now, with its outline.
+        kind: the kind of the items now.
+        items: how many items there are now.
+    """
+    if last is None:
+        return "no entry for this function"
+    if last.hex != fingerprint.hex:
+        return f"func changed: {changes(last.parts, fingerprint.outline)}"
+    for other in last.seen:
+        other_kind, _, other_size = other.partition("_size:")
+        if other_kind == kind and other_size != size_bucket(items):
+            return f"no entry: number of items went from {other_size} to {size_bucket(items)}"
+    others = [other.partition("_size:")[0] for other in last.seen if not other.startswith(f"{kind}_size:")]
+    return f"no entry: {describe_change(others[0], kind)}" if others else "no entry measured on this machine"
+
+
+def seen_since(last: Outline | None, fingerprint: Fingerprint, locator: str) -> list[str]:
+    """Return the kind of items at a locator, and up to three kinds that the same function was measured on before."""
+    before = last.seen if last is not None and last.hex == fingerprint.hex else []
+    here = locator.partition("_item:")[2]
+    return [here, *(one for one in before if one != here)][:_SEEN_KINDS]

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from amorsize.application.cache.outlines import keep_outline, why_missing
-from amorsize.application.look_up import choose, find, plan_holds
+from amorsize.application.look_up import choose, find, plan_holds, seen_since, why_missing
 from amorsize.application.question import (
     EMPTY_PLAN,
     Answer,
@@ -366,7 +365,8 @@ class Optimizer:
             if old.doubt and old.variant != entry.variant:
                 self._given.entries.drop(old)
         self._given.entries.keep(entry)
-        keep_outline(self._given.entries, last, question.fingerprint, question.locator)
+        seen = seen_since(last, question.fingerprint, question.locator)
+        self._given.entries.keep_outline(question.fingerprint.name, question.fingerprint, seen)
         self._recent.keep(question, answer, spent)
         return answer
 

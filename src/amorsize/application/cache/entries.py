@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from amorsize.application.cache import records
 from amorsize.domain.keys import machine_locator, name_locator
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from amorsize.domain.values import Entry
 
 T = TypeVar("T")
-Outline = tuple[str, list[tuple[str, str]], list[str]]
-"""The fingerprint of a function, its labelled parts, and the item kinds that it was measured on, latest first."""
-
 _WRITES_TO_TIDY: Final = 32
 """Writes after which old entries are looked for, so that the work of looking is spread."""
 _FIRST_TIDY: Final = 16
@@ -34,6 +31,20 @@ _LEAST_TTL_SECONDS: Final = 7 * DAY_SECONDS
 """Programs with other settings may share a cache, so younger entries are never removed automatically."""
 
 _HOPELESS: Final = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT})
+
+
+class Outline(NamedTuple):
+    """What a function looked like when it was last measured: it tells why there is no entry now.
+
+    Attributes:
+        hex: the fingerprint.
+        parts: its labelled parts.
+        seen: the kinds and sizes of items that it was measured on, the latest first.
+    """
+
+    hex: str
+    parts: list[tuple[str, str]]
+    seen: list[str]
 
 
 class Entries:
@@ -161,7 +172,7 @@ class Entries:
             return None
         try:
             parts = [(str(label), str(value)) for label, value in record["outline"]]
-            return str(record["fingerprint"]), parts, [str(kind) for kind in record["seen"]]
+            return Outline(str(record["fingerprint"]), parts, [str(kind) for kind in record["seen"]])
         except (KeyError, TypeError, ValueError):
             return None
 
