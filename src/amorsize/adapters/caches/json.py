@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from amorsize.adapters.caches import directory
-from amorsize.adapters.caches.names import MOST_VARIANTS, TEXT_BYTES, check_name, file_name, name_of, text_bytes
+from amorsize.adapters.caches.names import (
+    MOST_VARIANTS,
+    TEXT_BYTES,
+    check_address,
+    check_name,
+    file_name,
+    name_of,
+    text_bytes,
+)
 from amorsize.domain.values import Value, flag, text
 from amorsize.errors import CacheError
 
@@ -102,8 +110,7 @@ class JsonCache:
 
     def store(self, locator: str, variant: str, text: str) -> None:
         """Keep text; see the port."""
-        check_name("locator", locator)
-        check_name("variant", variant)
+        check_address(locator, variant)
         written = self._written(text_bytes(text))
         try:
             self._put(written, self._prefix + file_name(locator), file_name(variant) + _ENDING)
@@ -215,8 +222,7 @@ class JsonCache:
                 return
 
     def _remove(self, locator: str, variant: str) -> bool:
-        check_name("locator", locator)
-        check_name("variant", variant)
+        check_address(locator, variant)
         folder = self._prefix + file_name(locator)
         if not (self._is_there() and _is_directory(folder)):
             return False

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from amorsize.adapters.caches.names import check_name, text_bytes
+from amorsize.adapters.caches.names import check_address, check_name, text_bytes
 from amorsize.application.cache.entries import is_hopeless
 from amorsize.errors import CacheError
 from amorsize.processes.warning import warn
@@ -71,8 +71,7 @@ class LayeredCache:
 
     def store(self, locator: str, variant: str, text: str) -> None:
         """Keep text in each layer that can be written to; see the port."""
-        check_name("locator", locator)
-        check_name("variant", variant)
+        check_address(locator, variant)
         text_bytes(text)
         failures: list[Exception] = []
         open_layers = self._open()
@@ -89,8 +88,7 @@ class LayeredCache:
         removed = 0
         while batch := list(islice(addresses, _BATCH)):
             for locator, variant in batch:
-                check_name("locator", locator)
-                check_name("variant", variant)
+                check_address(locator, variant)
             failures: list[Exception] = []
             open_layers = self._open()
             left = batch

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from amorsize.adapters.caches.locks import lock_held_over_forks
-from amorsize.adapters.caches.names import check_name, text_bytes
+from amorsize.adapters.caches.names import check_address, check_name, text_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,8 +34,7 @@ class MemoryCache:
 
     def store(self, locator: str, variant: str, text: str) -> None:
         """Keep text; see the port."""
-        check_name("locator", locator)
-        check_name("variant", variant)
+        check_address(locator, variant)
         text_bytes(text)
         with self._lock:
             self._texts.setdefault(locator, {})[variant] = text
@@ -45,8 +44,7 @@ class MemoryCache:
         return sum(self._remove(locator, variant) for locator, variant in addresses)
 
     def _remove(self, locator: str, variant: str) -> bool:
-        check_name("locator", locator)
-        check_name("variant", variant)
+        check_address(locator, variant)
         with self._lock:
             variants = self._texts.get(locator, {})
             if variants.pop(variant, None) is None:

@@ -32,6 +32,12 @@ def check_name(what: str, name: str) -> None:
         raise ValueError(f"{what} must be 1 to {NAME_CHARACTERS} printable ASCII characters, got {name!r:.100}")
 
 
+def check_address(locator: str, variant: str) -> None:
+    """Raise ValueError when a text cannot be kept under these two."""
+    check_name("locator", locator)
+    check_name("variant", variant)
+
+
 def text_bytes(text: str) -> bytes:
     """Return a text as UTF-8; ValueError when it is longer than 64 KiB or holds half a surrogate pair."""
     try:

@@ -18,7 +18,7 @@ import attrs
 
 from amorsize.adapters.caches import directory
 from amorsize.adapters.caches.locks import lock_held_over_forks
-from amorsize.adapters.caches.names import MOST_VARIANTS, check_name, is_name, text_bytes
+from amorsize.adapters.caches.names import MOST_VARIANTS, check_address, check_name, is_name, text_bytes
 from amorsize.domain.values import flag, number, text
 from amorsize.errors import CacheError
 
@@ -126,8 +126,7 @@ class SqliteCache:
 
     def store(self, locator: str, variant: str, text: str) -> None:
         """Keep text; see the port."""
-        check_name("locator", locator)
-        check_name("variant", variant)
+        check_address(locator, variant)
         text_bytes(text)
         self._write(lambda connection: connection.execute(_STORE, (locator, variant, text)).rowcount)
 
@@ -140,8 +139,7 @@ class SqliteCache:
             time.sleep(min(took, _MOST_PAUSE_SECONDS))  # back to back, they would starve readers
             began = time.monotonic()
             for locator, variant in batch:
-                check_name("locator", locator)
-                check_name("variant", variant)
+                check_address(locator, variant)
             removed += self._removed(batch)
             took = time.monotonic() - began
         return removed
@@ -158,8 +156,8 @@ class SqliteCache:
     def locators(self) -> Iterator[str]:
         """Yield each locator, read 1,000 at a time; see the port."""
         last = ""
-        while page := self._read(lambda connection, after=last: connection.execute(_LOCATORS, (after,)).fetchall()):  # type: ignore[misc]  # mypy infers no lambda with defaults
-            for (locator,) in page:
+        while page := self._page(last):
+            for locator in page:
                 if locator <= last:
                     raise CacheError(f"caches.sqlite: {self._path} must be in order, got a damaged file")
                 last = locator
@@ -170,11 +168,15 @@ class SqliteCache:
         """Return so many locators, from a share of the way through those of functions on, and then from the first."""
         found: list[str] = []
         for begin in (f"func:{int(at * 0x10000):04x}", ""):
-            rows = self._read(lambda connection, after=begin: connection.execute(_LOCATORS, (after,)).fetchall()) or ()  # type: ignore[misc]  # as above
-            found += [locator for (locator,) in rows if is_name(locator)]
+            found += filter(is_name, self._page(begin))
             if len(found) >= most:
                 break
         return list(dict.fromkeys(found))[:most]
+
+    def _page(self, after: str) -> list[str]:
+        """Return up to 1,000 locators behind a text, in order."""
+        rows = self._read(lambda connection: connection.execute(_LOCATORS, (after,)).fetchall())
+        return [locator for (locator,) in rows or ()]
 
     def close(self) -> None:
         """Close the connection; see the port."""
@@ -365,7 +367,7 @@ def _check_beside(path: str) -> None:
 def has_wal_reset_fix(version: tuple[int, ...]) -> bool:
     """Return whether this SQLite cannot damage a write-ahead log that two connections reset at once.
 
-    The fault is described at https://www.sqlite.org/wal.html#walresetbug; it was mended in 3.51.3 and, for older
+    The fault is described at https://www.sqlite.org/wal.html#walresetbug; it was fixed in 3.51.3 and, for older
     branches, in 3.50.7 and 3.44.6.
     """
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
