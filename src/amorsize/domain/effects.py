@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import opcode
+from types import CodeType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from types import CodeType
+    from collections.abc import Iterator
 
     Origin = tuple[str, str]
     """Where a value comes from, and its name.
@@ -70,6 +71,14 @@ _UNTOUCHED: Final = frozenset(
     )
 )
 """Instructions that do not change the values that stay on the stack."""
+
+
+def codes_in(code: CodeType) -> Iterator[CodeType]:
+    """Yield code, and the code of the functions and classes inside it."""
+    yield code
+    for constant in code.co_consts:
+        if type(constant) is CodeType:
+            yield from codes_in(constant)
 
 
 class Effects(NamedTuple):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 from contextlib import suppress
 from opcode import opname
-from types import CodeType, FunctionType, MethodType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.domain.effects import codes_in
 from amorsize.domain.iterables import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import CodeType
 
 _MOST_CODES: Final = 32
 """Pieces of code that are looked at."""
@@ -95,7 +97,7 @@ def _codes(func: Any) -> Iterator[CodeType]:
     for each in todo:
         called, owner = _called(each)
         if called is not None and called.__code__ not in seen and len(seen) < _MOST_CODES:
-            for code in _nested(called.__code__):
+            for code in codes_in(called.__code__):
                 seen.add(code)
                 yield code
                 todo += _named(called, code, owner)
@@ -115,14 +117,6 @@ def _called(func: Any) -> tuple[FunctionType | None, type | None]:
         owner = type(func)
         func = getattr(owner, "__call__", None)  # noqa: B004  what calling it runs
     return (func if isinstance(func, FunctionType) else None), owner
-
-
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    """Yield code and the code of the functions and classes inside it."""
-    yield code
-    for part in code.co_consts:
-        if isinstance(part, CodeType):
-            yield from _nested(part)
 
 
 def _named(func: FunctionType, code: CodeType, owner: type | None) -> Iterator[Any]:

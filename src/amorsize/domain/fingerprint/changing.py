@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.domain.effects import effects_of
+from amorsize.domain.effects import codes_in, effects_of
 from amorsize.domain.fingerprint import objects
 from amorsize.domain.fingerprint.encoding import is_atom
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from types import CodeType
 
     from amorsize.domain.effects import Origin
     from amorsize.domain.fingerprint.origins import Origins
@@ -34,7 +35,6 @@ _BUILDING: Final = frozenset(
 """Methods that make an object: what they assign is what it is, and no change."""
 _CODE: Final = (FunctionType, MethodType, functools.partial, type)
 _COLLECTIONS: Final = (list, tuple, dict)
-_EXACT: Final = frozenset(map(id, objects.COLLECTIONS))
 
 
 class Changes:
@@ -94,7 +94,7 @@ class Changes:
         else:
             if issubclass(kind, _COLLECTIONS):
                 self._push(_inside(kind, value), levels)
-            if id(kind) not in _EXACT:
+            if id(kind) not in objects.EXACT:
                 self._object(kind, value, levels)
 
     def _method(self, method: MethodType) -> None:
@@ -133,7 +133,7 @@ class Changes:
         self._push(held for held in objects.contents_of(func) if held is not objects.EMPTY)
         space = func.__globals__
         installed = self._origins.is_installed(objects.module_name(space))
-        for code in _codes(func.__code__):
+        for code in codes_in(func.__code__):
             marks.names.update(code.co_names)
             if not installed:
                 self._push(space[name] for name in code.co_names if name in space)
@@ -185,14 +185,6 @@ class _Marks:
         self.assigned: set[str] = set()
         self.filled: set[str] = set()
         self.asked: set[str] = set()
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    """Yield code and the code inside it."""
-    yield code
-    for constant in code.co_consts:
-        if type(constant) is CodeType:
-            yield from _codes(constant)
 
 
 def _fills(held: Any) -> bool:

@@ -23,7 +23,6 @@ FEW: Final = 32
 """Elements of a collection, and attributes of an object, that are read."""
 _FIXED: Final = (tuple, frozenset)
 _WITH_ENDS: Final = (list, tuple, dict, deque)
-_EXACT: Final = frozenset(map(id, objects.COLLECTIONS))
 _LEVELS: Final = 3
 """How deep collections are looked through for what is not plain: at most 32 to the power of 3 looks."""
 SMALL: Final = 256
@@ -121,7 +120,7 @@ def read_many(reading: Reading, value: Any, depth: int) -> None:
     else:
         _read_elements(reading, base, value, depth)
     reading.out.append(b"]")
-    if id(kind) not in _EXACT:
+    if id(kind) not in objects.EXACT:
         reading.value(kind, depth + 1)
         reading.state(value, depth)
 

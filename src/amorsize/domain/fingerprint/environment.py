@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.domain.effects import codes_in
 from amorsize.domain.fingerprint import objects
 from amorsize.domain.fingerprint.encoding import text
 
@@ -56,12 +56,5 @@ def _texts(reading: Reading) -> Iterator[str]:
     for func, names, _, _ in reading.functions:
         space = func.__globals__
         yield from (space[name] for name in names if type(space.get(name)) is str)
-        yield from _constants(func.__code__)
-
-
-def _constants(code: CodeType) -> Iterator[str]:
-    for value in code.co_consts:
-        if type(value) is str:
-            yield value
-        elif type(value) is CodeType:
-            yield from _constants(value)
+        for code in codes_in(func.__code__):
+            yield from (value for value in code.co_consts if type(value) is str)

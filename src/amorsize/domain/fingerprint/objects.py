@@ -7,7 +7,6 @@ import sys
 from array import array
 from collections import deque
 from hashlib import sha256
-from operator import attrgetter
 from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -20,8 +19,6 @@ members_of: Final[Callable[[type], Mapping[str, Any]]] = type.__dict__["__dict__
 """The namespace of a class itself."""
 module_space: Final[Callable[[ModuleType], dict[str, Any]]] = vars(ModuleType)["__dict__"].__get__
 """The namespace of a module, even of one that loads itself late."""
-function_space: Final = attrgetter("__dict__")
-"""The attributes of a function."""
 STANDARD: Final = sys.stdlib_module_names
 PLAIN_BASES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
     (int, int.__pos__),
@@ -32,6 +29,8 @@ PLAIN_BASES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
 """Plain types, each with what makes an exact one of an instance of a subclass."""
 COLLECTIONS: Final[tuple[Any, ...]] = (list, dict, set, tuple, frozenset, deque, bytearray, array)
 """Built-in collections whose elements can be read without running any Python code, even of a subclass."""
+EXACT: Final = frozenset(map(id, COLLECTIONS))
+"""Them by identity: hashing a type may run code of its metaclass."""
 QUIET: Final = frozenset({"logging", "threading", "_thread", "weakref", "_weakrefset"})
 """Modules whose objects say nothing of what a function does or costs: loggers, locks, tables that forget."""
 _SPACES: Final = (GetSetDescriptorType, MemberDescriptorType)
