@@ -55,17 +55,21 @@ _MOST_ENCODED: Final = 160
 """Bytes of an encoded value from which on it is not written out in full: its text would be cut anyway."""
 
 
-def module_name(space: Mapping[str, Any]) -> str:
-    """Return the ``__name__`` of a namespace; a script is ``__main__`` in spawned workers too, ``?`` is none."""
-    name = space.get("__name__")
+def name_everywhere(name: Any) -> str:
+    """Return the name of a module in every process: a script is ``__main__`` in spawned workers too, ``?`` is none."""
     if type(name) is not str:
         return "?"
     return "__main__" if name == "__mp_main__" else name
 
 
+def module_name(space: Mapping[str, Any]) -> str:
+    """Return the ``__name__`` of a namespace, as every process has it."""
+    return name_everywhere(space.get("__name__"))
+
+
 def class_module(cls: type) -> str:
     """Return the name of the module a class says it is from, ``?`` if it says nothing readable."""
-    return module_name({"__name__": _class_module(cls)})
+    return name_everywhere(_class_module(cls))
 
 
 def class_name(cls: type) -> str:
@@ -290,7 +294,7 @@ def name_of(value: Any) -> str:
     kind = type(value)
     if kind is FunctionType or kind is BuiltinFunctionType:
         module = value.__module__ or "builtins"  # a method of a builtin object names none
-        return f"{module_name({'__name__': module})}.{value.__qualname__}"
+        return f"{name_everywhere(module)}.{value.__qualname__}"
     if kind is MethodType:
         owner = value.__self__
         cls = owner if issubclass(type(owner), type) else type(owner)

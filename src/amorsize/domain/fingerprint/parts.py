@@ -29,10 +29,6 @@ _MANY_NAMES: Final = 256
 """Attributes beyond which those set first are described in place of those first by name: sorting them would cost."""
 _NUMERIC: Final = "iufc"
 
-# Read off the type itself: a metaclass may have made properties of these two, which would be the user's code.
-_qualname_of: Final = type.__dict__["__qualname__"].__get__
-_module_of: Final = type.__dict__["__module__"].__get__
-
 
 def _no_file(_: str) -> int | None:
     return 0
@@ -51,12 +47,8 @@ class Surroundings(NamedTuple):
 
 
 def type_name(kind: type) -> str:
-    """Name a type by module and qualified name, a built-in one by its name alone."""
-    module = _module_of(kind)
-    if module == "__mp_main__":  # what a spawned worker calls the script
-        module = "__main__"
-    name: str = _qualname_of(kind)
-    return name if module == "builtins" or type(module) is not str else f"{module}.{name}"
+    """Name a type by module and qualified name, one that is built in or says no module by its name alone."""
+    return objects.class_name(kind).removeprefix("?.")
 
 
 def of_plain(items: tuple[Any, Any, Any]) -> str | None:
@@ -167,7 +159,7 @@ class Description:
             dtype = numpy.ndarray.__dict__["dtype"].__get__(largest)
             name = "ndarray" if kind is numpy.ndarray else type_name(kind)
             return f"{name}.{dtype.type.__name__}~{_length(nbytes_of(largest), level)}"
-        if numpy is not None and _module_of(kind) == "numpy" and issubclass(kind, numpy.generic):
+        if numpy is not None and objects.class_module(kind) == "numpy" and issubclass(kind, numpy.generic):
             if values[0].dtype.kind in _NUMERIC:
                 return f"{kind.__name__}~{_magnitude([value.item() for value in values], level)}"
             return f"{kind.__name__}~{_length(max(value.nbytes for value in values), level)}"

@@ -305,7 +305,7 @@ class Reader(Reading):
         elif value is objects.EMPTY:
             self.out.append(b"e")
         elif label == "global __name__":
-            self.part(label, objects.module_name({"__name__": value}), depth)
+            self.part(label, objects.name_everywhere(value), depth)
         elif issubclass(type(value), ModuleType):
             start = len(self.out)
             read_module(self, value, names, depth)
