@@ -91,7 +91,7 @@ def _elsewhere(data: Any, container: type, description: Description, around: Sur
     if isinstance(data, (Rows, PulledRows)):
         return _of_rows(data, description, around)
     if container is getattr(around.modules.get("numpy"), "ndarray", None):
-        return _rows(data, description)
+        return _at_three_places(data, description, "") if data.ndim else "in.numpy.ndarray"
     name = f"in.{type_name(container)}"
     items = _of_column(data, container, around) or _of_subclass(data, container)
     if items:
@@ -106,21 +106,19 @@ def _of_rows(data: Rows | PulledRows, description: Description, around: Surround
     if isinstance(data, IndexedRows) and all(
         id(type(column)) in _INDEXED_IDS or (type(column) is array_type and column.ndim) for column in data.columns
     ):
-        count = length_of(data)
-        if not count:
-            return _EMPTY if count == 0 else "in.rows"
-        return description.describe((data[0], data[count >> 1], data[-1]))
+        return _at_three_places(data, description, "in.rows")
     description.is_sized = False
     return f"in.rows.{len(data.columns) if isinstance(data, Rows) else data.count}"
 
 
-def _rows(data: Any, description: Description) -> str:
-    """Describe an array's items: scalars by magnitude, rows by bytes, objects one by one."""
-    if data.ndim == 0:
-        return "in.numpy.ndarray"
-    count = data.shape[0]
-    if count == 0:
-        return _EMPTY
+def _at_three_places(data: Any, description: Description, beyond: str) -> str:
+    """Describe the items of what can be read at any position; ``beyond`` names one of more items than len() can count.
+
+    An array has scalars, described by magnitude, rows, by bytes, or objects, one by one.
+    """
+    count = length_of(data)
+    if not count:
+        return _EMPTY if count == 0 else beyond
     return description.describe((data[0], data[count >> 1], data[-1]))
 
 

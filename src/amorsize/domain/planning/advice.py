@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from amorsize.domain.planning.planner import decide
-from amorsize.domain.planning.situation import Situation, worker_bytes
+from amorsize.domain.planning.situation import NO_ITEMS, NO_RESULTS, Situation, worker_bytes
 from amorsize.domain.values import MAX_CPUS
 from amorsize.domain.wording import size
 
@@ -68,14 +68,14 @@ def _best(changes: dict[str, Change], situation: Situation, overheads: Overheads
 
 def _small_items(situation: Situation, overheads: Overheads) -> tuple[Situation, Overheads, str]:
     sample = situation.sample
-    small = attrs.evolve(sample, item_bytes=0.0, pickle_item_seconds=0.0, unpickle_item_seconds=0.0)
+    small = attrs.evolve(sample, **NO_ITEMS)
     words = f"items are {size(sample.item_bytes)} each: send a name or a range instead and load it in the worker"
     return attrs.evolve(situation, sample=small), overheads, words
 
 
 def _small_results(situation: Situation, overheads: Overheads) -> tuple[Situation, Overheads, str]:
     sample = situation.sample
-    small = attrs.evolve(sample, result_bytes=0.0, pickle_result_seconds=0.0, unpickle_result_seconds=0.0)
+    small = attrs.evolve(sample, **NO_RESULTS)
     words = (
         f"results are {size(sample.result_bytes)} each: return a summary, or the name of a file written in the worker"
     )

@@ -8,7 +8,7 @@ import attrs
 
 from amorsize.domain.planning.cost import CostModel
 from amorsize.domain.planning.planner import candidate, interval, serial_plan, worker_counts
-from amorsize.domain.planning.situation import worker_cap
+from amorsize.domain.planning.situation import NO_ITEMS, NO_RESULTS, worker_cap
 from amorsize.domain.values import EXECUTORS
 
 if TYPE_CHECKING:
@@ -113,9 +113,7 @@ def serial(situation: Situation) -> Breakdown:
         plan.seconds_low,
         plan.seconds_high,
         start=warm_up,
-        moving=0.0,
         computing=plan.predicted_seconds - warm_up,
-        tail=0.0,
     )
 
 
@@ -131,15 +129,7 @@ def _kinds(plan: Plan, situation: Situation, ways: Iterable[Way]) -> Iterator[st
 
 def _with_nothing_moved(situation: Situation, overheads: Overheads) -> CostModel:
     """Return the cost model for items, results and chunks that cost nothing to move."""
-    sample = attrs.evolve(
-        situation.sample,
-        item_bytes=0.0,
-        pickle_item_seconds=0.0,
-        unpickle_item_seconds=0.0,
-        result_bytes=0.0,
-        pickle_result_seconds=0.0,
-        unpickle_result_seconds=0.0,
-    )
+    sample = attrs.evolve(situation.sample, **NO_ITEMS, **NO_RESULTS)
     costs = attrs.evolve(
         overheads,
         chunk_parent_seconds=0.0,

@@ -196,13 +196,13 @@ def decide(situation: Situation, overheads: Overheads | None, external: External
 
 def _own(situation: Situation, overheads: Overheads) -> Compared:
     """Return the candidates that use this machine's own processes and threads."""
-    sample, constraints = situation.sample, situation.constraints
-    model = CostModel(situation.items, sample, overheads, situation.machine)
+    constraints = situation.constraints
+    model = CostModel(situation.items, situation.sample, overheads, situation.machine)
     candidates: list[Candidate] = []
     if constraints.executor in {"auto", "process"} and not situation.blocked:
-        candidates.extend(_search("process", "process", model, situation, overheads))
+        candidates.extend(_search("process", "process", model, situation))
     if constraints.executor == "thread" or (constraints.executor == "auto" and situation.gil_fraction < _BUSY):
-        candidates.extend(_search("thread", "thread", model, situation, overheads))
+        candidates.extend(_search("thread", "thread", model, situation))
     return candidates, model
 
 
@@ -210,7 +210,7 @@ def _on_external(external: ExternalWorkers, situation: Situation) -> Compared:
     """Return the candidates that use external workers."""
     there = external.situation(situation)
     model = CostModel(there.items, there.sample, external.overheads, there.machine)
-    return list(_search(external.name, external.kind, model, there, external.overheads)), model
+    return list(_search(external.name, external.kind, model, there)), model
 
 
 def _beside(best: Candidate, external: ExternalWorkers, candidates: list[Candidate]) -> str:
@@ -225,9 +225,7 @@ def _beside(best: Candidate, external: ExternalWorkers, candidates: list[Candida
     return f"; {how_many(others[0])}{where} should take {in_words(others[0].seconds)}"
 
 
-def _search(
-    executor: str, kind: str, model: CostModel, situation: Situation, overheads: Overheads
-) -> Iterator[Candidate]:
+def _search(executor: str, kind: str, model: CostModel, situation: Situation) -> Iterator[Candidate]:
     """Yield the best chunk size for several numbers of workers, ever closer to the best number.
 
     With more workers the cost first falls and then rises, apart from rounding to whole rounds of chunks. ``best_with``
@@ -235,7 +233,7 @@ def _search(
     of workers whose lower bound is above the best cost are skipped.
     """
     least = model.least_thread if kind == "thread" else model.least_process
-    cap = worker_cap(kind, situation, overheads)
+    cap = worker_cap(kind, situation, model.overheads)
     best: dict[int, Candidate] = {}
 
     def best_with(p: int) -> Candidate:
@@ -283,8 +281,7 @@ def _price(one: Candidate) -> float:
     return float(one.seconds * one.n_jobs**FRUGAL)
 
 
-@attrs.frozen
-class _Ends:
+class _Ends(NamedTuple):
     """The ends of the intervals of a plan's seconds and of its gain over serial."""
 
     seconds_low: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -19,6 +19,11 @@ _PICKLE_TWICE: Final = 2
 """Copies of an item and its result that a process holds: the object and its pickle."""
 _SMALL_QUOTA: Final = 0.25
 """Fraction of a CPU for which no further worker is counted: our choice; it would mostly wait for its turn."""
+
+NO_ITEMS: Final[dict[str, Any]] = {"item_bytes": 0.0, "pickle_item_seconds": 0.0, "unpickle_item_seconds": 0.0}
+"""What a sample has where items cost nothing to move."""
+NO_RESULTS: Final[dict[str, Any]] = {"result_bytes": 0.0, "pickle_result_seconds": 0.0, "unpickle_result_seconds": 0.0}
+"""What a sample has where results cost nothing to move."""
 
 
 @attrs.frozen
