@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from amorsize.domain.fingerprint import objects
 from amorsize.domain.fingerprint.encoding import encode, framed, is_atom, text
 from amorsize.domain.fingerprint.parts import ends_of
+from amorsize.domain.fingerprint.reading import SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,15 +26,8 @@ _FIXED: Final = (tuple, frozenset)
 _WITH_ENDS: Final = (list, tuple, dict, deque)
 _LEVELS: Final = 3
 """How deep collections are looked through for what is not plain: at most 32 to the power of 3 looks."""
-SMALL: Final = 256
-"""Bytes of text that take as much room as an element."""
 _MOST_BYTES: Final = 1 << 16
 """Bytes up to which a bytearray or an array is read whole, as a text is."""
-
-
-def base_of(kind: type) -> Any:
-    """Return the built-in collection that a type is or derives from, None if there is none."""
-    return next((base for base in objects.COLLECTIONS if issubclass(kind, base)), None)
 
 
 def elements_of(base: Any, value: Any, loaded: Loaded) -> list[Any] | None:
@@ -111,7 +105,7 @@ def _bytes_of(base: Any) -> Callable[[Any], bytes]:
 def read_many(reading: Reading, value: Any, depth: int) -> None:
     """Append a collection: a small one with its elements, a large one by its length, one filled by the code by type."""
     kind = type(value)
-    base = base_of(kind)
+    base = objects.base_of(kind)
     reading.out.append(b"[" + text(objects.class_name(kind)))
     if base not in _FIXED and id(value) in reading.changes.objects:
         reading.origins.note(f"a {kind.__name__}, which its own code changes, known by its type only")
@@ -120,9 +114,6 @@ def read_many(reading: Reading, value: Any, depth: int) -> None:
     else:
         _read_elements(reading, base, value, depth)
     reading.out.append(b"]")
-    if id(kind) not in objects.EXACT:
-        reading.value(kind, depth + 1)
-        reading.state(value, depth)
 
 
 def _read_elements(reading: Reading, base: Any, value: Any, depth: int) -> None:
@@ -177,7 +168,7 @@ def read_proxy(reading: Reading, proxy: MappingProxyType[Any, Any], depth: int) 
 
 def is_wholly_plain(value: Any, levels: int = _LEVELS) -> bool:
     """Tell whether a small collection holds something, and nothing but plain values and such collections."""
-    base = base_of(type(value))
+    base = objects.base_of(type(value))
     least = 1 if levels == _LEVELS else 0
     if base is None or not levels or not least <= base.__len__(value) <= FEW:
         return False

@@ -13,8 +13,7 @@ import attrs
 from amorsize.domain.fingerprint.encoding import framed, text
 from amorsize.domain.fingerprint.memo import Watch
 from amorsize.domain.fingerprint.objects import crop, digest, name_of
-from amorsize.domain.fingerprint.origins import Origins, own_package
-from amorsize.domain.fingerprint.reader import Reader
+from amorsize.domain.fingerprint.reader import read
 from amorsize.domain.iterables import Spread
 from amorsize.domain.values import LONG_TEXT, Value
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from amorsize.domain.fingerprint.loaded import Loaded
+    from amorsize.domain.fingerprint.reading import Reading
 
 _DIGITS: Final = 16
 """Hex digits of a fingerprint: 64 bits, so that two functions of one cache hardly ever share one."""
@@ -72,7 +72,7 @@ def fingerprint(func: Callable[..., Any], loaded: Loaded) -> Fingerprint:
     """
     if type(func) is Spread:
         return _of_spread(fingerprint(func.func, loaded), func.count)
-    reading = _read(func, loaded, outlined=True)
+    reading = read(func, loaded, outlined=True)
     return attrs.evolve(_fingerprint(func, reading), outline=_bounded(reading.outline))
 
 
@@ -84,7 +84,7 @@ def with_unread(func: Callable[..., Any], loaded: Loaded) -> tuple[str, list[Any
     if type(func) is Spread:
         digits, unread = with_unread(func.func, loaded)
         return _of_spread(Fingerprint(digits, ""), func.count).hex, unread
-    reading = _read(func, loaded)
+    reading = read(func, loaded)
     changed = reading.changes.objects if reading.origins.unread else ()
     return _fingerprint(func, reading).hex, [each for each in reading.origins.unread if id(each) not in changed]
 
@@ -96,15 +96,8 @@ def _of_spread(inner: Fingerprint, count: int) -> Fingerprint:
     return attrs.evolve(inner, hex=digits, outline=outline)
 
 
-def _read(func: Any, loaded: Loaded, *, outlined: bool = False) -> Reader:
-    reading = Reader(Origins(own_package(func), loaded), outlined=outlined)
-    reading.out.append(_FIRST)
-    reading.run(func)
-    return reading
-
-
-def _fingerprint(func: Any, reading: Reader) -> Fingerprint:
-    digits = sha256(framed(reading.out)).hexdigest()[:_DIGITS]
+def _fingerprint(func: Any, reading: Reading) -> Fingerprint:
+    digits = sha256(framed([_FIRST, *reading.out])).hexdigest()[:_DIGITS]
     return Fingerprint(digits, crop(name_of(func), LONG_TEXT), tuple(reading.origins.notes))
 
 
@@ -205,7 +198,7 @@ class Fingerprints:
         return fingerprint(func, self._loaded)
 
     def _read(self, func: Any, owner: Any, key: object) -> Fingerprint:
-        reading = _read(func, self._loaded)
+        reading = read(func, self._loaded)
         found = _fingerprint(func, reading)
         if reading.volatile:
             return found

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from types import FunctionType
+import functools
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain.fingerprint import objects
-from amorsize.domain.fingerprint.containers import SMALL, base_of, bits_of, is_wholly_plain
+from amorsize.domain.fingerprint.containers import bits_of, is_wholly_plain
 from amorsize.domain.fingerprint.encoding import constant, encode, text
 from amorsize.domain.fingerprint.environment import is_environment
+from amorsize.domain.fingerprint.reading import SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,9 +45,10 @@ _STATELESS: Final = frozenset(
 _HOLDERS: Final = frozenset({"types.SimpleNamespace", "argparse.Namespace", "optparse.Values"})
 """Classes whose objects are nothing but what was put into them."""
 _REFERENCE: Final = "weakref.ReferenceType"
-BINDING: Final = (FunctionType, staticmethod, classmethod)
 _ASKED: Final = ("__qualname__", "__name__", "shape", "dtype")
 """What compiled code says of its objects at no cost: numpy's functions and arrays, Cython's functions."""
+_TELLING: Final = frozenset(map(id, (FunctionType, BuiltinFunctionType, MethodType)))
+"""Types of code, by identity."""
 
 
 class Kind:
@@ -65,6 +68,15 @@ class Kind:
         """Names of what the constructors of an installed class take."""
 
 
+def kind_of(reading: Reading, cls: type) -> Kind:
+    """Return what reading the instances of a class needs to know of it."""
+    known: Kind | None = reading.kinds.get(id(cls))
+    if known is None:
+        known = reading.kinds[id(cls)] = Kind(cls, reading)
+        reading.alive.append(cls)
+    return known
+
+
 def read_instance(reading: Reading, value: Any, depth: int) -> None:
     """Append any other object: its class and what it holds, as far as that says what it does."""
     reading.out.append(b"O")
@@ -72,7 +84,7 @@ def read_instance(reading: Reading, value: Any, depth: int) -> None:
     if is_all:
         return
     reading.value(type(value), depth + 1)
-    kind = reading.kind_of(type(value))
+    kind = kind_of(reading, type(value))
     if kind.read is not None:
         kind.read(reading, value, depth)
     elif not kind.quiet and not read_state(reading, value, depth) and not is_plain:
@@ -146,7 +158,7 @@ def _at_its_ends(reading: Reading, base: type, plain: Any) -> bytes:
 
 def read_state(reading: Reading, value: Any, depth: int) -> bool:
     """Append the attributes of an object: of one's own class all, of another what tells what it does; False if none."""
-    kind = reading.kind_of(type(value))
+    kind = kind_of(reading, type(value))
     layout = kind.layout
     count = len(layout.space(value))
     if count > _MOST_NAMES or not reading.spend(count):
@@ -205,7 +217,7 @@ def _read_installed(reading: Reading, cls: type, state: dict[str, Any], depth: i
     that function and plain values count.
     """
     wraps = "__wrapped__" in state
-    kind = reading.kind_of(cls)
+    kind = kind_of(reading, cls)
     is_holder = kind.name in _HOLDERS
     read = [
         name
@@ -226,7 +238,7 @@ def _read_installed(reading: Reading, cls: type, state: dict[str, Any], depth: i
         said = f"a {objects.qualname_of(cls)}, known in part, not by its {words}"
         reading.origins.note(said, of=tuple(state[name] for name in skipped))
     for name in unread:
-        base = base_of(type(state[name]))
+        base = objects.base_of(type(state[name]))
         if base is not None:
             reading.measure(state[name], bits_of(base))
     return unread
@@ -241,11 +253,22 @@ def _tells(reading: Reading, cls: type, name: str, held: Any) -> bool:
             return False
         # What scikit-learn has fitted differs at each fit, and what may be a date from process to process.
         return type(held) is not float or not (name.endswith("_") or held > _LEAST_DATE)
-    if base_of(type(held)) is None:
-        return reading.is_telling(held) or (not reading.within and objects.is_collection(type(held)))
+    if objects.base_of(type(held)) is None:
+        return _is_telling(reading, held) or (not reading.within and objects.is_collection(type(held)))
     if reading.within and not objects.is_collection(cls):
         return False
     return not name.endswith("_") and is_wholly_plain(held)
+
+
+def _is_telling(reading: Reading, value: Any) -> bool:
+    """Tell whether an object is code, one of one's own, or says by itself what it is."""
+    kind = type(value)
+    if id(kind) in _TELLING or issubclass(kind, (type, functools.partial)):
+        return True
+    if issubclass(kind, ModuleType):
+        return False
+    known = kind_of(reading, kind)
+    return known.own or known.read is not None or objects.is_enum(kind) or objects.shape_of(value) is not None
 
 
 def _is_plain(held: Any) -> bool:
@@ -254,7 +277,7 @@ def _is_plain(held: Any) -> bool:
 
 def _says_nothing(held: Any) -> bool:
     """Tell whether something needs no note: what is plain or empty, locks, loggers."""
-    base = base_of(type(held))
+    base = objects.base_of(type(held))
     if base is not None:
         return _is_plain(held) or base.__len__(held) == 0
     return _is_plain(held) or objects.top_of(objects.class_module(type(held))) in objects.QUIET
@@ -322,10 +345,10 @@ def _counts(reading: Reading, cls: type, name: str, member: Any) -> bool:
     if name in _NOT_BEHAVIOUR:
         return False
     if name.startswith("__") and name.endswith("__"):
-        return type(member) in BINDING
+        return type(member) in objects.BINDING
     if name not in reading.names:
         return False
-    if type(member) in BINDING or not reading.changes.leaves_out(cls, name, member):
+    if type(member) in objects.BINDING or not reading.changes.leaves_out(cls, name, member):
         return True
     reading.origins.note(f"{name}, which its own code changes, is left out")
     return False

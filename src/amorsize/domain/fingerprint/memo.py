@@ -12,7 +12,7 @@ from amorsize.domain.fingerprint.objects import contents_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from amorsize.domain.fingerprint.reader import Reader
+    from amorsize.domain.fingerprint.reading import Reading
 
 _parts_of: Final = attrgetter("__code__", "__defaults__", "__kwdefaults__", "__dict__")
 _PARTS: Final = 3
@@ -31,7 +31,7 @@ class Watch:
 
     __slots__ = ("_fields", "_held", "_looks", "_measures", "_owner", "_spaces", "holds_owner", "mark")
 
-    def __init__(self, reading: Reader, owner: object, mark: object, forget: Callable[[Any], None]) -> None:
+    def __init__(self, reading: Reading, owner: object, mark: object, forget: Callable[[Any], None]) -> None:
         self.mark = mark
         self._held: list[Any] = []
         self._owner = self._reference(owner, forget)

@@ -33,6 +33,8 @@ EXACT: Final = frozenset(map(id, COLLECTIONS))
 """Them by identity: hashing a type may run code of its metaclass."""
 QUIET: Final = frozenset({"logging", "threading", "_thread", "weakref", "_weakrefset"})
 """Modules whose objects say nothing of what a function does or costs: loggers, locks, tables that forget."""
+BINDING: Final = (FunctionType, staticmethod, classmethod)
+"""Types of members of a class that are bound to an object or a class when they are asked for."""
 _SPACES: Final = (GetSetDescriptorType, MemberDescriptorType)
 EMPTY: Final = object()
 """Stands for a closure cell that holds nothing yet."""
@@ -215,6 +217,11 @@ def frame_shape(value: Any) -> tuple[int, ...]:
 def is_enum(kind: type) -> bool:
     """Tell whether a class is an enumeration."""
     return any(_class_module(cls) == "enum" and qualname_of(cls) == "Enum" for cls in mro_of(kind))
+
+
+def base_of(kind: type) -> Any:
+    """Return the built-in collection that a type is or derives from, None if there is none."""
+    return next((base for base in COLLECTIONS if issubclass(kind, base)), None)
 
 
 def is_collection(kind: type) -> bool:
