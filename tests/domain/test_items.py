@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amorsize.domain import items
+from amorsize.domain.fingerprint.loaded import Loaded
 from amorsize.domain.fingerprint.parts import Surroundings
 from amorsize.domain.items import describe_change
 
@@ -22,7 +23,7 @@ np = pytest.importorskip("numpy")
 
 
 def item_kind(data, files=None, *, modules=sys.modules):
-    return items.item_kind(data, Surroundings(modules, (files or {}).get if files is not None else lambda _: 0))
+    return items.item_kind(data, Surroundings(Loaded(modules), (files or {}).get if files is not None else lambda _: 0))
 
 
 class Touchy:

@@ -56,7 +56,7 @@ def test_rows_of_an_iterator_are_pulled_one_by_one():
 
 
 def test_the_kind_of_rows_is_that_of_tuples():
-    around = Surroundings({"numpy": np})
+    around = Surroundings(Loaded({"numpy": np}))
     assert item_kind(rows(([1, 2], ["a", "b"]))) == item_kind([(1, "a"), (2, "b")])
     assert "float64" in item_kind(rows((np.ones(3), [1, 2, 3])), around)
     assert item_kind(rows(([], [1]))) == "none"

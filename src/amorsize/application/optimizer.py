@@ -69,7 +69,7 @@ class Optimizer:
         self._solver = solver
         self._run = run
         self._fingerprints = Fingerprints(dependencies.loaded)
-        self._around = Surroundings(dependencies.loaded.modules, dependencies.inspector.file_bytes)
+        self._around = Surroundings(dependencies.loaded, dependencies.inspector.file_bytes)
         self._recent = Recent(dependencies.monotonic)
         self._confirmed = Confirmed()
 

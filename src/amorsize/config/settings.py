@@ -11,7 +11,7 @@ from amorsize.config.renamed import RENAMED
 from amorsize.config.structuring import structure, unknown_key
 from amorsize.domain.planning.sampling import Budget
 from amorsize.domain.rules import RuleSettings
-from amorsize.domain.values import SECONDS, Constraints, Value, text, whole
+from amorsize.domain.values import SECONDS, SHORT_TEXT, Constraints, Value, text, whole
 from amorsize.errors import ConfigError, PluginError
 from amorsize.plugins.registry import AUTO, AUTOMATIC, CHOICES, KINDS
 
@@ -25,14 +25,14 @@ MAPPING: Final = "config"
 """The source of settings given as a mapping."""
 
 _WARM_DATA: Final = ("range", "lines", "glob", "json")
-_name = text(40)
+_name = text(SHORT_TEXT)
 
 
 def _names(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     """Validate the name of one cache, or those of several layers."""
     if isinstance(value, str):
         return _name(_, attribute, value)
-    if not value or len(set(value)) < len(value) or not all(type(name) is str and len(name) <= 40 for name in value):  # noqa: PLR2004  as _name has it
+    if not value or len(set(value)) < len(value) or not all(type(name) is str and len(name) <= SHORT_TEXT for name in value):
         raise ValueError(f"{attribute.name} must be one name or several different ones, got {list(value)!r:.80}")
     return None
 

@@ -25,14 +25,9 @@ def time_bucket(seconds_per_item: float) -> str:
     return TIME_NAMES[bisect_right(TIME_EDGES_SECONDS, seconds_per_item)]
 
 
-def length_bucket(length: int) -> int:
-    """Round a length or a number of bytes down to a power of four (0 stays 0)."""
-    return 1 << ((length.bit_length() - 1) & ~1) if length > 0 else 0
-
-
-def coarse_length_bucket(length: int) -> int:
-    """Round a length or a number of bytes down to a power of sixteen (0 stays 0)."""
-    return 1 << ((length.bit_length() - 1) & ~3) if length > 0 else 0
+def length_bucket(length: int, *, coarse: bool = False) -> int:
+    """Round a length or a number of bytes down to a power of four, a coarse one to one of sixteen (0 stays 0)."""
+    return 1 << ((length.bit_length() - 1) & (~3 if coarse else ~1)) if length > 0 else 0
 
 
 def magnitude_bucket(value: float) -> str:

@@ -90,7 +90,7 @@ def _elsewhere(data: Any, container: type, description: Description, around: Sur
         return description.describe((next(iter(data)),)) if data else _EMPTY
     if isinstance(data, (Rows, PulledRows)):
         return _of_rows(data, description, around)
-    if container is getattr(around.modules.get("numpy"), "ndarray", None):
+    if container is around.loaded.held("numpy", "ndarray"):
         return _at_three_places(data, description, "") if data.ndim else "in.numpy.ndarray"
     name = f"in.{type_name(container)}"
     items = _of_column(data, container, around) or _of_subclass(data, container)
@@ -102,7 +102,7 @@ def _elsewhere(data: Any, container: type, description: Description, around: Sur
 
 def _of_rows(data: Rows | PulledRows, description: Description, around: Surroundings) -> str:
     """Describe rows as the tuples that they are where every column is looked into, otherwise by their width."""
-    array_type = getattr(around.modules.get("numpy"), "ndarray", None)
+    array_type = around.loaded.held("numpy", "ndarray")
     if isinstance(data, IndexedRows) and all(
         id(type(column)) in _INDEXED_IDS or (type(column) is array_type and column.ndim) for column in data.columns
     ):
@@ -125,7 +125,7 @@ def _at_three_places(data: Any, description: Description, beyond: str) -> str:
 def _of_column(data: Any, container: type, around: Surroundings) -> Sequence[Any]:
     """Return the items at the first, middle and last place of a column of pandas or polars."""
     for library in ("pandas", "polars"):
-        if container is getattr(around.modules.get(library), "Series", None) and len(data):
+        if container is around.loaded.held(library, "Series") and len(data):
             places = data.iloc if library == "pandas" else data
             return [places[place] for place in (0, len(data) >> 1, len(data) - 1)]
     return ()

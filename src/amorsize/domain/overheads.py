@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from amorsize.domain.values import BYTES, MAX_BYTES, START_METHODS, number, one_of
+from amorsize.domain.values import BYTES, DATE, MAX_BYTES, START_METHODS, number, one_of
 
 if TYPE_CHECKING:
     from amorsize.domain.values import Machine
@@ -94,7 +94,7 @@ class Overheads:
     chunk_crowded_seconds: float = attrs.field(default=0.0, validator=_COST)
     fork_seconds: float = attrs.field(default=0.0, validator=_COST)
     source: str = attrs.field(default="measured", validator=one_of(*SOURCES))
-    measured_at: float = attrs.field(default=0.0, validator=number(0, 1e11), eq=False)
+    measured_at: float = attrs.field(default=0.0, validator=DATE, eq=False)
 
     def running(self) -> Overheads:
         """Return the overheads of processes that run already: nothing to start or to end."""

@@ -1,4 +1,4 @@
-"""The nouns of amorsize as frozen values that check themselves, wherever their numbers come from."""
+"""The values that amorsize works with, from machine to cache entry: frozen, and checked when they are made."""
 
 from __future__ import annotations
 
@@ -30,10 +30,18 @@ _WARM_UP: Final = 20.0
 
 SHORT_TEXT: Final = 40
 """Characters of a short text, such as an architecture or the name of a backend: longer ones are not known."""
+KEY_TEXT: Final = 80
+"""Characters of the longest locator or variant: every store takes so many."""
+TEXT_BYTES: Final = 1 << 16
+"""Bytes of the longest text that a store takes, as UTF-8."""
+PATH_TEXT: Final = 4096
+"""Characters of the longest path: as many as Linux takes."""
 LONG_TEXT: Final = 120
 """Characters of a long text, such as a CPU model or the name of a function; our choice, so that entries stay short."""
 REASON_TEXT: Final = 300
 """Characters of the reason of a plan; our choice, so that entries stay short."""
+BLOCKED_TEXT: Final = 200
+"""Characters of the reason why processes are ruled out; our choice, so that entries stay short."""
 THREADS_TEXT: Final = 200
 """Characters of the thread variables that are set: our choice, a handful fit."""
 DAY_SECONDS: Final = 86400.0
@@ -48,6 +56,9 @@ MAX_BYTES: Final = 2**63
 """The most bytes that are believed: no machine has more memory."""
 MAX_COUNT: Final = 2**53
 """The largest count that is believed: up to it a float holds every whole number."""
+
+LATEST_DATE: Final = 1e11
+"""The latest date that is believed, in Unix seconds: some three thousand years from now."""
 
 _LEAST_MEAN_SECONDS: Final = 1e-12
 """The least mean above nothing that is believed: no clock counts in less, and what is divided by it stays finite."""
@@ -144,6 +155,7 @@ def places(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
 
 SECONDS: Final = number(0, YEAR_SECONDS)
 BYTES: Final = number(0, MAX_BYTES)
+DATE: Final = number(0, LATEST_DATE)
 
 
 class Value:
@@ -273,7 +285,7 @@ class Sample(Value):
     result_bytes: float = attrs.field(default=0.0, validator=BYTES)
     peak_bytes: float = attrs.field(default=0.0, validator=BYTES)
     worker_import_seconds: float = attrs.field(default=0.0, validator=SECONDS)
-    blocked_reason: str | None = attrs.field(default=None, validator=text(200, optional=True))
+    blocked_reason: str | None = attrs.field(default=None, validator=text(BLOCKED_TEXT, optional=True))
     positions: tuple[int, ...] = attrs.field(default=(), converter=tuple, validator=places)
     threads_variable: str | None = attrs.field(default=None, validator=text(SHORT_TEXT, optional=True))
     parent_bytes: float = attrs.field(default=0.0, validator=BYTES)
@@ -374,19 +386,19 @@ class Entry(Value):
     """
 
     format: int = attrs.field(validator=whole(0))
-    locator: str = attrs.field(validator=text(80))
-    variant: str = attrs.field(validator=text(80))
+    locator: str = attrs.field(validator=text(KEY_TEXT))
+    variant: str = attrs.field(validator=text(KEY_TEXT))
     function: str = attrs.field(validator=text(LONG_TEXT))
-    measured_at: float = attrs.field(validator=number(0, 1e11))
-    confirmed_at: float = attrs.field(validator=number(0, 1e11))
+    measured_at: float = attrs.field(validator=DATE)
+    confirmed_at: float = attrs.field(validator=DATE)
     confirmations: int = attrs.field(validator=whole(0))
     items: int = attrs.field(validator=whole(0))
     constraints: Constraints = attrs.field(validator=attrs.validators.instance_of(Constraints))
     sample: Sample = attrs.field(validator=attrs.validators.instance_of(Sample))
     plan: Plan = attrs.field(validator=attrs.validators.instance_of(Plan))
     machine: Machine = attrs.field(validator=attrs.validators.instance_of(Machine))
-    blocked_reason: str | None = attrs.field(default=None, validator=text(200, optional=True))
+    blocked_reason: str | None = attrs.field(default=None, validator=text(BLOCKED_TEXT, optional=True))
     deciding_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     contradictions: int = attrs.field(default=0, validator=whole(0))
     doubt: str | None = attrs.field(default=None, validator=text(100, optional=True))
-    overheads_at: float | None = attrs.field(default=None, validator=number(0, 1e11, optional=True))
+    overheads_at: float | None = attrs.field(default=None, validator=number(0, LATEST_DATE, optional=True))

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from amorsize.adapters.caches.directory import create as create_directory
     from amorsize.adapters.caches.directory import is_usable as is_usable_directory
     from amorsize.adapters.caches.locks import lock_held_over_forks
-    from amorsize.adapters.caches.names import MOST_VARIANTS, TEXT_BYTES, check_name, is_name, text_bytes
+    from amorsize.adapters.caches.names import MOST_VARIANTS, check_name, is_name, text_bytes
     from amorsize.application.ports import CacheStore, Executors, Probe, SystemInspector
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.planning.external import Capacity
     from amorsize.domain.planning.sampling import Budget
     from amorsize.domain.source import Source
-    from amorsize.domain.values import Machine, Sample
+    from amorsize.domain.values import TEXT_BYTES, Machine, Sample
     from amorsize.errors import CacheError, ExecutionError, MeasurementError, SamplingError
     from amorsize.plugins.backend import API, REACHES_OUT, Backend
     from amorsize.plugins.hook_specifications import HOOKS, hookimpl
@@ -74,7 +74,7 @@ _HOMES = {
     "Budget": "domain.planning.sampling",
     "Capacity": "domain.planning.external",
     "MOST_VARIANTS": "adapters.caches.names",
-    "TEXT_BYTES": "adapters.caches.names",
+    "TEXT_BYTES": "domain.values",
     "check_name": "adapters.caches.names",
     "is_name": "adapters.caches.names",
     "text_bytes": "adapters.caches.names",

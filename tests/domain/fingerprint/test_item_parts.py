@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amorsize.domain.fingerprint.loaded import Loaded
 from amorsize.domain.fingerprint.parts import MOST_LOOKS, MOST_PARTS, Description, Surroundings, type_name
 from amorsize.domain.items import is_sized, item_kind
 
@@ -40,7 +41,7 @@ class Files:
 
 
 def kind_of(data, files=None):
-    return item_kind(data, Surroundings(sys.modules, files or Files({})))
+    return item_kind(data, Surroundings(Loaded(sys.modules), files or Files({})))
 
 
 class Plain:
@@ -353,7 +354,7 @@ def library(name, **classes):
     for called, kind in classes.items():
         kind.__module__, kind.__qualname__ = f"{name}.core", called
         setattr(module, called, kind)
-    return {name: module}
+    return Loaded({name: module})
 
 
 class Shaped:

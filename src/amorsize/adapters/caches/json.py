@@ -18,16 +18,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from amorsize.adapters.caches import directory
-from amorsize.adapters.caches.names import (
-    MOST_VARIANTS,
-    TEXT_BYTES,
-    check_address,
-    check_name,
-    file_name,
-    name_of,
-    text_bytes,
-)
-from amorsize.domain.values import Value, flag, text
+from amorsize.adapters.caches.names import MOST_VARIANTS, check_address, check_name, file_name, name_of, text_bytes
+from amorsize.domain.values import PATH_TEXT, TEXT_BYTES, Value, flag, text
 from amorsize.errors import CacheError
 
 if TYPE_CHECKING:
@@ -63,7 +55,7 @@ class JsonOptions(Value):
     directory that others own or may write to, and lets the umask say who may read what is written.
     """
 
-    directory: str | None = attrs.field(default=None, validator=text(4096, optional=True))
+    directory: str | None = attrs.field(default=None, validator=text(PATH_TEXT, optional=True))
     allow_shared: bool = attrs.field(default=False, validator=flag)
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-NAME_CHARACTERS: Final = 80
-"""Characters of the longest locator or variant."""
-
-TEXT_BYTES: Final = 1 << 16
-"""Bytes of the longest text, as UTF-8."""
+from amorsize.domain.values import KEY_TEXT, TEXT_BYTES
 
 MOST_VARIANTS: Final = 1000
 """Variants of a locator that a store gives, whatever a hand-made file or folder holds; few ever have ten."""
@@ -23,13 +19,13 @@ _DEVICES: Final = frozenset(
 
 def is_name(name: str) -> bool:
     """Return whether a text can be a locator or a variant: 1 to 80 printable ASCII characters."""
-    return 0 < len(name) <= NAME_CHARACTERS and name.isascii() and name.isprintable()
+    return 0 < len(name) <= KEY_TEXT and name.isascii() and name.isprintable()
 
 
 def check_name(what: str, name: str) -> None:
     """Raise ValueError when name cannot be a locator or a variant; ``what`` says which."""
     if not is_name(name):
-        raise ValueError(f"{what} must be 1 to {NAME_CHARACTERS} printable ASCII characters, got {name!r:.100}")
+        raise ValueError(f"{what} must be 1 to {KEY_TEXT} printable ASCII characters, got {name!r:.100}")
 
 
 def check_address(locator: str, variant: str) -> None:

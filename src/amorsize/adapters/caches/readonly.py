@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from amorsize.adapters.caches.json import JsonCache, JsonOptions
-from amorsize.domain.values import flag, text
+from amorsize.domain.values import PATH_TEXT, flag, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +23,7 @@ class ReadonlyOptions:
     everybody may write to.
     """
 
-    directory: str = attrs.field(default="amorsize-cache", validator=text(4096))
+    directory: str = attrs.field(default="amorsize-cache", validator=text(PATH_TEXT))
     allow_shared: bool = attrs.field(default=False, validator=flag)
 
 

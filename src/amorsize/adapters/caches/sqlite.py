@@ -19,7 +19,7 @@ import attrs
 from amorsize.adapters.caches import directory
 from amorsize.adapters.caches.locks import lock_held_over_forks
 from amorsize.adapters.caches.names import MOST_VARIANTS, check_address, check_name, is_name, text_bytes
-from amorsize.domain.values import flag, number, text
+from amorsize.domain.values import PATH_TEXT, flag, number, text
 from amorsize.errors import CacheError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class SqliteOptions:
     ``allow_shared`` accepts a directory that others own or may write to.
     """
 
-    directory: str | None = attrs.field(default=None, validator=text(4096, optional=True))
+    directory: str | None = attrs.field(default=None, validator=text(PATH_TEXT, optional=True))
     timeout_seconds: float = attrs.field(default=0.05, validator=number(0.001, 3600))
     allow_shared: bool = attrs.field(default=False, validator=flag)
 

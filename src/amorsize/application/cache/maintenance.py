@@ -14,7 +14,7 @@ import attrs
 from amorsize.application.cache import records
 from amorsize.domain.keys import name_locator
 from amorsize.domain.source import GOLDEN
-from amorsize.domain.values import DAY_SECONDS, FORMAT
+from amorsize.domain.values import DAY_SECONDS, FORMAT, TEXT_BYTES
 from amorsize.errors import CacheError
 
 if TYPE_CHECKING:
@@ -28,19 +28,16 @@ EXPORT_FORMAT: Final = 1
 _MOST_EXPORT_BYTES: Final = 1 << 30
 """Characters of the largest export that is read, as all of it is in memory: a million entries."""
 _ASIDE: Final = "aside:"
-_MOST_ASIDE: Final = 1 << 16
-"""Bytes of a text that a store accepts and returns."""
+"""What the locator of a record begins with that is set aside."""
 
 _OWN: Final = ("func:", "machine:", "name:", _ASIDE)
 """What amorsize's own locators start with; other locators are never touched."""
 
 _ADDRESS: Final = re.compile(r"(func|name|machine):[!-~]{1,72}")
 _VARIANT: Final = re.compile(r"[!-~]{1,80}")
-
-
+"""What an imported record may be stored under."""
 _FORMAT: Final = re.compile(r"_v:([0-9]{1,9})@")
-
-
+"""The format in the variant of an entry."""
 _SKEW_SECONDS: Final = DAY_SECONDS
 """Seconds that the clock of another host may be ahead: entries dated less than that ahead are not removed."""
 
@@ -275,7 +272,7 @@ class Cache:
                 continue
             address = sha256(f"{locator}\0{variant}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
             body = json.dumps({"locator": locator, "variant": variant, "text": text})
-            if len(text.encode("utf-8", "surrogatepass")) >= _MOST_ASIDE or len(body) > _MOST_ASIDE:
+            if len(text.encode("utf-8", "surrogatepass")) >= TEXT_BYTES or len(body) > TEXT_BYTES:
                 too_long.append((locator, variant))
                 continue
             self.store.store(f"{_ASIDE}{address}", f"at:{int(self._now())}", body)

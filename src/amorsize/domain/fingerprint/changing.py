@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 _MOST_SEEN: Final = 400
 """How many functions and objects, and how many methods, are gone through: as many as a fingerprint looks at."""
-_FEW: Final = 32
-"""Elements of a collection that are gone through."""
-_MANY: Final = 256
-"""Attributes of an object that are gone through."""
 _INSTALLED_LEVELS: Final = 3
 """How many objects of installed classes, one inside the other, are gone through."""
 _BUILDING: Final = frozenset(
@@ -118,7 +114,7 @@ class Changes:
         if kind is not functools.partial and self._origins.is_installed(module):
             levels -= 1
         state = objects.Layout(kind).state(value) if levels else {}
-        if len(state) <= _MANY:
+        if len(state) <= objects.MANY:
             self._push(state.values(), levels)
 
     def _function(self, func: FunctionType) -> None:
@@ -214,6 +210,6 @@ def _defaults(func: FunctionType) -> dict[str, Any]:
 
 def _inside(kind: type, value: Any) -> Iterable[Any]:
     base: Any = next(base for base in _COLLECTIONS if issubclass(kind, base))
-    if base.__len__(value) > _FEW:
+    if base.__len__(value) > objects.FEW:
         return ()
     return tuple(dict.values(value)) if base is dict else tuple(base.__iter__(value))

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from amorsize.domain.fingerprint.loaded import Loaded
     from amorsize.domain.fingerprint.reading import Reading
 
-FEW: Final = 32
-"""Elements of a collection, and attributes of an object, that are read."""
 _FIXED: Final = (tuple, frozenset)
 _WITH_ENDS: Final = (list, tuple, dict, deque)
 _LEVELS: Final = 3
@@ -60,7 +58,7 @@ def sort_key(value: Any, loaded: Loaded) -> bytes | None:
         return plain
     kind = type(value)
     if kind is tuple:
-        keys = [sort_key(one, loaded) for one in value[:FEW]]
+        keys = [sort_key(one, loaded) for one in value[: objects.FEW]]
         known = [key for key in keys if key is not None]
         return b"(" + framed(known) if len(known) == len(keys) else None
     said = _name_of(kind, value, loaded)
@@ -119,7 +117,7 @@ def read_many(reading: Reading, value: Any, depth: int) -> None:
 def _read_elements(reading: Reading, base: Any, value: Any, depth: int) -> None:
     count = base.__len__(value)
     loaded = reading.origins.loaded
-    elements = elements_of(base, value, loaded) if count <= FEW and reading.spend(count) else None
+    elements = elements_of(base, value, loaded) if count <= objects.FEW and reading.spend(count) else None
     if elements is None:
         known_by_length(reading, base, value)
         return
@@ -170,7 +168,7 @@ def is_wholly_plain(value: Any, levels: int = _LEVELS) -> bool:
     """Tell whether a small collection holds something, and nothing but plain values and such collections."""
     base = objects.base_of(type(value))
     least = 1 if levels == _LEVELS else 0
-    if base is None or not levels or not least <= base.__len__(value) <= FEW:
+    if base is None or not levels or not least <= base.__len__(value) <= objects.FEW:
         return False
     elements = (*dict.keys(value), *dict.values(value)) if base is dict else base.__iter__(value)
     return all(encode(one) is not None or is_wholly_plain(one, levels - 1) for one in elements)

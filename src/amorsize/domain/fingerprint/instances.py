@@ -24,8 +24,6 @@ _EDGE_BITS: Final = 8 * _EDGE
 """The same in bits."""
 _EDGE_ROOM: Final = 2 * _EDGE // SMALL
 """Elements whose room both ends take."""
-_MOST_NAMES: Final = 256
-"""Attributes beyond which an object is known by how many it has."""
 _NOT_BEHAVIOUR: Final = frozenset({"__doc__", "__module__", "__dict__", "__weakref__", "__qualname__"})
 _VALUES: Final = frozenset({"val", "value"})
 """Attributes that an object is there for."""
@@ -161,7 +159,7 @@ def read_state(reading: Reading, value: Any, depth: int) -> bool:
     kind = kind_of(reading, type(value))
     layout = kind.layout
     count = len(layout.space(value))
-    if count > _MOST_NAMES or not reading.spend(count):
+    if count > objects.MANY or not reading.spend(count):
         reading.out.append(b"~%d" % count.bit_length())
         reading.origins.note(f"a {kind.name} of {count} attributes, known by their number only", of=(value,))
         reading.measure(value, objects.count_of)

@@ -18,8 +18,8 @@ from amorsize.domain.fingerprint.objects import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_FRAMES: Final = frozenset({"DataFrame", "Series", "Index"})
-"""Names of the classes of data frames and their columns and indexes, in pandas and polars."""
+_FRAMES: Final = {"pandas": ("DataFrame", "Series", "Index"), "polars": ("DataFrame", "Series")}
+"""The classes of data frames and their columns and indexes, by library."""
 _WITH_TEXT: Final = {
     **dict.fromkeys(("date", "datetime", "time", "timedelta", "timezone"), "datetime"),
     "Decimal": "decimal",
@@ -54,6 +54,11 @@ class Loaded:
         module = self.modules.get(name)
         return module if issubclass(type(module), ModuleType) else None
 
+    def held(self, library: str, name: str) -> Any:
+        """Return what a library that is loaded has under a name, None if it is not loaded or has no such name."""
+        home = self.get(library)
+        return None if home is None else module_space(home).get(name)
+
     def is_installed(self, name: str) -> bool:
         """Tell whether a module is part of the standard library, compiled, or installed as a distribution.
 
@@ -75,20 +80,17 @@ class Loaded:
 
     def stated_version(self, name: str) -> str | None:
         """Return the ``__version__`` of the top-level package of a module, None if it states none as text."""
-        module = self.get(top_of(name))
-        version = None if module is None else module_space(module).get("__version__")
+        version = self.held(top_of(name), "__version__")
         return version if type(version) is str else None
 
     def is_genuine(self, kind: type, library: str) -> bool:
         """Tell whether a class is the one that a library, given by its top-level name, has under the class's name."""
-        if top_of(class_module(kind)) != library:
-            return False
-        home = self.get(library)
-        return home is not None and module_space(home).get(qualname_of(kind)) is kind
+        return top_of(class_module(kind)) == library and self.held(library, qualname_of(kind)) is kind
 
     def is_frame(self, kind: type) -> bool:
         """Tell whether a class is that of data frames or their columns, of pandas or polars."""
-        return qualname_of(kind) in _FRAMES and any(self.is_genuine(kind, library) for library in ("pandas", "polars"))
+        library = top_of(class_module(kind))
+        return qualname_of(kind) in _FRAMES.get(library, ()) and self.is_genuine(kind, library)
 
     def has_text(self, kind: type) -> bool:
         """Tell whether the objects of a class have a complete text.

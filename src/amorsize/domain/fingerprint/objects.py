@@ -31,6 +31,10 @@ COLLECTIONS: Final[tuple[Any, ...]] = (list, dict, set, tuple, frozenset, deque,
 """Built-in collections whose elements can be read without running any Python code, even of a subclass."""
 EXACT: Final = frozenset(map(id, COLLECTIONS))
 """Them by identity: hashing a type may run code of its metaclass."""
+FEW: Final = 32
+"""Elements of a collection up to which they are read one by one: our choice."""
+MANY: Final = 256
+"""Attributes beyond which an object is known by how many it has: our choice."""
 QUIET: Final = frozenset({"logging", "threading", "_thread", "weakref", "_weakrefset"})
 """Modules whose objects say nothing of what a function does or costs: loggers, locks, tables that forget."""
 BINDING: Final = (FunctionType, staticmethod, classmethod)

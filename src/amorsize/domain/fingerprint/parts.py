@@ -9,11 +9,12 @@ from math import prod
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from amorsize.domain.buckets import coarse_length_bucket, length_bucket, magnitude_bucket
+from amorsize.domain.buckets import length_bucket, magnitude_bucket
 from amorsize.domain.fingerprint import objects
+from amorsize.domain.fingerprint.loaded import Loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MOST_PARTS: Final = 16
 """How many parts of an item are described: enough for a record, few enough to cost microseconds."""
@@ -25,8 +26,6 @@ _LONG_PATH: Final = 1024
 """Characters from which on a text is not taken for the name of a file."""
 _FEW: Final = 4
 """Items up to which each place in a list counts: a longer one holds the same kind of thing throughout."""
-_MANY_NAMES: Final = 256
-"""Attributes beyond which those set first are described in place of those first by name: sorting them would cost."""
 _NUMERIC: Final = "iufc"
 
 
@@ -38,11 +37,11 @@ class Surroundings(NamedTuple):
     """What describing items needs besides the items.
 
     Attributes:
-        modules: the modules that are loaded, by name.
+        loaded: the modules that are loaded.
         file_bytes: returns the size of a file, 0 when there is no file, None when the size is not known quickly.
     """
 
-    modules: Mapping[str, Any] = {}
+    loaded: Loaded = Loaded({})
     file_bytes: Callable[[str], int | None] = _no_file
 
 
@@ -151,8 +150,8 @@ class Description:
 
     def _arrays(self, kind: type, values: Sequence[Any], level: int) -> str | None:
         """Describe arrays and frames by their bytes or cells; None for anything else."""
-        modules = self._around.modules
-        numpy = modules.get("numpy")
+        loaded = self._around.loaded
+        numpy: Any = loaded.get("numpy")
         if numpy is not None and issubclass(kind, numpy.ndarray):
             nbytes_of = numpy.ndarray.__dict__["nbytes"].__get__
             largest = max(values, key=nbytes_of)
@@ -163,7 +162,7 @@ class Description:
             if values[0].dtype.kind in _NUMERIC:
                 return f"{kind.__name__}~{_magnitude([value.item() for value in values], level)}"
             return f"{kind.__name__}~{_length(max(value.nbytes for value in values), level)}"
-        cells = [cells_of(value, modules) for value in values]
+        cells = [cells_of(value, loaded) for value in values]
         known = [count for count in cells if count is not None]
         return f"{type_name(kind)}~{_length(max(known), level)}" if known else None
 
@@ -188,15 +187,9 @@ class Description:
         return name
 
 
-def cells_of(value: Any, modules: Mapping[str, Any]) -> int | None:
+def cells_of(value: Any, loaded: Loaded) -> int | None:
     """Return how many cells an array or frame of a known library has, or what compiled code says has a shape."""
-    kind = type(value)
-    library, _, name = type_name(kind).rpartition(".")
-    library = objects.top_of(library)
-    if (library, name) in _FRAMES and getattr(modules.get(library), name, None) is kind:
-        shape = value.shape
-    else:
-        shape = objects.compiled_attribute(value, "shape")
+    shape = value.shape if loaded.is_frame(type(value)) else objects.compiled_attribute(value, "shape")
     if isinstance(shape, tuple) and shape and all(type(side) is int for side in shape):
         return prod(shape)
     return None
@@ -253,14 +246,14 @@ def _of_objects(kind: type, values: Sequence[Any]) -> Iterator[tuple[str, list[A
     states = [state for state in map(objects.Layout(kind).state, values) if state]
     names: dict[str, None] = {}
     for state in states:
-        few = state if len(state) <= _MANY_NAMES else islice(state, MOST_PARTS)
+        few = state if len(state) <= objects.MANY else islice(state, MOST_PARTS)  # sorting them would cost
         names.update((name, None) for name in few if not name.startswith("__"))
     for name in sorted(names):
         yield name, [state[name] for state in states if name in state]
 
 
 def _length(length: int, level: int) -> int:
-    return coarse_length_bucket(length) if level else length_bucket(length)
+    return length_bucket(length, coarse=level > 0)
 
 
 def _magnitude(numbers: Sequence[Any], _: int) -> str:
@@ -315,6 +308,3 @@ _WITHOUT_SIZE: Final = frozenset(
 """Types of the standard library whose objects are all of one size."""
 _NEUTRAL: Final = frozenset(map(id, (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type)))
 """What a part may well be without saying how much there is to do; as an item it is what is to be done."""
-_FRAMES: Final = frozenset(
-    [*(("pandas", name) for name in ("DataFrame", "Series", "Index")), ("polars", "DataFrame"), ("polars", "Series")]
-)

@@ -34,8 +34,6 @@ _LEAST: Final = 64
 """Bytes of an encoded value from which on it takes up room."""
 _EACH: Final = 16
 """Bytes by which an encoded tuple or frozenset takes as much room as an element: about those of a number in it."""
-_LIBRARIES: Final = ("numpy", "pandas", "polars")
-"""The libraries whose arrays and frames are described by their size."""
 
 
 class Reading:
@@ -129,8 +127,7 @@ class Reading:
 
     def described(self, values: list[Any]) -> str:
         """Describe values by their types and sizes, as items are."""
-        modules = {name: one for name in _LIBRARIES if (one := self.origins.loaded.get(name)) is not None}
-        return Description(Surroundings(modules)).describe(values, 1)
+        return Description(Surroundings(self.origins.loaded)).describe(values, 1)
 
     def from_elsewhere(self, module: str, qualname: str) -> None:
         """Append something installed by its name and version."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from amorsize.domain.planning.cost import CostModel
-from amorsize.domain.planning.planner import candidate, interval, serial_plan, worker_counts
+from amorsize.domain.planning.planner import ALWAYS, candidate, interval, serial_plan, worker_counts
 from amorsize.domain.planning.situation import NO_ITEMS, NO_RESULTS, worker_cap
 from amorsize.domain.values import EXECUTORS
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _BEYOND: Final = 2
 """How many times the allowed number of workers is shown: a picture shows what a limit costs or saves."""
-_BUSY: Final = 0.9
-"""Share of the time with the GIL from which on threads are not shown."""
 
 
 @attrs.frozen
@@ -121,7 +119,7 @@ def _kinds(plan: Plan, situation: Situation, ways: Iterable[Way]) -> Iterator[st
     """Yield the kinds of worker that are shown."""
     asked = {way.executor for way in (plan, *ways)}
     processes = situation.constraints.executor != "thread" and not situation.blocked
-    threads = situation.constraints.executor != "process" and situation.gil_fraction < _BUSY
+    threads = situation.constraints.executor != "process" and situation.gil_fraction < ALWAYS
     for kind, is_likely in (("process", processes), ("thread", threads or not processes)):
         if is_likely or kind in asked:
             yield kind
