@@ -19,6 +19,8 @@ from amorsize.processes.explaining import is_set
 from amorsize.processes.warning import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     Seen = list[tuple[str, tuple[int, ...] | None]]
 
 FILE: Final = "amorsize.toml"
@@ -66,7 +68,7 @@ def found(config: str | os.PathLike[str] | None, seen: Seen) -> Found | None:
     others: list[str] = []
     first = None
     for path in (*_project_files(seen), *([] if user is None else [user])):
-        if path == user and not _is_there(path, seen):
+        if path == user and _look(path, seen) is None:
             continue
         if (fault := foreign(path)) is not None:
             others.append(fault)
@@ -109,25 +111,21 @@ def _project_files(seen: Seen) -> list[str]:
     root.
     """
     try:
-        folder = os.getcwd()
+        start = os.getcwd()
     except OSError:  # it was removed
         return []
     files: list[str] = []
     here: list[str] | None = None
-    while True:
-        own, *signs = (os.path.join(folder, name) for name in (FILE, PROJECT_FILE, _REPOSITORY))
-        files += [own] if _is_there(own, seen) else []
-        is_project = _look(signs[0], seen)
-        files += [signs[0]] if seen[-1][1] is not None else []
-        if here is None:
-            here = list(files)
-        _look(signs[1], seen)
-        there = (is_project, seen[-1][1] is not None)
-        if any(is_there and foreign(sign) is None for is_there, sign in zip(there, signs, strict=True)):
+    for folder in _upwards(start):
+        own, project, repository = (os.path.join(folder, name) for name in (FILE, PROJECT_FILE, _REPOSITORY))
+        marks = {path: _look(path, seen) for path in (own, project, repository)}
+        files += [path for path in (own, project) if marks[path] is not None]
+        here = list(files) if here is None else here
+        signs = [project] if len(marks[project] or ()) > 1 else []  # it is a file
+        signs += [repository] if marks[repository] is not None else []
+        if any(foreign(sign) is None for sign in signs):
             return files
-        folder, below = os.path.dirname(folder), folder
-        if folder == below:
-            return here
+    return here or []
 
 
 def project_of(path: str) -> str:
@@ -136,14 +134,21 @@ def project_of(path: str) -> str:
     A root that contains the user's home, such as a home under version control, does not count: everything would be in
     the project.
     """
-    own = folder = os.path.dirname(path)
-    while True:
+    own = os.path.dirname(path)
+    for folder in _upwards(own):
         signs = [os.path.join(folder, name) for name in (PROJECT_FILE, _REPOSITORY)]
         if any(os.path.exists(sign) and foreign(sign) is None for sign in signs):
             return own if is_inside(os.path.expanduser("~"), folder) else folder
+    return own
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    """Yield a folder and those above it, up to the root of the file system."""
+    while True:
+        yield folder
         folder, below = os.path.dirname(folder), folder
         if folder == below:
-            return own
+            return
 
 
 def is_inside(path: str, folder: str) -> bool:
@@ -251,17 +256,10 @@ def is_project_file(path: str) -> bool:
     return os.path.basename(path) == PROJECT_FILE
 
 
-def _is_there(path: str, seen: Seen) -> bool:
-    """Return whether there is anything of that name, and add it to what was looked at."""
-    _look(path, seen)
-    return seen[-1][1] is not None
-
-
-def _look(path: str, seen: Seen) -> bool:
-    """Return whether a file exists, and add it to what was looked at."""
-    marked = mark(path)
-    seen.append((path, marked))
-    return marked is not None and len(marked) > 1
+def _look(path: str, seen: Seen) -> tuple[int, ...] | None:
+    """Return the mark of a file, and add it to what was looked at."""
+    seen.append((path, mark(path)))
+    return seen[-1][1]
 
 
 def mark(path: str) -> tuple[int, ...] | None:

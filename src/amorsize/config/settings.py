@@ -32,7 +32,8 @@ def _names(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     """Validate the name of one cache, or those of several layers."""
     if isinstance(value, str):
         return _name(_, attribute, value)
-    if not value or len(set(value)) < len(value) or not all(type(name) is str and len(name) <= SHORT_TEXT for name in value):
+    are_names = all(type(name) is str and len(name) <= SHORT_TEXT for name in value)
+    if not value or len(set(value)) < len(value) or not are_names:
         raise ValueError(f"{attribute.name} must be one name or several different ones, got {list(value)!r:.80}")
     return None
 

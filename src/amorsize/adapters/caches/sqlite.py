@@ -19,7 +19,7 @@ import attrs
 from amorsize.adapters.caches import directory
 from amorsize.adapters.caches.locks import lock_held_over_forks
 from amorsize.adapters.caches.names import MOST_VARIANTS, check_address, check_name, is_name, text_bytes
-from amorsize.domain.values import PATH_TEXT, flag, number, text
+from amorsize.domain.values import PATH_TEXT, TEXT_BYTES, flag, number, text
 from amorsize.errors import CacheError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ _MOST_TO_ANSWER: Final = 2000
 """SQLite's own steps, in thousands, after which an answer is given up. A page of 1,000 locators takes some 20."""
 
 _FETCH: Final = (
-    "SELECT variant, substr(CAST(text AS BLOB), 1, 65536) FROM records WHERE locator = ? "  # noqa: S608  a number of ours
+    f"SELECT variant, substr(CAST(text AS BLOB), 1, {TEXT_BYTES}) FROM records WHERE locator = ? "  # noqa: S608  numbers of ours
     f"LIMIT {MOST_VARIANTS}"
 )
 _STORE: Final = "REPLACE INTO records (locator, variant, text) VALUES (?, ?, ?)"

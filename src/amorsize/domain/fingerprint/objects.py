@@ -107,14 +107,10 @@ def class_content(cls: type) -> tuple[Any, ...]:
     content: list[Any] = [*mro_of(cls), *members]
     for member in members.values():
         kind = type(member)
-        if kind is FunctionType:
+        if kind is FunctionType:  # nearly always
             content.append(member)
-        elif kind is staticmethod or kind is classmethod:
-            content.append(member.__func__)
-        elif kind is property:
-            content += (member.fget, member.fset, member.fdel)
         elif kind is not GetSetDescriptorType and kind is not MemberDescriptorType:
-            content.append(member)
+            content += functions_of(member)
     return tuple(content)
 
 
