@@ -17,7 +17,8 @@ from amorsize.config.settings import Settings
 from amorsize.domain.rules import RuleSettings
 from amorsize.domain.values import Constraints
 from amorsize.errors import AmorsizeWarning, CacheError, ConfigError, PluginError
-from amorsize.plugins.hook_specifications import Backend, hookimpl
+from amorsize.plugins.backend import Backend
+from amorsize.plugins.hook_specifications import hookimpl
 from amorsize.plugins.registry import KINDS, Backends
 
 

@@ -19,7 +19,8 @@ from amorsize.config.inputs import data_named
 from amorsize.config.settings import CHOSEN, TABLES, Warm
 from amorsize.domain.values import Constraints
 from amorsize.errors import ConfigError
-from amorsize.plugins.hook_specifications import Backend, hookimpl
+from amorsize.plugins.backend import Backend
+from amorsize.plugins.hook_specifications import hookimpl
 from amorsize.plugins.registry import KINDS, Backends
 
 

@@ -18,7 +18,8 @@ from amorsize.config import trust
 from amorsize.config.files import project_of
 from amorsize.errors import AmorsizeError, AmorsizeWarning, CacheError, PluginError
 from amorsize.plugins.backend import REACHES_OUT
-from amorsize.plugins.hook_specifications import Backend, hookimpl
+from amorsize.plugins.backend import Backend
+from amorsize.plugins.hook_specifications import hookimpl
 from amorsize.plugins.registry import Backends
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links need privileges on Windows")

@@ -35,7 +35,7 @@ MODULE = '''
 
     import attrs
 
-    from amorsize.plugins.hook_specifications import Backend, hookimpl
+    from amorsize.plugins import Backend, hookimpl
 
 
     @attrs.frozen

@@ -12,7 +12,8 @@ import attrs
 import pytest
 
 from amorsize.errors import AmorsizeWarning, PluginError
-from amorsize.plugins.hook_specifications import API, OLDEST_API, Backend, hookimpl
+from amorsize.plugins.backend import API, OLDEST_API, Backend
+from amorsize.plugins.hook_specifications import hookimpl
 from amorsize.plugins.registry import CHOICES, KINDS, Backends, Row
 
 

@@ -65,15 +65,13 @@ def trust(file: Path | None, *, revoke: bool) -> None:
 def show(given: str | None, *, as_json: bool) -> None:
     """List the settings in force: option, value, and the file or variable that it comes from, or ``default``."""
     settings = configuration.load(given)
-    there = found(given, [])
-    source = settings.source if there is None else there.path
-    rows = in_force(settings, source, {} if there is None else there.document)
+    rows = in_force(settings, found(given, []))
     if as_json:
         say_document("config show", _options(rows, settings))
         return
     for name, value, origin in rows:
         if name in settings.untrusted:
-            said = f"{shown(source)} is not trusted: {configuration.trust_command(source)}"
+            said = f"{shown(settings.source)} is not trusted: {configuration.trust_command(settings.source)}"
             say(name, _in_toml(value), f"default; {said}")
         else:
             say(name, _in_toml(value), origin)

@@ -13,14 +13,16 @@ from amorsize.plugins.registry import AUTO, CHOICES, KINDS, Backends, defaults_o
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from amorsize.config.files import Found
     from amorsize.config.loader import Settings
 
 
-def in_force(settings: Settings, source: str, document: Any) -> Iterator[tuple[str, object, str]]:
-    """Yield each option with the value in force, and where that comes from."""
+def in_force(settings: Settings, there: Found | None) -> Iterator[tuple[str, object, str]]:
+    """Yield each option with the value in force, and where that comes from; ``there`` is the config that was found."""
+    document: Any = {} if there is None else there.document
 
     def origin(name: str, table: Any) -> str:
-        return source if name in table else "default"
+        return settings.source if name in table else "default"
 
     for name in CHOSEN:
         yield name, getattr(settings, name), origin(name, document)

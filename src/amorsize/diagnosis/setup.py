@@ -30,17 +30,15 @@ _ELSEWHERE: Final = f"set {configuration.CACHE_VARIABLE} to a folder of your own
 def config(settings: Settings, given: str | None = None) -> list[Finding]:
     """Say which file decides, and each value that is not a default with where it comes from."""
     there = found(given, [])
-    source = settings.source if there is None else there.path
-    rows = in_force(settings, source, {} if there is None else there.document)
     findings = [
         Finding("config", OK, f"{name} = {value!r:.80}, from {shown(origin)}")
-        for name, value, origin in rows
+        for name, value, origin in in_force(settings, there)
         if origin != "default"
     ]
     findings.insert(0, Finding("config", OK, "defaults" if there is None else shown(there.path)))
     if settings.untrusted:
         seen = f"not trusted, so that the default counts: {', '.join(settings.untrusted)}"
-        findings.append(Finding("config", FIX, seen, f"type {configuration.trust_command(source)}"))
+        findings.append(Finding("config", FIX, seen, f"type {configuration.trust_command(settings.source)}"))
     return findings
 
 

@@ -1,7 +1,7 @@
-"""Registers the backends that come with amorsize, by the same hooks as any plugin.
+"""The backends that come with amorsize, given by functions that are named like the hooks of a plugin.
 
-Each hook yields the most used backend first, so that a caller who stops at a name imports nothing behind it. The
-registry marks these functions as hooks when it loads pluggy, which only a name that is not built in needs.
+Each function yields the most used backend first, so that a caller who stops at a name imports nothing behind it. The
+registry calls them itself: it loads pluggy only for a name that is not built in.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The hooks a plugin implements, one for each port, and the Backend that each returns."""
+"""The hooks a plugin implements, one for each port; each returns a list of Backend."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import pluggy
 
-from amorsize.plugins.backend import API, OLDEST_API, REACHES_OUT, Backend
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["API", "HOOKS", "OLDEST_API", "REACHES_OUT", "Backend", "hookimpl", "hookspec"]
+    from amorsize.plugins.backend import Backend
 
 hookspec: Final = pluggy.HookspecMarker("amorsize")
 hookimpl: Final = pluggy.HookimplMarker("amorsize")

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 Kind = Literal["caches", "probes", "inspectors", "executors"]
 """What a backend is; also the name of the TOML table that holds its options."""
 
-KINDS: Final[tuple[Kind, ...]] = ("caches", "probes", "inspectors", "executors")
-
 CHOICES: Final[dict[Kind, str]] = {
     "caches": "cache",
     "probes": "probe",
@@ -32,6 +30,9 @@ CHOICES: Final[dict[Kind, str]] = {
     "executors": "executor",
 }
 """The setting that chooses a backend of each kind."""
+
+KINDS: Final = tuple(CHOICES)
+"""All kinds."""
 
 AUTO: Final = "auto"
 """The choice that leaves a probe to what is right here, and an executor to the plan. No such backend has this name."""
@@ -137,9 +138,6 @@ class Backends:
 
             self._registry = pluggy.PluginManager(hookspecs.hookspec.project_name)
             self._registry.add_hookspecs(hookspecs)
-            for kind in KINDS:
-                hookspecs.hookimpl(getattr(hooks, f"amorsize_{kind}"))
-            self._registry.register(hooks, GROUP)
         return self._registry
 
     def _loaded(self) -> dict[str, Row]:
