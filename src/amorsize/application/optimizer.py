@@ -14,6 +14,7 @@ from amorsize.application.question import (
     Answer,
     Known,
     Question,
+    WorkloadKey,
     age,
     load,
     sized,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from amorsize.application.look_up import Found
     from amorsize.application.overheads import Chosen
     from amorsize.application.ports import CacheStore
-    from amorsize.application.question import WorkloadKey
     from amorsize.application.solver import Solver
     from amorsize.domain.fingerprint.fingerprint import Fingerprint
     from amorsize.domain.overheads import Overheads
@@ -142,9 +142,9 @@ class Optimizer:
         items = sized(data)
         if not items or not use_cache or profile:
             why = "use_cache=False" if not use_cache else "profile=True" if profile else "the data has no len()"
-            question = self._question(func, data, fingerprint, ("", "", items, constraints), chosen)
+            question = self._question(func, data, fingerprint, WorkloadKey("", "", items, constraints), chosen)
             return self._without_cache(question, why, keep=use_cache), question
-        key = (fingerprint.hex, item_kind(data, self._around), items, constraints)
+        key = self._key(fingerprint, data, constraints)
         recent = self._repeated(key, func, data) if chosen is None else None
         if recent is not None:
             return recent, None
@@ -162,7 +162,7 @@ class Optimizer:
         recent = self._recent.answer(key)
         if recent is None or self._given.probe.blocked_reason(func) is not None:
             return None
-        if not (is_sized(key[1]) or self._confirmed.holds(keys.locator(*key[:3]), data)):
+        if not (is_sized(key.kind) or self._confirmed.holds(key.locator, data)):
             return None
         self.hits += 1
         self.seconds_saved += recent[1]
@@ -172,14 +172,15 @@ class Optimizer:
         self, func: Callable[[Any], Any], data: Iterable[Any], constraints: Constraints, *, use_cache: bool = True
     ) -> Known:
         """Return what is known of running func over data, without running anything; reads the cache at most once."""
-        key = self._key(func, data, constraints)
+        fingerprint = self._fingerprints.of(func)
+        key = self._key(fingerprint, data, constraints)
         sample = self._recent.sample(key)
-        if sample is not None or not use_cache or not key[2]:
+        if sample is not None or not use_cache or not key.items:
             return Known(key, sample)
         recent = self._recent.answer(key)
         if recent is not None:
             return Known(key, recent[0].sample, recent[0].contradictions)
-        valid = self._found(self._question(func, data, self._fingerprints.of(func), key)).valid
+        valid = self._found(self._question(func, data, fingerprint, key)).valid
         if not valid:
             return Known(key, None)
         entry = valid[0][0]
@@ -193,8 +194,8 @@ class Optimizer:
         """Return the fingerprint of a function, from memory when the function has not changed."""
         return self._fingerprints.of(func)
 
-    def _key(self, func: Callable[[Any], Any], data: Iterable[Any], constraints: Constraints) -> WorkloadKey:
-        return (self._fingerprints.of(func).hex, item_kind(data, self._around), sized(data), constraints)
+    def _key(self, fingerprint: Fingerprint, data: Iterable[Any], constraints: Constraints) -> WorkloadKey:
+        return WorkloadKey(fingerprint.hex, item_kind(data, self._around), sized(data), constraints)
 
     def judge(self, known: Known, *, wrong: bool) -> None:
         """Note in the entry whether running contradicted it, and remove an entry that was contradicted twice in a row.
@@ -203,8 +204,7 @@ class Optimizer:
             known: what ``recall`` returned before the run.
             wrong: True when the items took much longer or much less than the entry says.
         """
-        locator = keys.locator(*known.key[:3])
-        entries = self._given.entries.find(locator, keys.variant_suffix(self._solver.machine().machine_id))
+        entries = self._given.entries.find(known.key.locator, keys.variant_suffix(self._solver.machine().machine_id))
         for entry in entries.values():
             if known.sample is None or entry.sample.seconds_per_item != known.sample.seconds_per_item:
                 continue
@@ -220,7 +220,7 @@ class Optimizer:
         if not sized(data):
             return "bypassed", "the data has no len()"
         fingerprint = self._fingerprints.of(func)
-        question = self._question(func, data, fingerprint, self._key(func, data, constraints))
+        question = self._question(func, data, fingerprint, self._key(fingerprint, data, constraints))
         found = self._found(question)
         if not found.valid:
             return "miss", found.why_stale or self._why_missing(question)
@@ -248,7 +248,6 @@ class Optimizer:
             Source(data),
             fingerprint,
             key,
-            keys.locator(*key[:3]),
             self._solver.machine(),
             self._given.probe.blocked_reason(func),
             chosen,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
+from amorsize.domain import keys
 from amorsize.domain.source import length_of
 from amorsize.domain.values import OWN_THREADS, REASON_TEXT, Plan
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from amorsize.domain.source import Source
     from amorsize.domain.values import Constraints, Entry, Machine, Sample
     from amorsize.errors import SamplingError
-
-    WorkloadKey = tuple[str, str, int, Constraints]
 
 _MOSTLY: Final = 0.5
 """Share of the CPU time of children from which on a warning speaks of processes, not of threads: half of it."""
@@ -41,15 +40,35 @@ EMPTY_PLAN: Final = Plan(
 """The answer when there is nothing to run."""
 
 
+class WorkloadKey(NamedTuple):
+    """What a process remembers a workload and its constraints by; before an item is known, kind and hex are empty.
+
+    Attributes:
+        hex: the fingerprint of the function.
+        kind: the kind of the items.
+        items: how many items there are, 0 when that is not known.
+        constraints: what the caller allows.
+    """
+
+    hex: str
+    kind: str
+    items: int
+    constraints: Constraints
+
+    @property
+    def locator(self) -> str:
+        """Where the entry is stored."""
+        return keys.locator(self.hex, self.kind, self.items)
+
+
 class Question(NamedTuple):
-    """One question: the workload, what the caller allows, the machine, and where the entry is stored.
+    """One question: the workload, what the caller allows, and the machine.
 
     Attributes:
         func: the function.
         source: the items.
         fingerprint: the fingerprint of the function.
-        key: what this process remembers the answer by: fingerprint, item kind, number of items, constraints.
-        locator: where the entry is stored.
+        key: what this process remembers the answer by.
         here: the machine.
         blocked_reason: why no process can be started from the caller's place, None when one can.
         chosen: the executor backend that the caller chose, if any; the answer may use it.
@@ -60,7 +79,6 @@ class Question(NamedTuple):
     source: Source
     fingerprint: Fingerprint
     key: WorkloadKey
-    locator: str
     here: LocalMachine
     blocked_reason: str | None
     chosen: Chosen | None = None
@@ -74,17 +92,22 @@ class Question(NamedTuple):
     @property
     def kind(self) -> str:
         """The kind of the items."""
-        return self.key[1]
+        return self.key.kind
 
     @property
     def items(self) -> int:
         """How many items there are, 0 when that is not known."""
-        return self.key[2]
+        return self.key.items
 
     @property
     def constraints(self) -> Constraints:
         """What the caller allows."""
-        return self.key[3]
+        return self.key.constraints
+
+    @property
+    def locator(self) -> str:
+        """Where the entry is stored."""
+        return self.key.locator
 
 
 class Known(NamedTuple):
