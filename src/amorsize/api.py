@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from amorsize.client.arguments import checked
-from amorsize.client.calls import CallLimits
+from amorsize.client.calls import CallLimits, CallOptions
 from amorsize.client.client import default_calls
 from amorsize.domain.fingerprint.fingerprint import Fingerprint
 from amorsize.domain.fingerprint.fingerprint import fingerprint as fingerprint_of
@@ -69,8 +69,7 @@ def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
         executor: the kind of workers. ``auto`` takes the config's choice, which by default is the quickest kind.
             ``thread`` or ``process`` allows that kind and serial only; ``serial`` allows nothing else. The name of an
             executor backend, such as ``dask``, compares its workers with those of this machine and takes the quicker.
-        min_speedup: least predicted speedup that is worth starting workers, 1 or more; None: the config's, 1.1 by
-            default.
+        min_speedup: least predicted speedup that is worth starting workers, 1 or more; None: the config's (1.1).
         memory_limit: most bytes that all workers together may take; None: what is free.
         config: path of a config file, or a mapping with what a file would say; None: the file found from the working
             directory.
@@ -90,10 +89,9 @@ def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
         ExecutionError: the executor backend that was named cannot be reached.
         Exception: what func raises while it is sampled, unchanged, with a note that names the item.
     """
-    func, data = together(func, data, more)
-    wanted = CallLimits(max_workers, executor, min_speedup, memory_limit)
+    limits = CallLimits(max_workers, executor, min_speedup, memory_limit)
     calls = default_calls.having(config, cache, probe, inspector)
-    return calls.optimize(func, data, wanted, use_cache=use_cache, profile=profile, verbose=verbose)
+    return calls.optimize(*together(func, data, more), limits, use_cache=use_cache, profile=profile, verbose=verbose)
 
 
 @overload
@@ -224,18 +222,10 @@ def execute(  # noqa: PLR0913  as optimize, and how to go about failures, time a
             holds the results there are.
         Exception: what func raises, unchanged, with a note that names the item; and what optimize raises.
     """
-    return default_calls.having(config, cache, probe, inspector).execute(
-        *together(func, data, more),
-        CallLimits(max_workers, executor, min_speedup, memory_limit),
-        progress=progress,
-        errors=errors,
-        timeout=timeout,
-        item_timeout=item_timeout,
-        rerun=rerun,
-        initializer=initializer,
-        initargs=initargs,
-        use_cache=use_cache,
-    )
+    limits = CallLimits(max_workers, executor, min_speedup, memory_limit)
+    options = CallOptions(progress, errors, timeout, item_timeout, rerun, initializer, initargs)
+    calls = default_calls.having(config, cache, probe, inspector)
+    return calls.execute(*together(func, data, more), limits, options, use_cache=use_cache)
 
 
 @checked
@@ -293,12 +283,10 @@ def iexecute(  # noqa: PLR0913  as execute, for a stream
         WorkerError: a worker was killed or ended itself, or (InitializerError) the initializer failed.
         Exception: what func raises, unchanged, with a note that names the item; and what optimize raises.
     """
-    func, data = together(func, data, more)
-    wanted = CallLimits(max_workers, executor, min_speedup, memory_limit)
+    limits = CallLimits(max_workers, executor, min_speedup, memory_limit)
+    options = CallOptions(initializer=initializer, initargs=initargs)
     calls = default_calls.having(config, cache, probe, inspector)
-    return calls.iexecute(
-        func, data, wanted, in_flight=in_flight, ordered=ordered, initializer=initializer, initargs=initargs
-    )
+    return calls.iexecute(*together(func, data, more), limits, options, in_flight=in_flight, ordered=ordered)
 
 
 @checked
@@ -341,8 +329,7 @@ def lookup(
     Returns:
         ``hit``, ``replanned``, ``miss`` or ``bypassed``, and the reason.
     """
-    func, data = together(func, data, more)
-    return default_calls.having(config, cache).lookup(func, data)
+    return default_calls.having(config, cache).lookup(*together(func, data, more))
 
 
 @checked

@@ -49,6 +49,18 @@ class CallLimits(NamedTuple):
     memory_limit: int | None = None
 
 
+class CallOptions(NamedTuple):
+    """What the arguments of a call say of failures, time, progress and initializers, as for execute."""
+
+    progress: OnProgress = False
+    errors: str = "raise"
+    timeout: float | None = None
+    item_timeout: float | None = None
+    rerun: bool = True
+    initializer: Callable[..., object] | None = None
+    initargs: Iterable[Any] = ()
+
+
 class _Prepared(NamedTuple):
     """What a run needs beside its function, its data and its options."""
 
@@ -124,7 +136,7 @@ class Calls:
         self,
         func: Callable[[Any], Any],
         data: Iterable[Any],
-        wanted: CallLimits = _NOTHING,
+        limits: CallLimits = _NOTHING,
         *,
         use_cache: bool = True,
         profile: bool = False,
@@ -136,7 +148,7 @@ class Calls:
             if is_disabled():
                 result = answered_here(func, data)
             else:
-                result = self._answered(func, data, wanted, use_cache=use_cache, profile=profile)
+                result = self._answered(func, data, limits, use_cache=use_cache, profile=profile)
             plan = f"{workers(result.plan)}, {seconds(result.predicted_seconds)} predicted"
             said = f"{plan}; cache {result.cache} ({result.cache_reason})"
         finally:
@@ -148,55 +160,43 @@ class Calls:
         return result
 
     def _answered(
-        self, func: Callable[[Any], Any], data: Iterable[Any], wanted: CallLimits, *, use_cache: bool, profile: bool
+        self, func: Callable[[Any], Any], data: Iterable[Any], limits: CallLimits, *, use_cache: bool, profile: bool
     ) -> OptimizationResult:
         settings = self.settings()
         constraints, chosen = settings.constraints, None
-        if wanted != _NOTHING or settings.executor != "auto":
-            kind, chosen = self._assembly.chosen(settings, str(wanted.executor))
-            constraints = _constrained(constraints, wanted, kind, "optimize", chosen)
+        if limits != _NOTHING or settings.executor != "auto":
+            kind, chosen = self._assembly.chosen(settings, str(limits.executor))
+            constraints = _constrained(constraints, limits, kind, "optimize", chosen)
         optimizer = self._optimizer(settings)
         try:
             return optimizer.optimize(func, data, constraints, use_cache=use_cache, profile=profile, chosen=chosen)
         finally:
             self._release(optimizer)
 
-    def execute(  # noqa: PLR0913  what execute takes
+    def execute(
         self,
         func: Callable[[Any], Any],
         data: Iterable[Any],
-        wanted: CallLimits,
+        limits: CallLimits,
+        given: CallOptions,
         *,
-        progress: OnProgress,
-        errors: str,
-        timeout: float | None,
-        item_timeout: float | None,
-        rerun: bool,
-        initializer: Callable[..., object] | None,
-        initargs: Iterable[Any],
         use_cache: bool,
     ) -> Any:
         """Do what ``amorsize.execute`` does."""
         from amorsize.execution.job import options_of
         from amorsize.execution.progress import shown
 
+        checked = ("execute", given.errors, given.timeout, given.item_timeout)
         if is_disabled() or self._is_without_room("execute"):
-            with shown(progress, "execute") as on_progress:
-                options = options_of("execute", errors, timeout, item_timeout, on_progress, time.monotonic)
-                return run_here(initialized_here(func, initializer, initargs, wanted.executor), data, options)
-        prepared = self._prepared("execute", wanted)
+            with shown(given.progress, "execute") as on_progress:
+                options = options_of(*checked, on_progress, time.monotonic)
+                func = initialized_here(func, given.initializer, given.initargs, limits.executor)
+                return run_here(func, data, options)
+        prepared = self._prepared("execute", limits)
         try:
-            with shown(progress, "execute") as on_progress:
+            with shown(given.progress, "execute") as on_progress:
                 options = options_of(
-                    "execute",
-                    errors,
-                    timeout,
-                    item_timeout,
-                    on_progress,
-                    time.monotonic,
-                    rerun=rerun,
-                    initializer=initializer,
-                    initargs=initargs,
+                    *checked, on_progress, time.monotonic, given.rerun, given.initializer, given.initargs
                 )
                 return prepared.execution(func, data, options, use_cache=use_cache).run()
         finally:
@@ -206,12 +206,11 @@ class Calls:
         self,
         func: Callable[[Any], Any],
         data: Iterable[Any],
-        wanted: CallLimits,
+        limits: CallLimits,
+        given: CallOptions,
         *,
         in_flight: int,
         ordered: bool,
-        initializer: Callable[..., object] | None,
-        initargs: Iterable[Any],
         collect: bool = False,
     ) -> Iterator[Any]:
         """Do what ``amorsize.iexecute`` does; with ``collect`` go on after an item that fails, with a Failed for it."""
@@ -220,13 +219,14 @@ class Calls:
         if type(in_flight) is not int or in_flight < 1:
             raise ValueError(f"iexecute: in_flight must be a whole number from 1, got {in_flight!r:.80}")
         if is_disabled() or self._is_without_room("iexecute"):
-            return stream_here(initialized_here(func, initializer, initargs, wanted.executor), data, collect=collect)
-        initargs = checked_initargs("iexecute", initializer, initargs)
-        options = Options(collect, initializer=initializer, initargs=initargs)
-        return self._prepared("iexecute", wanted).execution(func, data, options).stream(in_flight, ordered=ordered)
+            func = initialized_here(func, given.initializer, given.initargs, limits.executor)
+            return stream_here(func, data, collect=collect)
+        initargs = checked_initargs("iexecute", given.initializer, given.initargs)
+        options = Options(collect, initializer=given.initializer, initargs=initargs)
+        return self._prepared("iexecute", limits).execution(func, data, options).stream(in_flight, ordered=ordered)
 
     def placed(
-        self, func: Callable[[Any], Any], data: Iterable[Any], wanted: CallLimits = _NOTHING, *, ordered: bool
+        self, func: Callable[[Any], Any], data: Iterable[Any], limits: CallLimits = _NOTHING, *, ordered: bool
     ) -> Generator[tuple[int, Any]]:
         """Return an iterator over the position of each item and its result, or a Failed for an item that fails."""
         from amorsize.execution.job import Options
@@ -234,7 +234,7 @@ class Calls:
         if is_disabled() or self._is_without_room("run"):
             return (placed for placed in enumerate(stream_here(func, data, collect=True)))
         options = Options(collect=True)
-        return self._prepared("run", wanted).execution(func, data, options).placed(_IN_FLIGHT, ordered=ordered)
+        return self._prepared("run", limits).execution(func, data, options).placed(_IN_FLIGHT, ordered=ordered)
 
     @staticmethod
     def _is_without_room(where: str) -> bool:
@@ -318,10 +318,10 @@ class Calls:
         """End idle workers and close the stores that the assembly has opened."""
         self._assembly.close()
 
-    def _prepared(self, where: str, wanted: CallLimits) -> _Prepared:
+    def _prepared(self, where: str, limits: CallLimits) -> _Prepared:
         settings = self.settings()
-        resources, kind, live, chosen = self._assembly.workers(settings, wanted.executor)
-        constraints = _constrained(settings.constraints, wanted, kind, where, chosen)
+        resources, kind, live, chosen = self._assembly.workers(settings, limits.executor)
+        constraints = _constrained(settings.constraints, limits, kind, where, chosen)
         return _Prepared(self._optimizer(settings), resources, constraints, live, chosen)
 
     def _optimizer(self, settings: Settings) -> Optimizer:
@@ -334,21 +334,21 @@ class Calls:
 
 
 def _constrained(
-    constraints: Constraints, wanted: CallLimits, kind: str, where: str, chosen: Chosen | None = None
+    constraints: Constraints, limits: CallLimits, kind: str, where: str, chosen: Chosen | None = None
 ) -> Constraints:
     """Return the settings' constraints with what a call wants in their place; ValueError names a wrong limit.
 
     Args:
         constraints: those of the settings.
-        wanted: the limits that the call sets.
+        limits: the limits that the call sets.
         kind: the only kind of worker beside serial, or ``auto``.
         where: the public function that was called, for the message.
         chosen: the executor backend that was chosen.
     """
     given = {
-        "max_workers": wanted.max_workers,
-        "min_speedup": wanted.min_speedup,
-        "memory_limit": wanted.memory_limit,
+        "max_workers": limits.max_workers,
+        "min_speedup": limits.min_speedup,
+        "memory_limit": limits.memory_limit,
         "executor": None if kind == "auto" else kind,
         "backend": None if chosen is None else chosen.name,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 from amorsize.client.arguments import checked
-from amorsize.client.calls import CallLimits, Calls
+from amorsize.client.calls import CallLimits, CallOptions, Calls
 from amorsize.composition import Assembly
 from amorsize.domain.iterables import together
 
@@ -75,9 +75,9 @@ class Client:
         memory_limit: int | None = None,
     ) -> OptimizationResult:
         """Say how to run func over data on this machine, as ``amorsize.optimize`` does."""
-        wanted = CallLimits(max_workers, executor, min_speedup, memory_limit)
+        limits = CallLimits(max_workers, executor, min_speedup, memory_limit)
         return self._calls.optimize(
-            *together(func, data, more), wanted, use_cache=use_cache, profile=profile, verbose=verbose
+            *together(func, data, more), limits, use_cache=use_cache, profile=profile, verbose=verbose
         )
 
     @overload
@@ -140,18 +140,9 @@ class Client:
         memory_limit: int | None = None,
     ) -> Any:
         """Return ``[func(x) for x in data]``, run in the quickest way, as ``amorsize.execute`` does."""
-        return self._calls.execute(
-            *together(func, data, more),
-            CallLimits(max_workers, executor, min_speedup, memory_limit),
-            progress=progress,
-            errors=errors,
-            timeout=timeout,
-            item_timeout=item_timeout,
-            rerun=rerun,
-            initializer=initializer,
-            initargs=initargs,
-            use_cache=use_cache,
-        )
+        limits = CallLimits(max_workers, executor, min_speedup, memory_limit)
+        options = CallOptions(progress, errors, timeout, item_timeout, rerun, initializer, initargs)
+        return self._calls.execute(*together(func, data, more), limits, options, use_cache=use_cache)
 
     @checked
     def iexecute(  # noqa: PLR0913  as execute, for a stream
@@ -169,14 +160,10 @@ class Client:
         memory_limit: int | None = None,
     ) -> Iterator[R]:
         """Return an iterator over func(x) for x in data, as ``amorsize.iexecute`` does."""
-        wanted = CallLimits(max_workers, executor, min_speedup, memory_limit)
+        limits = CallLimits(max_workers, executor, min_speedup, memory_limit)
+        options = CallOptions(initializer=initializer, initargs=initargs)
         return self._calls.iexecute(
-            *together(func, data, more),
-            wanted,
-            in_flight=in_flight,
-            ordered=ordered,
-            initializer=initializer,
-            initargs=initargs,
+            *together(func, data, more), limits, options, in_flight=in_flight, ordered=ordered
         )
 
     @checked

@@ -12,7 +12,7 @@ from weakref import WeakSet, finalize
 from amorsize import api
 from amorsize.adapters.inspectors.psutil import PsutilInspector, PsutilOptions
 from amorsize.client.arguments import check_workers, checked
-from amorsize.client.calls import CallLimits
+from amorsize.client.calls import CallLimits, CallOptions
 from amorsize.client.client import default_calls
 from amorsize.domain.iterables import Spread
 from amorsize.execution.job import Failed, checked_initargs
@@ -330,15 +330,9 @@ def imap(  # noqa: PLR0913  what iexecute takes
     initargs: tuple[Any, ...],
 ) -> Iterator[Any]:
     """Return the results one by one as iexecute does, and go on after an item that fails, with a Failed for it."""
+    limits, options = CallLimits(max_workers), CallOptions(initializer=initializer, initargs=initargs)
     return default_calls.iexecute(
-        func,
-        data,
-        CallLimits(max_workers),
-        in_flight=_MOST_AHEAD,
-        ordered=ordered,
-        initializer=initializer,
-        initargs=initargs,
-        collect=True,
+        func, data, limits, options, in_flight=_MOST_AHEAD, ordered=ordered, collect=True
     )
 
 
