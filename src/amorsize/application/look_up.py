@@ -48,21 +48,22 @@ def find(question: Question, dependencies: Dependencies, measured_at: Callable[.
     """
     entries, now = dependencies.entries, dependencies.now()
     suffix = keys.variant_suffix(question.here.machine_id)
-    found = Found([], "", [])
+    valid: list[tuple[Entry, Verdict]] = []
+    stale: list[Entry] = []
+    why_stale = ""
     for read in (entries.find, entries.find_further):
         for entry in read(question.locator, suffix).values():
             verdict = judge(entry, question.machine, now, dependencies.rules)
             if verdict.kind == "fresh" and entry.overheads_at is not None:
                 verdict = measured_since(entry, measured_at(ask=entry.overheads_at == 0.0))
             if verdict.kind == "stale":
-                found = found._replace(why_stale=f"the entry is stale: {verdict.reason}")
-                found.stale.append(entry)
+                why_stale = f"the entry is stale: {verdict.reason}"
+                stale.append(entry)
             else:
-                found.valid.append((entry, verdict))
-        if found.valid:
+                valid.append((entry, verdict))
+        if valid:
             break
-    found.valid.sort(key=lambda one: -one[0].measured_at)
-    return found
+    return Found(sorted(valid, key=lambda one: -one[0].measured_at), why_stale, stale)
 
 
 def choose(one_item: Sample, valid: Sequence[tuple[Entry, Verdict]]) -> tuple[tuple[Entry, Verdict] | None, str]:

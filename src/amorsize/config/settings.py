@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+from attrs.validators import optional
 
 from amorsize.config.renamed import RENAMED
 from amorsize.config.structuring import structure, unknown_key
@@ -89,7 +90,7 @@ class Settings(Value):
     constraints: Constraints = attrs.field(factory=Constraints)
     rules: RuleSettings = attrs.field(factory=RuleSettings)
     budget: Budget = attrs.field(factory=Budget)
-    max_entries: int | None = attrs.field(default=None, validator=whole(1, optional=True))
+    max_entries: int | None = attrs.field(default=None, validator=optional(whole(1)))
     idle_seconds: float = attrs.field(default=60.0, validator=SECONDS)
     warm: tuple[Warm, ...] = ()
     backends: dict[str, dict[str, dict[str, Any]]] = attrs.field(factory=dict)

@@ -40,16 +40,17 @@ class Source:
 
     Attributes:
         total: number of items, None when only iterating would show it.
+        comes_again: whether the caller's data can be iterated again, unlike an iterator.
         hint: the length hint of an iterator, or the number of items; None when there is none.
     """
 
     __slots__ = (
-        "_again",
         "_ended",
         "_head",
         "_indexed",
         "_iterator",
         "_positions",
+        "comes_again",
         "hint",
         "total",
     )
@@ -69,7 +70,7 @@ class Source:
                 with suppress(OverflowError):  # a range of more items than an index can count
                     hint = length_hint(self._iterator, -1)
                     self.hint = None if hint < 0 else hint
-        self._again = self.total is not None and self._iterator is not data
+        self.comes_again = self.total is not None and self._iterator is not data
         self._positions = self._spread()
 
     def positions(self) -> Iterator[int]:
@@ -127,11 +128,6 @@ class Source:
         return self._indexed is not None
 
     @property
-    def comes_again(self) -> bool:
-        """Tell whether the caller's data can be iterated again, unlike an iterator."""
-        return self._again
-
-    @property
     def in_order(self) -> bool:
         """Tell whether items can only be read one after another, and their number is not known."""
         return self.total is None
@@ -151,7 +147,7 @@ class Source:
 
     def data(self, given: Iterable[Any]) -> Iterable[Any]:
         """Return what to run over instead of the data given: the data, or an iterator that yields all items."""
-        if self._again:
+        if self.comes_again:
             return given
         return _once(self._head, self._iterator)
 

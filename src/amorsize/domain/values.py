@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+from attrs.validators import optional
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,10 +74,8 @@ def _fault(attribute: attrs.Attribute[Any], must: str, got: object) -> ValueErro
     return ValueError(f"{attribute.name} must be {must}, got {got!r:.80}")
 
 
-def number(
-    low: float, high: float = inf, *, optional: bool = False, above_zero: float | None = None
-) -> Callable[..., None]:
-    """Return a validator for a real number in [low, high] that a float can hold; None passes when optional.
+def number(low: float, high: float = inf, *, above_zero: float | None = None) -> Callable[..., None]:
+    """Return a validator for a real number in [low, high] that a float can hold.
 
     ``above_zero`` excludes numbers between 0 and it.
     """
@@ -89,35 +88,27 @@ def number(
         kind = type(value)
         if (kind is float or kind is int) and (least <= value <= most or (value == 0 and above_zero is not None)):
             return
-        if optional and value is None:
-            return
         raise _fault(attribute, must, value)
 
     return check
 
 
-def whole(low: int, high: int = MAX_COUNT, *, optional: bool = False) -> Callable[..., None]:
-    """Return a validator for an int (no bool) in [low, high]; None passes when optional."""
+def whole(low: int, high: int = MAX_COUNT) -> Callable[..., None]:
+    """Return a validator for an int (no bool) in [low, high]."""
 
     def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is int and low <= value <= high:
-            return
-        if optional and value is None:
-            return
-        raise _fault(attribute, f"a whole number from {low} to {high}", value)
+        if type(value) is not int or not low <= value <= high:
+            raise _fault(attribute, f"a whole number from {low} to {high}", value)
 
     return check
 
 
-def text(limit: int, *, optional: bool = False) -> Callable[..., None]:
-    """Return a validator for a str of at most limit characters; None passes when optional."""
+def text(limit: int) -> Callable[..., None]:
+    """Return a validator for a str of at most limit characters."""
 
     def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is str and len(value) <= limit:
-            return
-        if optional and value is None:
-            return
-        raise _fault(attribute, f"text of at most {limit} characters", value)
+        if type(value) is not str or len(value) > limit:
+            raise _fault(attribute, f"text of at most {limit} characters", value)
 
     return check
 
@@ -276,7 +267,7 @@ class Sample(Value):
     spread_seconds: float = attrs.field(validator=SECONDS)
     first_call_seconds: float = attrs.field(validator=SECONDS)
     cpu_fraction: float = attrs.field(validator=number(0, MAX_CPUS))
-    gil_fraction: float | None = attrs.field(default=None, validator=number(0, 1, optional=True))
+    gil_fraction: float | None = attrs.field(default=None, validator=optional(number(0, 1)))
     pickle_item_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     unpickle_item_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     item_bytes: float = attrs.field(default=0.0, validator=BYTES)
@@ -285,11 +276,11 @@ class Sample(Value):
     result_bytes: float = attrs.field(default=0.0, validator=BYTES)
     peak_bytes: float = attrs.field(default=0.0, validator=BYTES)
     worker_import_seconds: float = attrs.field(default=0.0, validator=SECONDS)
-    blocked_reason: str | None = attrs.field(default=None, validator=text(BLOCKED_TEXT, optional=True))
+    blocked_reason: str | None = attrs.field(default=None, validator=optional(text(BLOCKED_TEXT)))
     positions: tuple[int, ...] = attrs.field(default=(), converter=tuple, validator=places)
-    threads_variable: str | None = attrs.field(default=None, validator=text(SHORT_TEXT, optional=True))
+    threads_variable: str | None = attrs.field(default=None, validator=optional(text(SHORT_TEXT)))
     parent_bytes: float = attrs.field(default=0.0, validator=BYTES)
-    lazy_result: str | None = attrs.field(default=None, validator=text(SHORT_TEXT, optional=True))
+    lazy_result: str | None = attrs.field(default=None, validator=optional(text(SHORT_TEXT)))
     children_fraction: float = attrs.field(default=0.0, validator=number(0, 1))
     leaves: str = attrs.field(default="", validator=text(LONG_TEXT))
     sampled_in: str = attrs.field(default="caller", validator=one_of("caller", "worker"))
@@ -320,10 +311,10 @@ class Constraints:
         backend: name of an executor backend that is compared too; empty when there is none.
     """
 
-    max_workers: int | None = attrs.field(default=None, validator=whole(1, MAX_CPUS, optional=True))
+    max_workers: int | None = attrs.field(default=None, validator=optional(whole(1, MAX_CPUS)))
     executor: str = attrs.field(default="auto", validator=one_of("auto", *EXECUTORS))
     min_speedup: float = attrs.field(default=1.1, validator=number(1, 1000))
-    memory_limit: int | None = attrs.field(default=None, validator=whole(1, MAX_BYTES, optional=True))
+    memory_limit: int | None = attrs.field(default=None, validator=optional(whole(1, MAX_BYTES)))
     backend: str = attrs.field(default="", validator=text(SHORT_TEXT))
 
 
@@ -397,8 +388,8 @@ class Entry(Value):
     sample: Sample = attrs.field(validator=attrs.validators.instance_of(Sample))
     plan: Plan = attrs.field(validator=attrs.validators.instance_of(Plan))
     machine: Machine = attrs.field(validator=attrs.validators.instance_of(Machine))
-    blocked_reason: str | None = attrs.field(default=None, validator=text(BLOCKED_TEXT, optional=True))
+    blocked_reason: str | None = attrs.field(default=None, validator=optional(text(BLOCKED_TEXT)))
     deciding_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     contradictions: int = attrs.field(default=0, validator=whole(0))
-    doubt: str | None = attrs.field(default=None, validator=text(100, optional=True))
-    overheads_at: float | None = attrs.field(default=None, validator=number(0, LATEST_DATE, optional=True))
+    doubt: str | None = attrs.field(default=None, validator=optional(text(100)))
+    overheads_at: float | None = attrs.field(default=None, validator=optional(number(0, LATEST_DATE)))

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
+from attrs.validators import optional
 
 from amorsize.adapters.caches import directory
 from amorsize.adapters.caches.names import MOST_VARIANTS, check_address, check_name, file_name, name_of, text_bytes
@@ -55,7 +56,7 @@ class JsonOptions(Value):
     directory that others own or may write to, and lets the umask say who may read what is written.
     """
 
-    directory: str | None = attrs.field(default=None, validator=text(PATH_TEXT, optional=True))
+    directory: str | None = attrs.field(default=None, validator=optional(text(PATH_TEXT)))
     allow_shared: bool = attrs.field(default=False, validator=flag)
 
 

@@ -15,6 +15,7 @@ from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
+from attrs.validators import optional
 
 from amorsize.adapters.caches import directory
 from amorsize.adapters.caches.locks import lock_held_over_forks
@@ -88,7 +89,7 @@ class SqliteOptions:
     ``allow_shared`` accepts a directory that others own or may write to.
     """
 
-    directory: str | None = attrs.field(default=None, validator=text(PATH_TEXT, optional=True))
+    directory: str | None = attrs.field(default=None, validator=optional(text(PATH_TEXT)))
     timeout_seconds: float = attrs.field(default=0.05, validator=number(0.001, 3600))
     allow_shared: bool = attrs.field(default=False, validator=flag)
 

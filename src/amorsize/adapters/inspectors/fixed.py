@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+from attrs.validators import optional
 
 from amorsize.adapters.inspectors.files import FileSizes
 from amorsize.adapters.inspectors.interpreter import python_facts
@@ -33,14 +34,14 @@ class FixedOptions:
     """
 
     physical_cores: int = attrs.field(default=4, validator=whole(1, MAX_CPUS))
-    logical_cores: int | None = attrs.field(default=None, validator=whole(1, MAX_CPUS, optional=True))
-    usable_cpus: float | None = attrs.field(default=None, validator=number(MIN_CPUS, MAX_CPUS, optional=True))
+    logical_cores: int | None = attrs.field(default=None, validator=optional(whole(1, MAX_CPUS)))
+    usable_cpus: float | None = attrs.field(default=None, validator=optional(number(MIN_CPUS, MAX_CPUS)))
     total_memory_bytes: int = attrs.field(default=8 * _GIBIBYTE, validator=whole(0, MAX_BYTES))
-    available_memory_bytes: int | None = attrs.field(default=None, validator=whole(0, MAX_BYTES, optional=True))
+    available_memory_bytes: int | None = attrs.field(default=None, validator=optional(whole(0, MAX_BYTES)))
     cpu_model: str = attrs.field(default="fixed", validator=text(LONG_TEXT))
     architecture: str = attrs.field(default="fixed", validator=text(SHORT_TEXT))
     blas_threads: str = attrs.field(default="", validator=text(THREADS_TEXT))
-    gil_enabled: bool | None = attrs.field(default=None, validator=attrs.validators.optional(flag))
+    gil_enabled: bool | None = attrs.field(default=None, validator=optional(flag))
     load: float = attrs.field(default=0.0, validator=number(0, MAX_CPUS))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from hashlib import sha256
 from heapq import nsmallest
 from itertools import islice
@@ -155,28 +156,23 @@ class Cache:
         if not _VARIANT.fullmatch(locator):
             return
         for variant, text in self._fetch(locator).items():
-            entry = read_entry(locator, variant, text)
-            if entry is not None:
+            if (entry := read_entry(locator, variant, text)) is not None:
                 yield entry
 
     def stats(self) -> Stats:
         """Count what the cache contains."""
-        entries = size = 0
-        oldest: float | None = None
-        newest: float | None = None
-        functions: dict[str, int] = {}
+        size = 0
+        measured: list[float] = []
+        functions: Counter[str] = Counter()
         for locator, variant, text in self.records():
             size += len(text.encode("utf-8", "surrogatepass"))
-            entry = read_entry(locator, variant, text)
-            if entry is None:
-                continue
-            entries += 1
-            oldest = entry.measured_at if oldest is None else min(oldest, entry.measured_at)
-            newest = entry.measured_at if newest is None else max(newest, entry.measured_at)
-            functions[entry.function] = functions.get(entry.function, 0) + 1
+            if (entry := read_entry(locator, variant, text)) is not None:
+                measured.append(entry.measured_at)
+                functions[entry.function] += 1
         used = self._usage
         did = (used.hits, used.misses, used.seconds_saved) if used else (0, 0, 0.0)
-        return Stats(entries, size, oldest, newest, functions, *did)
+        oldest, newest = min(measured, default=None), max(measured, default=None)
+        return Stats(len(measured), size, oldest, newest, dict(functions), *did)
 
     def prune(self, ttl_seconds: float) -> int:
         """Remove entries that are older than ttl_seconds, unreadable or dated in the future; return how many.
@@ -317,8 +313,8 @@ class Cache:
             return True
         if locator.startswith("name:"):
             return False
-        decode = records.decode_entry if locator.startswith("func:") else records.decode_overheads
-        return decode(text).measured_at > decode(present).measured_at
+        newer, known = _decoded(locator, variant, text), _decoded(locator, variant, present)
+        return bool(newer.measured_at > known.measured_at)
 
 
 def _is_outdated(locator: str, variant: str, text: str, now: float, ttl_seconds: float) -> bool:
@@ -338,25 +334,31 @@ def key_of(entry: Entry) -> str:
 
 def read_entry(locator: str, variant: str, text: str) -> Entry | None:
     """Return the entry in a record; None when the record is unreadable or no entry."""
-    if not locator.startswith("func:") or fault_in(locator, variant, text) is not None:
+    try:
+        return _decoded(locator, variant, text) if locator.startswith("func:") else None
+    except ValueError:
         return None
-    return records.decode_entry(text)
 
 
 def fault_in(locator: str, variant: str, text: str) -> str | None:
     """Say what is wrong with a record, None when nothing is."""
     try:
-        if locator.startswith("func:"):
-            entry = records.decode_entry(text)
-            if (entry.locator, entry.variant) != (locator, variant):
-                return "must be stored under its own key"
-        elif locator.startswith("machine:"):
-            records.decode_overheads(text)
-        else:
-            records.unseal(text)
+        _decoded(locator, variant, text)
     except ValueError as error:
         return str(error)
     return None
+
+
+def _decoded(locator: str, variant: str, text: str) -> Any:
+    """Return what a record holds; ValueError says what is wrong with it."""
+    if locator.startswith("machine:"):
+        return records.decode_overheads(text)
+    if not locator.startswith("func:"):
+        return records.unseal(text)
+    entry = records.decode_entry(text)
+    if (entry.locator, entry.variant) != (locator, variant):
+        raise ValueError("must be stored under its own key")
+    return entry
 
 
 def _exported(file: IO[str]) -> Iterable[Any]:

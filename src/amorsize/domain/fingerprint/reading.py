@@ -53,31 +53,6 @@ class Reading:
         outlined: whether an outline is made.
     """
 
-    __slots__ = (
-        "_changes",
-        "_levels",
-        "_outlined",
-        "_parts",
-        "_root",
-        "_rules",
-        "_seen",
-        "alive",
-        "classes",
-        "functions",
-        "kinds",
-        "looks",
-        "measures",
-        "names",
-        "origins",
-        "out",
-        "outline",
-        "reads_environment",
-        "room",
-        "spaces",
-        "volatile",
-        "within",
-    )
-
     def __init__(self, root: Any, origins: Origins, rules: Rules, *, outlined: bool) -> None:
         self._root = root
         self._rules = rules

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+from attrs.validators import optional
 
 from amorsize.domain.values import BYTES, DAY_SECONDS, Value, number, one_of, whole
 
@@ -54,7 +55,7 @@ class Budget(Value):
     min_seconds: float = attrs.field(default=0.003, validator=number(0, 3600))
     assumed_items: int = attrs.field(default=1000, validator=whole(1))
     worker_start_seconds: float = attrs.field(default=0.001, validator=number(0, 3600))
-    most_items: int | None = attrs.field(default=None, validator=whole(1, optional=True))
+    most_items: int | None = attrs.field(default=None, validator=optional(whole(1)))
     where: str = attrs.field(default="auto", validator=_where)
     item_seconds: float = attrs.field(default=60.0, validator=number(0.001, DAY_SECONDS))
     fork_bytes: float = attrs.field(default=350e6, validator=BYTES)
