@@ -28,6 +28,7 @@ _SOURCES: Final = {
     "calibrated": "assumed, and calibrated by what ran",
     "measured": "measured on this machine",
 }
+"""Where overheads come from, in words."""
 
 
 @attrs.frozen(repr=False, eq=False)

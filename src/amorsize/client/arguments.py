@@ -39,6 +39,7 @@ _COROUTINE: Final = 0x80 | 0x200
 """The flags of code that gives a coroutine or an async generator: CO_COROUTINE and CO_ASYNC_GENERATOR."""
 
 _WORKERS: Final = "(n|nb|num|number_of|max)?_?(jobs?|workers?|process(es)?|procs?|threads?|cpus?|cores?)(_count)?"
+"""Names that other libraries use for the number of workers."""
 _MEANT: Final = (
     (f"{_WORKERS}|pool_?size|(max_)?concurrency|parallelism", "max_workers", "use max_workers"),
     (r"(chunk|batch)_?(size|s)?|pre_?dispatch", "executor", "leave it out: amorsize chooses the size of chunks"),

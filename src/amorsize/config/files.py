@@ -29,10 +29,14 @@ _REPOSITORY: Final = ".git"
 CONFIG_VARIABLE: Final = "AMORSIZE_CONFIG"
 CACHE_VARIABLE: Final = "AMORSIZE_CACHE_DIR"
 DISABLE_VARIABLE: Final = "AMORSIZE_DISABLE"
+"""The names of the files that hold a config, of what marks a project, and of our environment variables."""
 
 _WATCHED: Final = (CONFIG_VARIABLE, CACHE_VARIABLE, "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "HOME")
+"""Environment variables that the search for a config depends on."""
 _XDG: Final = {"user_config_dir": ("XDG_CONFIG_HOME", ".config"), "user_cache_dir": ("XDG_CACHE_HOME", ".cache")}
+"""The variable that names each of the user's folders, and where it lies in the user's home without that."""
 _MENTIONS_US: Final = rb"amorsize[\"']?\s*[\].=]"
+"""Matches a pyproject.toml that may have a table of ours; only then it is parsed."""
 
 _MOST_BYTES: Final = 1 << 20
 """Bytes of the largest config that is read."""
@@ -43,6 +47,7 @@ _MOST_PARTS: Final = 32
 _PART: Final = rb"""(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _DOTTED: Final = _PART + rb"(?:[ \t]*+\.[ \t]*+" + _PART + rb")++"
 _KEY_ENDS: Final = rb"[ \t]*+[]=]"
+"""Patterns of a part of a key, of a dotted text and of what follows a key."""
 
 
 class Found(NamedTuple):
@@ -186,7 +191,7 @@ def user_folder(which: Literal["user_config_dir", "user_cache_dir"]) -> str | No
 
 
 def _read(path: str, *, trusted: bool = False) -> Mapping[str, Any] | None:
-    """Return what a file says to amorsize; None when that is nothing, or when the file is somebody else's after all."""
+    """Return what a file says to amorsize; None when that is nothing, or when another user has come to own the file."""
     waits = 0 if trusted else getattr(os, "O_NONBLOCK", 0)  # a pipe is read only where one was named
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | waits)

@@ -26,7 +26,9 @@ MAPPING: Final = "config"
 """The source of settings given as a mapping."""
 
 _WARM_DATA: Final = ("range", "lines", "glob", "json")
-_name = text(SHORT_TEXT)
+"""The options of Warm that name data."""
+_name: Final = text(SHORT_TEXT)
+"""Validates the name of a backend."""
 
 
 def _names(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:

@@ -106,6 +106,7 @@ def _strict() -> Any:
 
 _UNIONS: Final[tuple[Any, ...]] = (Union, types.UnionType)
 _LISTS: Final[tuple[Any, ...]] = (list, tuple, set, frozenset, Sequence, Iterable)
+"""The origins of types that are a choice, and of those that a list in TOML gives."""
 
 
 def _exactly(value: Any, kind: type) -> Any:

@@ -28,6 +28,7 @@ EXAMPLE: Final = _INSTALLED if _INSTALLED.exists() else Path(__file__).parents[3
 
 _OPTION: Final = re.compile(r"#?([a-z_]+) = .*")
 _TABLE: Final = re.compile(r"\[([a-z_.]+)\]")
+"""Lines of the example that have an option, or begin a table."""
 _HEAD: Final = """\
 # Options of amorsize. To set one, remove the # before it, and the # before the [table] above it.
 # Reference: https://github.com/amorsize/amorsize/blob/main/docs/reference/configuration.md

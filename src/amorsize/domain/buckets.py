@@ -1,4 +1,4 @@
-"""The buckets of sizes, times, lengths and magnitudes."""
+"""Coarse buckets for numbers of items, seconds, lengths and magnitudes, as keys and item kinds name them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 SIZE_EDGES: Final = (10, 100, 1_000, 10_000)
 SIZE_NAMES: Final = ("tiny", "small", "medium", "large", "xlarge")
-"""Steps of ten in the number of items: within one, the plan is solved again from the sample, which stays valid."""
+"""Steps of ten in the number of items: within a step the sample stays valid, and the plan is solved again from it."""
 
 TIME_EDGES_SECONDS: Final = (1e-4, 1e-3, 1e-2, 1e-1)
 TIME_NAMES: Final = ("instant", "fast", "moderate", "slow", "very_slow")

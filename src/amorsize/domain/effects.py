@@ -35,6 +35,7 @@ def _numbers(*names: str) -> frozenset[int]:
     return frozenset(opcode.opmap[name] for name in names if opcode.opmap.get(name, 256) < 256)  # noqa: PLR2004  as above
 
 
+# Numbers of instructions.
 _CACHE: Final = opcode.opmap["CACHE"]
 _EXTENDED_ARG: Final = opcode.opmap["EXTENDED_ARG"]
 _LOAD_GLOBAL: Final = opcode.opmap["LOAD_GLOBAL"]

@@ -1,4 +1,4 @@
-"""Item kinds: a coarse, cheap description of the items, for which no code of the user's runs."""
+"""Item kinds: a coarse, cheap description of the items, made without running any code of the user."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _LENGTH: Final = 32
 _HASH_DIGITS: Final = 8
 """Hex digits that stand for the rest of a longer kind."""
 _PLAIN: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.<>|~^[]-")
+"""Characters that a kind may have: a locator holds it."""
 
 _INDEXED: Final[tuple[Any, ...]] = (list, tuple, range, str, bytes, bytearray, array)
 _ITERATED: Final[tuple[Any, ...]] = (dict, set, frozenset, type({}.keys()), type({}.values()), type({}.items()))
@@ -187,6 +188,7 @@ def _sizes(kind: str) -> dict[tuple[str, int], int] | None:
 
 
 _COUNTED: Final = frozenset({"list", "tuple", "dict", "set", "frozenset", "deque"})
+"""Types whose bucket is a number of items, not of bytes."""
 
 
 def _words(kind: str) -> str:

@@ -16,6 +16,7 @@ _MOST_SECONDS: Final = 900.0
 """The largest cost that is accepted: four costs of a quarter of an hour add up to one hour."""
 
 _COST: Final = number(0, _MOST_SECONDS)
+"""Validates a cost."""
 
 _NEWEST: Final = 0.5
 """Weight of a new observation on a logarithmic scale: half, so that a few observations are enough."""

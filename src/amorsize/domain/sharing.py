@@ -1,4 +1,4 @@
-"""Items that two processes cannot share: iterators and open files, which running advances."""
+"""Items that two processes cannot share: iterators and open files, which a run advances."""
 
 from __future__ import annotations
 

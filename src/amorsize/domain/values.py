@@ -147,6 +147,7 @@ def places(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
 SECONDS: Final = number(0, YEAR_SECONDS)
 BYTES: Final = number(0, MAX_BYTES)
 DATE: Final = number(0, LATEST_DATE)
+"""Validators of seconds, bytes and dates."""
 
 
 class Value:

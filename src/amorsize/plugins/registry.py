@@ -1,4 +1,4 @@
-"""From the name of a backend to the Backend: built-ins first, plugins only for a name that is not built in."""
+"""Finds a backend by its kind and name: built-ins first, plugins only for a name that is not built in."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ GROUP: Final = "amorsize"
 """The group of entry points that plugins register in."""
 
 _NAME: Final = r"[a-z][a-z0-9_-]{0,39}"
+"""The name of a backend: a short text, which an entry can keep."""
 _OURS: Final[dict[Kind, dict[str, str]]] = {
     "caches": {"redis": "amorsize-redis", "lmdb": "amorsize-lmdb"},
     "executors": {"dask": "amorsize-dask"},

@@ -37,7 +37,7 @@ class ExecutorsContract:
     """What all executors must do; see ``amorsize.application.ports.Executors``.
 
     ``start_method`` is what they are asked to start processes by. ``ends_workers`` says whether ``kill`` ends workers
-    at what they are at: not where these are threads, or processes of somebody else's.
+    at what they are at: not where these are threads, or processes that others own too.
     """
 
     start_method: str = "spawn" if sys.platform == "win32" else "fork"

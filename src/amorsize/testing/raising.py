@@ -1,4 +1,4 @@
-"""What contracts say of failures."""
+"""Checks that an action fails as a contract says."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ MARKER: Final = ".amorsize-cache"
 """The file that says of a directory: amorsize keeps a cache here, and may remove what has its own form."""
 
 _MARKER_TEXT: Final = b"amorsize keeps a cache here. The whole folder can be deleted.\n"
+"""For a person who looks into the file: only its name counts."""
 _OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -83,7 +84,7 @@ def make(path: str, *, allow_shared: bool) -> None:
     for each in reversed(missing):
         with suppress(FileExistsError):  # another process was quicker
             os.mkdir(each, mode if each == path else mode & ~_OTHERS_MAY_WRITE)
-    is_usable(path, allow_shared=allow_shared)  # the process that was quicker may not be a friend's
+    is_usable(path, allow_shared=allow_shared)  # the process that was quicker may be another user's
 
 
 def claim(path: str, is_own: Callable[[str], bool], *, allow_shared: bool, read_only: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""A cache store of one small file a text, in a directory a locator."""
+"""A cache store that keeps each text in a small file of its own, in one directory for each locator."""
 
 # paths are plain text here: importing pathlib costs more than a look-up does
 # ruff: noqa: PTH100, PTH102, PTH105, PTH106, PTH108, PTH114, PTH118, PTH208
@@ -41,7 +41,8 @@ _ATTEMPTS: Final = 20
 """How often a directory is made again that others remove because it is empty: our choice."""
 _BINARY: Final = getattr(os, "O_BINARY", 0)
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
-_PAGE_BYTES: Final = 4096  # a record fits, so that one read is enough
+_PAGE_BYTES: Final = 4096
+"""Bytes that are read at once: a record fits, so that one read is enough."""
 _READ: Final = os.O_RDONLY | _BINARY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | _NO_FOLLOW
 _PAUSES_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05) if sys.platform == "win32" else ()

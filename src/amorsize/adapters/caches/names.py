@@ -11,10 +11,13 @@ MOST_VARIANTS: Final = 1000
 """Variants of a locator that a store gives, whatever a hand-made file or folder holds; few ever have ten."""
 
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
+"""Characters that stand for themselves in a file name: no file system confuses them."""
 _ESCAPES: Final = {code: chr(code) if chr(code) in _PLAIN else f"%{code:02x}" for code in range(128)}
+"""What stands in a file name for each character."""
 _DEVICES: Final = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))]
 )
+"""Names that Windows keeps for devices."""
 
 
 def is_name(name: str) -> bool:

@@ -54,6 +54,7 @@ _SCHEMA: Final = (
     f"PRAGMA user_version = {FORMAT}",
 )
 _BESIDE: Final = ("-journal", "-wal", "-shm")
+"""Endings of the files that SQLite keeps beside a database."""
 _JOURNAL_MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
 """What ends a journal that names another file, which SQLite would remove (https://www.sqlite.org/fileformat2.html)."""
 
@@ -78,6 +79,7 @@ _LOCATORS: Final = (
     "AND locator NOT GLOB '*[^ -~]*' ORDER BY locator LIMIT 1000"
 )
 _ERRNO: Final = {"FULL": errno.ENOSPC, "READONLY": errno.EROFS, "PERM": errno.EACCES}
+"""What an error of SQLite says of the medium, by the beginning of its name."""
 
 
 @attrs.frozen

@@ -30,7 +30,7 @@ class SerialExecutor(Executor):
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         """Run fn and return a future that is done; RuntimeError once it is shut down."""
         if self._shut:
-            raise RuntimeError("serial: an executor must not be shut down to take work, got a call after shutdown()")
+            raise RuntimeError("cannot submit to an executor that is shut down")
         future: Future[R] = Future()
         try:
             future.set_result(fn(*args, **kwargs))

@@ -20,6 +20,7 @@ _USUAL_POINTS: Final = {
     "cpu": ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"),
     "memory": ("/sys/fs/cgroup/memory",),
 }
+"""Where distributions mount the hierarchy of a controller (empty for version 2)."""
 
 
 class _Files(NamedTuple):

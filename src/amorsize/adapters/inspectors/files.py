@@ -13,6 +13,7 @@ _SLOW_SECONDS: Final = 1e-3
 _PAUSE_SECONDS: Final = 60.0
 """How long no look is taken after a slow one: our choice."""
 _NOTHING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
+"""Errors that say: there is no such file."""
 
 
 class FileSizes:

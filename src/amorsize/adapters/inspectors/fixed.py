@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 from attrs.validators import optional
 
@@ -21,7 +23,8 @@ from amorsize.domain.values import (
     whole,
 )
 
-_GIBIBYTE = 2**30
+_MEMORY_BYTES: Final = 8 * 2**30
+"""The memory of a machine of which none is stated: 8 GiB, as many a laptop has."""
 
 
 @attrs.frozen
@@ -36,7 +39,7 @@ class FixedOptions:
     physical_cores: int = attrs.field(default=4, validator=whole(1, MAX_CPUS))
     logical_cores: int | None = attrs.field(default=None, validator=optional(whole(1, MAX_CPUS)))
     usable_cpus: float | None = attrs.field(default=None, validator=optional(number(MIN_CPUS, MAX_CPUS)))
-    total_memory_bytes: int = attrs.field(default=8 * _GIBIBYTE, validator=whole(0, MAX_BYTES))
+    total_memory_bytes: int = attrs.field(default=_MEMORY_BYTES, validator=whole(0, MAX_BYTES))
     available_memory_bytes: int | None = attrs.field(default=None, validator=optional(whole(0, MAX_BYTES)))
     cpu_model: str = attrs.field(default="fixed", validator=text(LONG_TEXT))
     architecture: str = attrs.field(default="fixed", validator=text(SHORT_TEXT))

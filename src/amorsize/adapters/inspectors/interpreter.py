@@ -8,6 +8,7 @@ from typing import Final
 from amorsize.domain.values import SHORT_TEXT
 
 _NAMES: Final = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy"}
+"""How implementations write their names."""
 
 
 def python_facts() -> tuple[str, str, bool]:

@@ -16,6 +16,7 @@ _CPUINFO_STARTS: Final = (256, 2048)
 _KIBIBYTE: Final = 1024
 """What /proc/meminfo counts in."""
 _MODEL_KEYS: Final = ("model name", "cpu model", "cpu", "Processor")
+"""What architectures call the CPU model in /proc/cpuinfo, the most common name first."""
 
 
 def read(path: str, limit: int = _MOST_READ) -> bytes | None:

@@ -31,6 +31,7 @@ _LEAST_TTL_SECONDS: Final = 7 * DAY_SECONDS
 """Programs with other settings may share a cache, so younger entries are never removed automatically."""
 
 _HOPELESS: Final = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT})
+"""Errors after which a further write to the medium fails too."""
 
 
 class Outline(NamedTuple):

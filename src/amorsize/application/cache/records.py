@@ -23,7 +23,7 @@ MAX_TEXT: Final = 2048
 _HEAD: Final = '{"digest":"'
 _MIDDLE: Final = '","record":'
 _DIGEST_DIGITS: Final = 16
-"""Hex digits of a digest: 64 bits, as it finds damage and keeps out nobody."""
+"""Hex digits of a digest: 64 bits, to find damage, not to keep anybody out."""
 _DIGEST_AT: Final = len(_HEAD)
 _MIDDLE_AT: Final = _DIGEST_AT + _DIGEST_DIGITS
 _BODY_AT: Final = _MIDDLE_AT + len(_MIDDLE)

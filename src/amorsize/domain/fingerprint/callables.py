@@ -1,4 +1,4 @@
-"""Reading callables: functions, methods, compiled code, caches and partials."""
+"""Reads callables: functions, methods, compiled code, caches and partials."""
 
 from __future__ import annotations
 

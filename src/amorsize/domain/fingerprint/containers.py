@@ -1,4 +1,4 @@
-"""Reading collections: small ones with their elements, large ones by their length."""
+"""Reads collections: small ones with their elements, large ones by their length."""
 
 from __future__ import annotations
 

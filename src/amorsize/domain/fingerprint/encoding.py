@@ -30,9 +30,11 @@ _MEANT_FLAGS: Final = 0x3AF
 """Kinds of function and of arguments; not whether it is nested or which future statements its file holds."""
 
 _SEES_LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec"})
+"""Names of builtins by which code can look at the names of its local variables."""
 _INCIDENTAL: Final = frozenset({"__qualname__", "__firstlineno__", "__static_attributes__", "__doc__"})
 """What the body of a class stores about its place and text."""
 
+# Numbers of instructions.
 _CONST_OPS: Final = frozenset(operation for operation in opcode.hasconst if operation < 256)  # noqa: PLR2004  a byte
 _IMPORT_NAME: Final = opcode.opmap["IMPORT_NAME"]
 _STORE_NAME: Final = opcode.opmap["STORE_NAME"]

@@ -1,4 +1,4 @@
-"""Reading the environment variables whose names stand in the code that asks for them."""
+"""Reads the environment variables whose names stand in the code that asks for them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ASKING: Final = frozenset({"environ", "environb", "getenv", "getenvb", "expandvars"})
 """Names by which code gets at environment variables."""
 _LETTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+"""Characters of the usual name of a variable."""
 
 
 def is_environment(kind: type, loaded: Loaded) -> bool:

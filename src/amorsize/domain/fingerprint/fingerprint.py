@@ -37,6 +37,7 @@ _MOST_CHANGES: Final = 4
 """Changes that a miss names: our choice."""
 _PYTHON: Final = sys.implementation.cache_tag or sys.implementation.name
 _FIRST: Final = text(_PYTHON)
+"""What every fingerprint begins with: another Python compiles other code."""
 
 
 @attrs.frozen(eq=False, repr=False, slots=False)

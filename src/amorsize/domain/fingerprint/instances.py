@@ -1,4 +1,4 @@
-"""Reading instances and classes, without running their code."""
+"""Reads instances and classes, without running their code."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _EDGE_BITS: Final = 8 * _EDGE
 _EDGE_ROOM: Final = 2 * _EDGE // SMALL
 """Elements whose room both ends take."""
 _NOT_BEHAVIOUR: Final = frozenset({"__doc__", "__module__", "__dict__", "__weakref__", "__qualname__"})
+"""Names of members and attributes that say nothing of what an object does."""
 _VALUES: Final = frozenset({"val", "value"})
 """Attributes that an object is there for."""
 _LEAST_DATE: Final = 1e9
@@ -40,9 +41,11 @@ _STATELESS: Final = frozenset(
         "collections._tuplegetter",  # and from 3.12 on
     }
 )
+"""Classes of compiled code whose objects hold nothing that counts."""
 _HOLDERS: Final = frozenset({"types.SimpleNamespace", "argparse.Namespace", "optparse.Values"})
 """Classes whose objects are nothing but what was put into them."""
 _REFERENCE: Final = "weakref.ReferenceType"
+"""The name of the class of weak references."""
 _ASKED: Final = ("__qualname__", "__name__", "shape", "dtype")
 """What compiled code says of its objects at no cost: numpy's functions and arrays, Cython's functions."""
 _TELLING: Final = frozenset(map(id, (FunctionType, BuiltinFunctionType, MethodType)))
@@ -131,7 +134,7 @@ def _read_environment(reading: Reading, _value: Any, _depth: int) -> None:
 
 
 def _plain_base(reading: Reading, value: Any) -> tuple[bool, bool]:
-    """Append what a number or text is at heart; tell whether it is one, and whether that is all there is to it."""
+    """Append a number or text of a subclass as a plain one; tell whether it is one, and whether that says all of it."""
     kind = type(value)
     for base, plain_of in objects.PLAIN_BASES:
         if issubclass(kind, base):

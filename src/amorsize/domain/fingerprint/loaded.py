@@ -1,4 +1,4 @@
-"""The modules that are loaded: what is installed, in which version, and whose a class is."""
+"""The modules that are loaded: what is installed, in which version, and which library a class belongs to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading modules: an installed one by name and version, one that is being worked on by what the code names of it."""
+"""Reads modules: an installed one by name and version, one that is being worked on by what the code names of it."""
 
 from __future__ import annotations
 

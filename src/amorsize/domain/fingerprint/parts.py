@@ -1,4 +1,4 @@
-"""Describing values by type and size, and by what they are made of, for which no code of the user's runs."""
+"""Describes values by type and size, and by what they are made of, without running any code of the user."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _LONG_PATH: Final = 1024
 _FEW: Final = 4
 """Items up to which each place in a list counts: a longer one holds the same kind of thing throughout."""
 _NUMERIC: Final = "iufc"
+"""Kinds of numpy's scalars that have a magnitude: integers, unsigned ones, floats and complex numbers."""
 
 
 def _no_file(_: str) -> int | None:
@@ -167,7 +168,7 @@ class Description:
         return f"{type_name(kind)}~{_length(max(known), level)}" if known else None
 
     def _others(self, kind: type, values: Sequence[Any], level: int) -> str:
-        """Describe objects: numbers and texts at heart as these, paths by their file, the rest by attributes."""
+        """Describe objects: those of subclasses of numbers and texts as these, paths by their file, the rest by attributes."""
         name = type_name(kind)
         for base, plain_of in objects.PLAIN_BASES:
             if issubclass(kind, base):
@@ -302,6 +303,7 @@ _TEXTS: Final = frozenset(map(id, (str, bytes, bool, type(None))))
 _ATOMS: Final = _TEXTS | frozenset(map(id, (int, float, complex)))
 """What a collection is of whose length alone says how much it holds; of a record a number may say more."""
 _SIZELESS: Final = frozenset(map(id, (bool, type(None), type(...))))
+"""Types all of whose values are of one size."""
 _WITHOUT_SIZE: Final = frozenset(
     {f"datetime.{name}" for name in ("date", "datetime", "time", "timedelta", "timezone")} | {"uuid.UUID", "object"}
 )

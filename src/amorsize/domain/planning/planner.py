@@ -350,6 +350,7 @@ _BOUND_BY: Final = {
     "cores": "the usable CPUs are the limit",
     "start": "starting and ending the workers is the largest cost",
 }
+"""What limits a plan, in words, by the largest of its parts."""
 
 
 def _limit(best: Candidate) -> str:
