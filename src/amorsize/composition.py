@@ -8,18 +8,13 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import attrs
-
 from amorsize.adapters.caches.locks import lock_held_over_forks
 from amorsize.application.cache.entries import Entries
 from amorsize.application.dependencies import Dependencies
 from amorsize.application.optimizer import Optimizer
 from amorsize.application.overheads import Chosen
-from amorsize.application.question import EMPTY_PLAN, sized
-from amorsize.application.result import OptimizationResult
 from amorsize.application.solver import Solver
 from amorsize.config import loader as configuration
-from amorsize.config.files import DISABLE_VARIABLE
 from amorsize.domain.values import EXECUTORS
 from amorsize.errors import AmorsizeError, CacheError, MeasurementError
 from amorsize.plugins.registry import AUTO, Backends
@@ -27,7 +22,7 @@ from amorsize.processes.distributions import has_pools, loaded
 from amorsize.processes.warning import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from amorsize.application.ports import CacheStore, Executors, Probe, SystemInspector
@@ -35,7 +30,6 @@ if TYPE_CHECKING:
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.values import Plan
     from amorsize.execution.budget import Budget
-    from amorsize.execution.job import Options
     from amorsize.execution.resources import Resources
     from amorsize.execution.workers.external import LiveExecutors
     from amorsize.execution.workers.warm import WarmPools
@@ -265,64 +259,6 @@ class Assembly:
             return Execution(
                 optimizer, resources, func, data, settings.constraints, options, plan=plan, chosen=chosen
             ).run()
-
-
-DISABLED: Final = f"{DISABLE_VARIABLE} is set"
-"""The reason of an answer while the environment turns amorsize off."""
-
-
-def answered_here(func: Callable[[Any], Any], data: Iterable[Any]) -> OptimizationResult:
-    """Return what optimize returns while AMORSIZE_DISABLE is set: read no config, run nothing, keep nothing."""
-    plan = attrs.evolve(EMPTY_PLAN, chunksize=sized(data) or 1, reason=DISABLED)
-
-    def run(func: Callable[[Any], Any], data: Iterable[Any], _: Plan, progress: Any) -> Any:
-        from amorsize.execution.job import Options
-        from amorsize.execution.progress import shown
-
-        with shown(progress, "run") as on_progress:
-            return run_here(func, data, Options(on_progress=on_progress))
-
-    return OptimizationResult(plan, data, "bypassed", DISABLED, func=func, runner=run)
-
-
-def run_here(func: Callable[[Any], Any], data: Iterable[Any], options: Options) -> Any:
-    """Run all items in the calling thread, as execute does while AMORSIZE_DISABLE is set."""
-    from amorsize.execution.execution import run_alone
-
-    return run_alone(func, data, options, time.monotonic)
-
-
-def initialized_here(
-    func: Callable[[Any], Any],
-    initializer: Callable[..., object] | None,
-    initargs: Iterable[Any],
-    executor: str | Executor,
-) -> Callable[[Any], Any]:
-    """Return a function that runs an initializer before its first call, here, where amorsize is disabled.
-
-    Without one that is the initializer of a live executor.
-    """
-    from amorsize.execution.job import checked_initargs
-
-    initargs = checked_initargs("execute", initializer, initargs)
-    if initializer is None and not isinstance(executor, str):
-        from amorsize.execution.workers.external import initializer_of
-
-        initializer, initargs = initializer_of(executor)
-    if initializer is None:
-        return func
-    from amorsize.execution.initializing import Initialized
-
-    return Initialized(func, initializer, initargs)
-
-
-def stream_here(func: Callable[[Any], Any], data: Iterable[Any], *, collect: bool = False) -> Iterator[Any]:
-    """Run each item when its result is asked for, as iexecute does while AMORSIZE_DISABLE is set."""
-    if collect:
-        from amorsize.execution.job import attempt
-
-        func = partial(attempt, func)
-    return map(func, data)
 
 
 def _close_store(optimizer: Optimizer) -> None:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
-from amorsize.composition import DISABLED, answered_here, initialized_here, run_here, stream_here
 from amorsize.config import loader as configuration
-from amorsize.config.files import is_disabled
+from amorsize.config.files import DISABLE_VARIABLE, is_disabled
 from amorsize.domain.source import length_of
 from amorsize.domain.values import EXECUTORS
 from amorsize.domain.wording import counted, seconds, workers
@@ -146,6 +145,8 @@ class Calls:
         began, said = time.perf_counter(), "no plan: the function or the data raised"
         try:
             if is_disabled():
+                from amorsize.client.alone import answered_here
+
                 result = answered_here(func, data)
             else:
                 result = self._answered(func, data, limits, use_cache=use_cache, profile=profile)
@@ -188,10 +189,13 @@ class Calls:
 
         checked = ("execute", given.errors, given.timeout, given.item_timeout)
         if is_disabled() or self._is_without_room("execute"):
+            from amorsize.client.alone import initialized_here
+            from amorsize.execution.execution import run_alone
+
             with shown(given.progress, "execute") as on_progress:
                 options = options_of(*checked, on_progress, time.monotonic)
                 func = initialized_here(func, given.initializer, given.initargs, limits.executor)
-                return run_here(func, data, options)
+                return run_alone(func, data, options, time.monotonic)
         prepared = self._prepared("execute", limits)
         try:
             with shown(given.progress, "execute") as on_progress:
@@ -219,6 +223,8 @@ class Calls:
         if type(in_flight) is not int or in_flight < 1:
             raise ValueError(f"iexecute: in_flight must be a whole number from 1, got {in_flight!r:.80}")
         if is_disabled() or self._is_without_room("iexecute"):
+            from amorsize.client.alone import initialized_here, stream_here
+
             func = initialized_here(func, given.initializer, given.initargs, limits.executor)
             return stream_here(func, data, collect=collect)
         initargs = checked_initargs("iexecute", given.initializer, given.initargs)
@@ -232,6 +238,8 @@ class Calls:
         from amorsize.execution.job import Options
 
         if is_disabled() or self._is_without_room("run"):
+            from amorsize.client.alone import stream_here
+
             return (placed for placed in enumerate(stream_here(func, data, collect=True)))
         options = Options(collect=True)
         return self._prepared("run", limits).execution(func, data, options).placed(_IN_FLIGHT, ordered=ordered)
@@ -247,7 +255,7 @@ class Calls:
     def lookup(self, func: Callable[[Any], Any], data: Iterable[Any]) -> tuple[str, str]:
         """Do what ``amorsize.lookup`` does."""
         if is_disabled():
-            return "bypassed", DISABLED
+            return "bypassed", f"{DISABLE_VARIABLE} is set"
         settings = self.settings()
         kind = settings.executor if settings.executor in EXECUTORS else "auto"
         optimizer = self._optimizer(settings)

@@ -387,5 +387,5 @@ def test_no_chunk_size_makes_workers_cheaper_than_the_least_they_cost(  # noqa: 
     )
     of = model(items, sample, charged, attrs.evolve(MACHINE, usable_cpus=cpus, start_method=method))
     room = 1 + 1e-9
-    assert of.least_process(p) <= of.process(p, min(k, items)).seconds * room
-    assert of.least_thread(p) <= of.thread(p, min(k, items)).seconds * room
+    assert of.least("process", p) <= of.process(p, min(k, items)).seconds * room
+    assert of.least("thread", p) <= of.thread(p, min(k, items)).seconds * room

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from amorsize.domain.overheads import Overheads
-    from amorsize.domain.planning.cost import Parts
     from amorsize.domain.planning.planner import Candidate
     from amorsize.domain.planning.situation import Situation
     from amorsize.domain.values import Plan
@@ -145,7 +144,7 @@ def _divided(
 ) -> Breakdown:
     """Return a candidate divided into parts; ``still`` is the model in which nothing is moved."""
     parts = best.parts
-    alone: Parts = (still.thread if best.executor == "thread" else still.process)(best.n_jobs, best.chunksize)
+    alone = still.predict(best.executor, best.n_jobs, best.chunksize)
     ends = parts.start + parts.end
     between = best.seconds - ends
     computing = min(between, max(alone.parent, alone.workers + alone.queue, alone.cores))

@@ -176,14 +176,20 @@ class CostModel:
         crowded = min(1.0, max(0.0, p * min(1.0, self.cpu_fraction) - (self.cpus - 1.0)))
         return crowded * max(0.0, overheads.chunk_crowded_seconds - overheads.chunk_worker_seconds)
 
-    def process_chunk(self, p: int) -> tuple[float, float]:
-        """Return the seconds that a chunk costs p processes with their parent, and the parent alone."""
-        alone = self.overheads.chunk_parent_seconds
-        return alone + self.overheads.chunk_worker_seconds + self.chunk_pause_seconds(p), alone
+    def predict(self, kind: str, p: int, k: int) -> Parts:
+        """Predict p workers of a kind taking chunks of k items."""
+        return self.thread(p, k) if kind == "thread" else self.process(p, k)
 
-    def thread_chunk(self, p: int) -> tuple[float, float]:  # noqa: ARG002  same signature as process_chunk
-        """Return the same for threads: all of it is paid while the GIL is held."""
-        return self.overheads.thread_chunk_seconds, self.overheads.thread_chunk_seconds
+    def chunk(self, kind: str, p: int) -> tuple[float, float]:
+        """Return the seconds that a chunk costs p processes with their parent, and the parent alone.
+
+        Of threads both are the same: all of it is paid while the GIL is held.
+        """
+        overheads = self.overheads
+        if kind == "thread":
+            return overheads.thread_chunk_seconds, overheads.thread_chunk_seconds
+        alone = overheads.chunk_parent_seconds
+        return alone + overheads.chunk_worker_seconds + self.chunk_pause_seconds(p), alone
 
     def process(self, p: int, k: int) -> Parts:
         """Predict p processes taking chunks of k items from one parent.
@@ -233,23 +239,21 @@ class CostModel:
         start = p * overheads.thread_start_seconds + self.warm_up_seconds
         return Parts(start, self.items * locked, through, workers, queue, cores, tail, overheads.thread_pool_seconds)
 
-    def least_process(self, p: int) -> float:
-        """Return a lower bound of the seconds of p processes, for every chunk size."""
+    def least(self, kind: str, p: int) -> float:
+        """Return a lower bound of the seconds of p workers of a kind, for every chunk size."""
+        overheads = self.overheads
+        if kind == "thread":
+            shared = max(1.0 / p, self.gil_fraction, self.cpu_fraction / self.cpus)
+            return p * overheads.thread_start_seconds + self.items * self.mean * shared + overheads.thread_pool_seconds
         beside = (self._waiting + self._computing) * self.items / p
         bound = max(beside, self._parent_seconds, self._cpu_seconds / self.cpus)
-        return self._start_seconds(p) + bound + self.overheads.end_seconds
+        return self._start_seconds(p) + bound + overheads.end_seconds
 
     def _start_seconds(self, p: int) -> float:
         """Return seconds until p processes are ready."""
         overheads = self.overheads
         ready = (overheads.boot_seconds + self.fresh_worker_seconds) * max(1.0, p / self.cpus)
         return overheads.start_seconds + p * self.start_worker_seconds + ready
-
-    def least_thread(self, p: int) -> float:
-        """Return a lower bound of the seconds of p threads, for every chunk size."""
-        overheads = self.overheads
-        shared = max(1.0 / p, self.gil_fraction, self.cpu_fraction / self.cpus)
-        return p * overheads.thread_start_seconds + self.items * self.mean * shared + overheads.thread_pool_seconds
 
     def _shares(  # noqa: PLR0913, PLR0917  the terms of one formula
         self, p: int, k: int, chunks: int, each: float, computing: float, per_chunk: float

@@ -45,8 +45,7 @@ def neighbours(plan: Plan, situation: Situation, overheads: Overheads | None) ->
     for executor, p, k in _steps(plan, situation, overheads):
         if p < 2 or (executor == "process" and situation.blocked):  # noqa: PLR2004  one worker is no step
             continue
-        predict = None if model is None else model.process if executor == "process" else model.thread
-        found.setdefault(Neighbour(executor, p, k, predict(p, k).seconds if predict else None))
+        found.setdefault(Neighbour(executor, p, k, None if model is None else model.predict(executor, p, k).seconds))
     return list(found)
 
 

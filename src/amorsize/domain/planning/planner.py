@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import ceil, hypot, sqrt
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -232,7 +233,6 @@ def _search(executor: str, kind: str, model: CostModel, situation: Situation) ->
     takes the lower end of each such step, so halving the step around the best number finds the minimum quickly. Numbers
     of workers whose lower bound is above the best cost are skipped.
     """
-    least = model.least_thread if kind == "thread" else model.least_process
     cap = worker_cap(kind, situation, model.overheads)
     best: dict[int, Candidate] = {}
 
@@ -244,7 +244,7 @@ def _search(executor: str, kind: str, model: CostModel, situation: Situation) ->
         fewest = max(2, ceil(chunks / ceil(chunks / p)))
         return min(best[p], best_with(fewest), key=_price) if fewest < p else best[p]
 
-    bounds = sorted([(least(p) * p**FRUGAL, p) for p in worker_counts(cap) if p > 1])
+    bounds = sorted([(model.least(kind, p) * p**FRUGAL, p) for p in worker_counts(cap) if p > 1])
     if not bounds:
         return
     top = best_with(bounds[0][1])
@@ -264,11 +264,11 @@ def candidate(  # noqa: PLR0913, PLR0917  which workers, and what finds their se
     executor: str, kind: str, p: int, model: CostModel, situation: Situation, chunksize: int | None = None
 ) -> Candidate:
     """Return the candidate with p workers and a chunk size; None: the chunk size that takes least."""
-    predict, chunk = (model.thread, model.thread_chunk) if kind == "thread" else (model.process, model.process_chunk)
+    predict = partial(model.predict, kind)
     if chunksize is not None:
         parts = predict(p, chunksize)
         return Candidate(executor, p, chunksize, parts, parts.seconds)
-    options = {k: predict(p, k) for k in model.chunksizes(p, *chunk(p))}
+    options = {k: predict(p, k) for k in model.chunksizes(p, *model.chunk(kind, p))}
     k = min(options, key=lambda k: (options[k].seconds, -k))
     if situation.assumed:  # large chunks of fewer items would leave workers without any
         options |= {size: predict(p, size) for size in (k >> n for n in range(1, k.bit_length()))}
@@ -307,8 +307,7 @@ def _at_ends(best: Candidate, kind: str, situation: Situation, model: CostModel)
     mean = situation.sample.seconds_per_item
     for end in (mean / (1 + error), mean * (1 + error)):
         other = model.at(end)
-        parts = (other.thread if kind == "thread" else other.process)(best.n_jobs, best.chunksize)
-        yield other.serial(), parts.seconds
+        yield other.serial(), other.predict(kind, best.n_jobs, best.chunksize).seconds
 
 
 def interval(best: Candidate, kind: str, situation: Situation, model: CostModel) -> tuple[float, float]:
