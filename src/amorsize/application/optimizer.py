@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from amorsize.domain.fingerprint.fingerprint import Fingerprint
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.planning.planner import Profile
-    from amorsize.domain.planning.situation import Situation
     from amorsize.domain.rules import Verdict
     from amorsize.domain.values import Constraints, Machine, Sample
 
@@ -265,10 +264,6 @@ class Optimizer:
         except SamplingError as error:
             return unmeasured(question, error, "bypassed", why)
 
-    def _outlined(self, question: Question) -> Question:
-        """Return the question with the outline of its function, which only a miss needs."""
-        return question._replace(fingerprint=self._fingerprints.outlined(question.func))
-
     def _found(self, question: Question) -> Found:
         return find(question, self._given, self._solver.measured_at)
 
@@ -294,16 +289,13 @@ class Optimizer:
         self.hits += 1
         self.seconds_saved += entry.deciding_seconds
         now = self._given.now()
-        plan, sample = entry.plan, entry.sample
+        sample = entry.sample
         if plan_holds(entry, question):
-            basis: Callable[[], tuple[Situation, Overheads]] | None = self._solver.basis(
-                question, question.items, sample
-            )
-            warned = warnings_about(question, sample)
+            basis = self._solver.basis(question, question.items, sample)
+            answer = Answer(entry.plan, "", "", warnings_about(question, sample), basis, sample)
         else:
-            solved = self._solver.solve(question, sample, renew=False)
-            plan, basis, warned = solved.plan, solved.basis, solved.warnings
-        answer = Answer(plan, "hit", age(entry, now), warned, basis, sample, contradictions=entry.contradictions)
+            answer = self._solver.solve(question, sample, renew=False)._replace(candidates=(), overheads=None)
+        answer = answer._replace(cache="hit", cache_reason=age(entry, now), contradictions=entry.contradictions)
         self._recent.keep(question, answer, entry.deciding_seconds)
         if now - entry.confirmed_at > DAY_SECONDS:  # one write a day costs nothing
             times = min(MAX_COUNT, entry.confirmations + 1)
@@ -334,7 +326,7 @@ class Optimizer:
 
     def _from_measurement(self, question: Question, data: object, reason: str, stale: list[Entry]) -> Answer:
         self.misses += 1
-        question = self._outlined(question)
+        question = question._replace(fingerprint=self._fingerprints.outlined(question.func))  # why_missing compares it
         last = self._given.entries.outline(question.fingerprint.name)
         began = self._given.monotonic()
         sample = self._solver.sample(question)

@@ -34,7 +34,8 @@ def with_new_names(document: Mapping[str, Any], where: str) -> Mapping[str, Any]
         if _has(new_document, new):
             continue
         warn(f"{where}{old!r} is now called {new!r}; the old name still counts")
-        _put(new_document, new, _take(new_document, old))
+        (table, key), (new_table, new_key) = _place(new_document, old), _place(new_document, new)
+        new_table[new_key] = table.pop(key)
     return new_document
 
 
@@ -44,11 +45,7 @@ def _has(document: Mapping[str, Any], name: str) -> bool:
     return isinstance(place, Mapping) and key in place
 
 
-def _take(document: dict[str, Any], name: str) -> Any:
+def _place(document: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
+    """Return the table that a dotted name stands in, made where there is none, and its key there."""
     table, _, key = name.rpartition(".")
-    return (document[table] if table else document).pop(key)
-
-
-def _put(document: dict[str, Any], name: str, value: Any) -> None:
-    table, _, key = name.rpartition(".")
-    (document.setdefault(table, {}) if table else document)[key] = value
+    return (document.setdefault(table, {}) if table else document), key

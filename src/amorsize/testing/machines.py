@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -125,7 +124,7 @@ class InspectorContract:
 
     def test_a_file_has_its_size_and_nothing_has_none(self) -> None:
         inspector = self.make()
-        with tempfile.TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder:
             path = Path(folder) / "file"
             path.write_bytes(b"abc")
             assert inspector.file_bytes(str(path)) in {3, None}

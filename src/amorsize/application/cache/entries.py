@@ -180,7 +180,8 @@ class Entries:
     def keep_outline(self, function: str, fingerprint: Fingerprint, seen: list[str]) -> None:
         """Store the outline of a function under its name, with the kinds and sizes of items that it was measured on."""
         body: dict[str, object] = {"fingerprint": fingerprint.hex, "outline": list(fingerprint.outline), "seen": seen}
-        self._write(name_locator(function), _OUTLINE, lambda: records.seal(_compact(body)))
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+        self._write(name_locator(function), _OUTLINE, lambda: records.seal(text))
 
     def warn(self, kind: str, message: str) -> None:
         """Warn, once for each kind of warning."""
@@ -234,7 +235,3 @@ _OUTLINE: Final = f"outline_v:{FORMAT}"
 
 def _overheads_variant(start_method: str) -> str:
     return f"{start_method}_v:{FORMAT}"
-
-
-def _compact(body: dict[str, object]) -> str:
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
