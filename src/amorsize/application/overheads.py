@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from amorsize.domain.planning.external import ExternalWorkers
     from amorsize.domain.values import Machine, Sample
 
-WORTH_ASKING_SECONDS: Final = 0.05
-"""A chosen backend is not asked about a job predicted shorter than this: a task of a cluster takes milliseconds."""
-
 _MEASURING_SECONDS: Final = {"fork": 0.4, "spawn": 1.2, "forkserver": 1.6}
 """What measuring takes by start method, as ``tests/benchmarks/overheads.py`` prints it on 2 CPUs of a server."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from amorsize.application.overheads import WORTH_ASKING_SECONDS, KnownOverheads, LocalMachine
+from amorsize.application.overheads import KnownOverheads, LocalMachine
 from amorsize.application.question import Answer, warnings_about
 from amorsize.domain import keys
 from amorsize.errors import MeasurementError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from amorsize.domain.planning.situation import Situation
     from amorsize.domain.values import Sample
 
+_WORTH_ASKING_SECONDS: Final = 0.05
+"""A chosen backend is not asked about a job predicted shorter than this: a task of a cluster takes milliseconds."""
 _READ_SECONDS: Final = 1.0
 """How long the facts about the machine are used without reading them again: reading takes up to a millisecond."""
 _MOST_FORK_SECONDS: Final = 0.01
@@ -86,7 +88,7 @@ class Solver:
         """Return the workers of the chosen backend, None when there is none or the job is not worth asking it."""
         from amorsize.domain.planning.planner import too_small
 
-        if question.chosen is None or situation.serial_seconds < WORTH_ASKING_SECONDS:
+        if question.chosen is None or situation.serial_seconds < _WORTH_ASKING_SECONDS:
             return None
         if too_small(situation, self._given.budget) is not None:
             return None

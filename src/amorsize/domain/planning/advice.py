@@ -8,7 +8,7 @@ import attrs
 
 from amorsize.domain.planning.planner import decide
 from amorsize.domain.planning.situation import NO_ITEMS, NO_RESULTS, Situation, worker_bytes
-from amorsize.domain.values import MAX_CPUS
+from amorsize.domain.values import MAX_BYTES, MAX_CPUS
 from amorsize.domain.wording import size
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ _MORE_ITEMS: Final = 10
 """Factor of more items that is tried: our choice; with so many more items start-up hardly counts."""
 _MORE_CPUS: Final = 2
 """Factor of more CPUs that is tried: the next larger machine."""
-_UNBOUNDED: Final = 2**62
-"""A memory limit that no machine reaches."""
 
 
 @attrs.frozen
@@ -115,7 +113,7 @@ def _free_choice(situation: Situation, overheads: Overheads) -> tuple[Situation,
 
 
 def _more_memory(situation: Situation, overheads: Overheads) -> tuple[Situation, Overheads, str]:
-    roomy = attrs.evolve(situation, constraints=attrs.evolve(situation.constraints, memory_limit=_UNBOUNDED))
+    roomy = attrs.evolve(situation, constraints=attrs.evolve(situation.constraints, memory_limit=MAX_BYTES))
     words = (
         f"a worker takes {size(worker_bytes('process', situation, overheads))} of the "
         f"{size(situation.memory_bytes)} there is: free some, raise memory_limit, or need less for an item"
