@@ -24,7 +24,7 @@ from amorsize.domain.values import (
 )
 
 _MEMORY_BYTES: Final = 8 * 2**30
-"""The memory of a machine of which none is stated: 8 GiB, as many a laptop has."""
+"""The memory of a machine of which none is stated: 8 GiB, as laptops often have."""
 
 
 @attrs.frozen

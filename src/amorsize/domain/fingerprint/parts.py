@@ -168,7 +168,7 @@ class Description:
         return f"{type_name(kind)}~{_length(max(known), level)}" if known else None
 
     def _others(self, kind: type, values: Sequence[Any], level: int) -> str:
-        """Describe objects: those of subclasses of numbers and texts as these, paths by their file, the rest by attributes."""
+        """Describe objects: subclasses of numbers and texts as these, paths by their file, the rest by attributes."""
         name = type_name(kind)
         for base, plain_of in objects.PLAIN_BASES:
             if issubclass(kind, base):
