@@ -41,7 +41,7 @@ EMPTY_PLAN: Final = Plan(
 
 
 class WorkloadKey(NamedTuple):
-    """What a process remembers a workload and its constraints by; before an item is known, kind and hex are empty.
+    """What a process remembers a workload and its constraints by; where the cache is not asked, hex and kind are empty.
 
     Attributes:
         hex: the fingerprint of the function.

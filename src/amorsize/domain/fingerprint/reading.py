@@ -128,7 +128,7 @@ class Reading:
         if self._has_own_text(value):
             return
         self._levels += 1
-        # The bases have no metaclass: a hash or == of a type may run code of its metaclass.
+        # Only methods of the bases run here: a hash or == of a type may run code of its metaclass.
         read = next(rule for base, rule in self._rules if issubclass(kind, base))
         read(self, value, depth)
         self._levels -= 1
