@@ -17,8 +17,7 @@ from amorsize.config import loader as config
 from amorsize.config import trust
 from amorsize.config.files import project_of
 from amorsize.errors import AmorsizeError, AmorsizeWarning, CacheError, PluginError
-from amorsize.plugins.backend import REACHES_OUT
-from amorsize.plugins.backend import Backend
+from amorsize.plugins.backend import REACHES_OUT, Backend
 from amorsize.plugins.hook_specifications import hookimpl
 from amorsize.plugins.registry import Backends
 

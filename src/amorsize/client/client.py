@@ -162,9 +162,7 @@ class Client:
         """Return an iterator over func(x) for x in data, as ``amorsize.iexecute`` does."""
         limits = CallLimits(max_workers, executor, min_speedup, memory_limit)
         options = CallOptions(initializer=initializer, initargs=initargs)
-        return self._calls.iexecute(
-            *together(func, data, more), limits, options, in_flight=in_flight, ordered=ordered
-        )
+        return self._calls.iexecute(*together(func, data, more), limits, options, in_flight=in_flight, ordered=ordered)
 
     @checked
     def lookup(self, func: Callable[..., Any], data: Iterable[Any], *more: Iterable[Any]) -> tuple[str, str]:

@@ -331,9 +331,7 @@ def imap(  # noqa: PLR0913  what iexecute takes
 ) -> Iterator[Any]:
     """Return the results one by one as iexecute does, and go on after an item that fails, with a Failed for it."""
     limits, options = CallLimits(max_workers), CallOptions(initializer=initializer, initargs=initargs)
-    return default_calls.iexecute(
-        func, data, limits, options, in_flight=_MOST_AHEAD, ordered=ordered, collect=True
-    )
+    return default_calls.iexecute(func, data, limits, options, in_flight=_MOST_AHEAD, ordered=ordered, collect=True)
 
 
 def _settle(

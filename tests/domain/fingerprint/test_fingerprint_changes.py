@@ -23,7 +23,7 @@ from domain.fingerprint.reading import fingerprint, loaded, new_memo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amorsize.domain.fingerprint.fingerprint import _read
+from amorsize.domain.fingerprint.reader import read
 from amorsize.domain.fingerprint.reading import MOST_ROOM
 
 
@@ -364,7 +364,7 @@ def work_of(func):
 
     sys.setprofile(count)
     try:
-        reading = _read(func, loaded())
+        reading = read(func, loaded())
     finally:
         sys.setprofile(None)
     watched = sum(len(look(thing)) for thing, look in reading.looks)

@@ -12,7 +12,6 @@ from amorsize.domain.fingerprint.encoding import code_parts, constant, framed, n
 from amorsize.domain.fingerprint.modules import PLACES, read_module
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import MethodType
 
     from amorsize.domain.fingerprint.reading import Reading
@@ -100,11 +99,11 @@ def _read_own(reading: Reading, func: FunctionType, depth: int) -> None:
     free = code.co_freevars
     if free:
         for name, content in zip(free, objects.contents_of(func), strict=True):
-            _variable(reading, f"closure {name}", content, depth, stored=name in names.stored, names=names.used)
+            _variable(reading, f"closure {name}", content, names, depth)
     present = tuple([name for name in names.loaded if name in space and name not in PLACES])
     for name in present:
         reading.out.append(text(name))
-        _variable(reading, f"global {name}", space[name], depth, stored=name in names.stored, names=names.used)
+        _variable(reading, f"global {name}", space[name], names, depth)
     absent = _NONE
     if len(names.loaded) > len(present):
         absent = frozenset(names.loaded).difference(present, PLACES)
@@ -189,9 +188,9 @@ def _defaults(reading: Reading, func: FunctionType, code: CodeType, depth: int) 
         reading.look(keywords, _IN_DICT)
 
 
-def _variable(reading: Reading, label: str, value: Any, depth: int, *, stored: bool, names: Mapping[str, None]) -> None:
+def _variable(reading: Reading, label: str, value: Any, names: _Names, depth: int) -> None:
     """Append what a name stands for; what the code itself assigns to is known by its type only."""
-    if stored:
+    if label.partition(" ")[2] in names.stored:
         reading.origins.note(f"{label}, which its own code changes, is left out")
         reading.out.append(b"v" + text(objects.class_name(type(value))))
     elif value is objects.EMPTY:
@@ -200,7 +199,7 @@ def _variable(reading: Reading, label: str, value: Any, depth: int, *, stored: b
         reading.part(label, objects.name_everywhere(value), depth)
     elif issubclass(type(value), ModuleType):
         start = len(reading.out)
-        read_module(reading, value, names, depth)
+        read_module(reading, value, names.used, depth)
         if reading.is_outlined(depth):
             reading.outline.append(reading.labelled(label, value, start))
     else:
