@@ -33,7 +33,7 @@ _LEAST_SECONDS: Final = 0.0005
 """Work that a worker takes at a time, at least: a take and a notice cost 20 to 40 us."""
 
 _TAKING_IN_SECONDS: Final = 80e-6
-"""Twice what the caller needs for a message: with many workers, takes are so long that it keeps up and runs items too."""
+"""Twice what the caller needs for a message: takes of many workers are so long that it keeps up and runs items too."""
 
 _MOST_SECONDS: Final = 0.05
 """Work that a worker takes at a time, at most: results come often enough."""
