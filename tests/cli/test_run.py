@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -361,15 +362,32 @@ def test_an_item_that_ends_its_worker_gets_a_line_and_the_others_run(call):
     assert "2000 of 2000 lines are there already" in call(*arguments, code=1)
 
 
-def test_an_item_that_ends_its_worker_is_named_with_what_to_do(call):
-    call("crashes", "--range", 5, "--out", OUT)
-    errors = call("crashes", "--range", 20, "--out", OUT, "--executor", "process", code=1)
-    assert "running the item at position 7: 7" in errors
-    _, shown = run("crashes", "--range", 20, "--executor", "process", code=1)
-    for each in (errors, shown):
-        assert "amorsize: a worker process ended itself with code 3 while it ran items" in each
-        assert "with --out FILE and --errors collect such an item gets a line" in each
-        assert "`finished`" not in each
+@pytest.mark.parametrize(
+    ("data", "out"),
+    [(("--range", 2000), ()), (("--lines", "-"), ()), (("--lines", "-"), ("--out", OUT))],
+    ids=["known, to standard output", "lines, to standard output", "lines, to a file"],
+)
+def test_an_item_that_ends_its_worker_gets_a_line_in_other_ways_too(data, out):
+    given = "".join(f"{x}\n" for x in range(2000))
+    said, errors = run("crashes", *data, *out, "--executor", "process", "--errors", "collect", code=1, given=given)
+    assert '3 items failed: see "error" in the lines' in errors
+    rows = in_file() if out else lines(said)
+    assert [row["position"] for row in rows] == list(range(2000))
+    assert [row["position"] for row in rows if "error" in row] == [7, 8, 1500]
+    assert all(int(row["result"]) == row["position"] for row in rows if "error" not in row)
+
+
+@pytest.mark.parametrize("out", [(), ("--out", OUT)], ids=["to standard output", "to a file"])
+@pytest.mark.parametrize("data", [("--range", 20), ("--lines", "-")], ids=["known", "lines"])
+def test_an_item_that_ends_its_worker_is_named_with_what_to_do(data, out):
+    given = "".join(f"{x}\n" for x in range(20))
+    said, errors = run("crashes", *data, *out, "--executor", "process", code=1, given=given)
+    assert "amorsize: a worker process ended itself with code 3 while it ran items" in errors
+    assert "running the item at position 7: " in errors
+    assert "with --errors collect such an item gets a line, and all other items run" in errors
+    assert "`finished`" not in errors
+    if not out:
+        assert [row["position"] for row in lines(said)] == list(range(7))
 
 
 def test_a_coroutine_function_is_named():
@@ -410,6 +428,46 @@ def test_text_that_is_no_utf_8_is_said():
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "standard input cannot be read as UTF-8 text" in errors
+
+
+@POSIX
+@pytest.mark.parametrize("executor", ["serial", "thread", "process", "auto"])
+def test_a_result_waits_for_no_later_line(executor):
+    with started("same", "--lines", "-", "--executor", executor) as process:
+        late = threading.Timer(60, process.kill)
+        late.start()
+        for first, count in ((0, 1), (1, 1), (2, 50), (52, 1)):
+            process.stdin.write("".join(f"{x}\n" for x in range(first, first + count)))
+            process.stdin.flush()
+            rows = [json.loads(process.stdout.readline() or "null") for _ in range(count)]
+            assert rows == [{"position": x, "result": str(x)} for x in range(first, first + count)]
+        process.stdin.write("the last line has no end")
+        said, errors = process.communicate(timeout=60)
+        late.cancel()
+    assert (process.returncode, errors) == (0, "")
+    assert lines(said) == [{"position": 53, "result": "the last line has no end"}]
+
+
+@POSIX
+def test_a_line_comes_into_the_file_before_the_next_item_and_done_items_are_passed_over(jobs):
+    def has(count):
+        end = time.monotonic() + 60
+        while len(Path(OUT).read_text().splitlines()) < count and time.monotonic() < end:
+            time.sleep(0.01)
+        return results(in_file())
+
+    run("same", "--lines", "-", "--out", OUT, given="a\nb\n")
+    whole = Path(OUT).read_text().splitlines(keepends=True)
+    Path(OUT).write_text(whole[1])
+    with started("same", "--lines", "-", "--out", OUT) as process:
+        process.stdin.write("a\nb\n")
+        process.stdin.flush()
+        assert has(2) == {0: "a", 1: "b"}
+        process.stdin.write("c\n")
+        process.stdin.flush()
+        assert has(3) == {0: "a", 1: "b", 2: "c"}
+        process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 @POSIX

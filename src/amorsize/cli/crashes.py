@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.domain.arrivals import Arrivals, Passing
 from amorsize.errors import WorkerError
 from amorsize.execution.job import Failed
 from amorsize.processes.failures import note_item
@@ -17,26 +18,18 @@ if TYPE_CHECKING:
 _SUSPECTS: Final = 1000
 """Of the items without a result, how many of the first ones run on their own after a crash: so many are in flight."""
 
-_WHAT_TO_DO: Final = (
-    "with --out FILE and --errors collect such an item gets a line and all other items run; not with --lines -"
-)
+_WHAT_TO_DO: Final = "with --errors collect such an item gets a line, and all other items run"
 
 
-def placed_apart(data: Sequence[Any], placed: Callable[[Any], Placed], in_process: Callable[[Any], Placed]) -> Placed:
+def placed_apart(data: Any, placed: Callable[[Any], Placed], in_process: Callable[[Any], Placed]) -> Placed:
     """Yield index and result of each item; a Failed for one that ends its worker, even where it is alone there.
 
     Args:
-        data: the items.
+        data: the items: a sequence, or Arrivals.
         placed: runs items as the caller wants them run.
-        in_process: runs items in worker processes only.
+        in_process: runs items in worker processes only. Where both give results in order, these come in order.
     """
-    left: Sequence[int] = range(len(data))
-    while left:
-        undone, error = yield from _until_crash(data, left, placed)
-        if error is None:
-            return
-        yield from _one_by_one(data, undone[:_SUSPECTS], in_process)
-        left = undone[_SUSPECTS:]
+    return (_pulled if isinstance(data, Arrivals) else _known)(data, placed, in_process)
 
 
 def in_words(found: Placed) -> Placed:
@@ -47,6 +40,55 @@ def in_words(found: Placed) -> Placed:
         error.args = (str(error).partition(";")[0].removeprefix("execute: "), error.finished)
         error.add_note(_WHAT_TO_DO)
         raise
+
+
+class _Kept(Passing):
+    """Items that are pulled, each of which is kept until its result is there.
+
+    Attributes:
+        left: the items without a result, by their indices.
+        count: how many were pulled.
+    """
+
+    def __init__(self, items: Arrivals) -> None:
+        super().__init__(items)
+        self.left: dict[int, Any] = {}
+        self.count = 0
+
+    def passes(self, item: Any) -> bool:
+        """Keep an item."""
+        self.left[self.count] = item
+        self.count += 1
+        return True
+
+
+def _pulled(items: Arrivals, placed: Callable[[Any], Placed], in_process: Callable[[Any], Placed]) -> Placed:
+    kept = _Kept(items)
+    while True:
+        first = kept.count
+        try:
+            with closing(placed(kept)) as found:
+                for at, result in found:
+                    del kept.left[first + at]
+                    yield first + at, result
+        except WorkerError:
+            indices, suspects = list(kept.left), list(kept.left.values())
+            kept.there.clear()  # one that has arrived and was not pulled is a suspect too
+            kept.left.clear()
+        else:
+            return
+        for at, result in _one_by_one(suspects, range(len(suspects)), in_process):
+            yield indices[at], result
+
+
+def _known(data: Sequence[Any], placed: Callable[[Any], Placed], in_process: Callable[[Any], Placed]) -> Placed:
+    left: Sequence[int] = range(len(data))
+    while left:
+        undone, error = yield from _until_crash(data, left, placed)
+        if error is None:
+            return
+        yield from _one_by_one(data, undone[:_SUSPECTS], in_process)
+        left = undone[_SUSPECTS:]
 
 
 def _one_by_one(data: Sequence[Any], indices: Sequence[int], in_process: Callable[[Any], Placed]) -> Placed:

@@ -10,12 +10,14 @@ from zlib import crc32
 import amorsize
 from amorsize.cli.results_file import Key
 from amorsize.config.inputs import InputError
+from amorsize.domain.arrivals import Passing
 from amorsize.domain.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from amorsize.cli.results_file import ResultsFile
+    from amorsize.domain.arrivals import Arrivals
 
 CHANGED, FAILED, NONE = "changed", "failed", "none"
 """Which items that have a line run again."""
@@ -141,7 +143,7 @@ class Known:
         return self._checksum_of(self._all[position]) if self._checksums is None else self._checksums[position]
 
 
-class Pulled:
+class Pulled(Passing):
     """Items that come one by one; see ItemsLeft.
 
     Args:
@@ -151,23 +153,29 @@ class Pulled:
 
     total: int | None = None
 
-    def __init__(self, items: Iterator[Any], lines: Lines) -> None:
+    def __init__(self, items: Arrivals, lines: Lines) -> None:
+        super().__init__(items)
         self._lines = lines
         self.done = len(lines)
+        self._position = -1
         self._places = array("q")
         self._checksums = array("I")
-        self.data: Any = self._without_line(items)
+        self.data: Any = self
 
     def of(self, index: int) -> tuple[int, Key]:
         """Return position and key; see ItemsLeft."""
         return self._places[index], Key(self._lines.function, self._checksums[index])
 
-    def _without_line(self, items: Iterator[Any]) -> Iterator[Any]:
-        position = -1
-        for position, item in enumerate(items):
-            made = checksum(item)
-            if not self._lines.is_done(position, made):
-                self._places.append(position)
-                self._checksums.append(made)
-                yield item
-        self._lines.end(position + 1)
+    def passes(self, item: Any) -> bool:
+        """Return whether an item has no line."""
+        self._position += 1
+        made = checksum(item)
+        if self._lines.is_done(self._position, made):
+            return False
+        self._places.append(self._position)
+        self._checksums.append(made)
+        return True
+
+    def end(self) -> None:
+        """Look at the lines behind the last item."""
+        self._lines.end(self._position + 1)

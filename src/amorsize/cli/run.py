@@ -21,7 +21,7 @@ from amorsize.cli.terminal import Progress, output, own_output, say
 from amorsize.client.arguments import check_func
 from amorsize.client.calls import CallLimits
 from amorsize.client.client import default_calls
-from amorsize.config.inputs import STANDARD_INPUT, InputError, data_named, function_named, lines_as_they_come
+from amorsize.config.inputs import STANDARD_INPUT, InputError, LinesAsTheyCome, data_named, function_named
 from amorsize.domain.wording import counted
 from amorsize.errors import AmorsizeError
 from amorsize.execution.job import Failed
@@ -83,32 +83,26 @@ def run(  # noqa: PLR0913  one parameter an option
     func = function_named(function)
     check_func("run", "func", func)
     data = _data(numbers, lines, pattern, document)
-    streamed = not hasattr(data, "__len__")
     if pattern and not to_output:
         data = _without(data, out)
-    wanted = CallLimits(max_workers, executor)
     calls = default_calls.having(config, None)
 
-    def placed(items: Any, limits: CallLimits = wanted, *, ordered: bool = False) -> Placed:
-        return in_words(calls.placed(func, items, limits, ordered=ordered))
+    def by(executor: str, items: Any) -> Placed:
+        return in_words(calls.placed(func, items, CallLimits(max_workers, executor), ordered=to_output))
 
-    def unordered(items: Any) -> Placed:
-        if streamed:
-            return placed(items)
-        return placed_apart(items, placed, partial(placed, limits=CallLimits(max_workers, "process")))
-
+    placed = partial(placed_apart, placed=partial(by, executor), in_process=partial(by, "process"))
     collect = errors == "collect"
     with _ended_by_sigterm():
         if to_output:
             return _to_output(descriptor, data, placed, collect=collect)
         with ResultsFile(out) as file:
             written = Lines(file, func, rerun)
-            if streamed:
+            if isinstance(data, LinesAsTheyCome):
                 left: ItemsLeft = Pulled(data, written)
             else:
                 made = checksum_of_file if pattern else checksum
                 left = Known(data, written, made, may_change=bool(pattern or document))
-            return _to_file(file, left, unordered, collect=collect)
+            return _to_file(file, left, placed, collect=collect)
 
 
 def _is_output(out: str, rerun: str | None) -> bool:
@@ -122,7 +116,7 @@ def _is_output(out: str, rerun: str | None) -> bool:
 
 def _data(numbers: str | None, lines: str | None, pattern: tuple[str, ...], document: str | None) -> Any:
     if lines == STANDARD_INPUT and numbers is document is None and not pattern:
-        return lines_as_they_come()
+        return LinesAsTheyCome()
     return data_named(numbers=numbers, lines=lines, pattern=pattern, document=document)
 
 
@@ -147,7 +141,7 @@ def _to_output(descriptor: int, data: Any, placed: Callable[..., Placed], *, col
     failed = 0
     progress = Progress(0, None if not hasattr(data, "__len__") else len(data), quiet=os.isatty(descriptor))
     try:
-        with closing(placed(data, ordered=True)) as found:
+        with closing(placed(data)) as found:
             for position, result in found:
                 text = _in_json(result, position, collect=collect)
                 failed += text.startswith('"error"')

@@ -5,20 +5,27 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import select
 import sys
+from codecs import getincrementaldecoder
 from decimal import Decimal, InvalidOperation
 from glob import glob
+from io import IncrementalNewlineDecoder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.domain.arrivals import Arrivals
 from amorsize.errors import AmorsizeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
 
 STANDARD_INPUT: Final = "-"
 """The name of a file that stands for standard input, as it does for most commands."""
+
+_READ_BYTES: Final = 1 << 16
+"""Bytes of standard input that are read at a time: what a pipe holds on Linux."""
 
 _MOST_DIGITS: Final = 18
 """The largest exponent of a number: no data has more items, and 1e999999999 would take all memory."""
@@ -127,15 +134,44 @@ def data_named(
     return _json(str(document))
 
 
-def lines_as_they_come() -> Iterator[str]:
-    """Yield the lines of standard input without their ends, each as soon as it is there; InputError as data_named."""
-    _check_input()
+class LinesAsTheyCome(Arrivals):
+    """The lines of standard input without their ends, each as soon as it is there; InputError as data_named."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _check_input()
+        self._descriptor = sys.stdin.fileno()
+        self._decoder = IncrementalNewlineDecoder(getincrementaldecoder("utf-8-sig")(), translate=True)
+        self._begun: list[str] = []
+
+    def take_in(self, *, waits: bool) -> bool:
+        """Read what has arrived; see Arrivals."""
+        if not _is_readable(self._descriptor, waits=waits):
+            return False
+        try:
+            body = os.read(self._descriptor, _READ_BYTES)
+            text = self._decoder.decode(body, final=not body)
+        except (OSError, ValueError) as error:
+            raise InputError(f"standard input cannot be read as UTF-8 text: {error}") from error
+        first, *lines = text.split("\n")
+        self._begun.append(first)
+        if lines:
+            self.there.append("".join(self._begun))
+            self.there.extend(lines[:-1])
+            self._begun = lines[-1:]
+        if not body:
+            self.has_ended = True
+            if last := "".join(self._begun):
+                self.there.append(last)
+        return True
+
+
+def _is_readable(descriptor: int, *, waits: bool) -> bool:
+    """Return whether reading would not wait; True where the system does not say: Windows says it of sockets only."""
     try:
-        with open(sys.stdin.fileno(), encoding="utf-8-sig", closefd=False) as stream:
-            for line in stream:
-                yield line.removesuffix("\n")
-    except (OSError, ValueError) as error:
-        raise InputError(f"standard input cannot be read as UTF-8 text: {error}") from error
+        return bool(select.select([descriptor], [], [], None if waits else 0)[0])
+    except (OSError, ValueError):
+        return True
 
 
 def _check_input() -> None:

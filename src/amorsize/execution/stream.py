@@ -8,6 +8,7 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.domain.arrivals import Arrivals
 from amorsize.domain.sharing import is_unshareable
 from amorsize.domain.wording import brief
 from amorsize.execution.block_queues import MOST_BLOCKS
@@ -31,6 +32,9 @@ UNSHAREABLE: Final = "the items are iterators or open files, which cannot be sha
 
 AHEAD_BLOCKS: Final = 2
 """Blocks that each taker has ahead of it, so that none waits for the caller."""
+
+ARRIVAL_SECONDS: Final = 0.005
+"""A wait for workers is interrupted this often while items may arrive that workers could take."""
 
 
 class Block:
@@ -76,6 +80,7 @@ class Stream(Run):
         total = UNKNOWN_ITEMS if job.total is None else job.total
         super().__init__(job, indexed, total, config, budget, make_team)
         self._items = iter(data if indexed is None else indexed)
+        self._arrivals = data if isinstance(data, Arrivals) else None
         self._in_flight = in_flight
         self._ordered = ordered
         self._blocks: deque[Block] = deque()
@@ -241,6 +246,8 @@ class Stream(Run):
     def _step(self) -> bool:
         """Bring the next result nearer; return whether there is anything left to do."""
         team = self.team
+        if self._arrivals is not None and not self._blocks and not self._ended:
+            self._arrivals.wait()  # apart from the items: what they take is measured
         if self._taken_back:
             block = self._taken_back.popleft()
             if not block.is_done:  # it has run if the last worker ended in the step that took it back
@@ -259,7 +266,7 @@ class Stream(Run):
         if stolen is not None:
             self._run_block(self._by_number[stolen])
         elif team.has_workers:
-            team.wait(WAIT_SECONDS)
+            team.wait(WAIT_SECONDS if self._ended or self._arrivals is None else ARRIVAL_SECONDS)
         else:
             self._run_lost()
         return True
@@ -287,7 +294,7 @@ class Stream(Run):
     def _fill_with(self, items: int, most: int) -> None:
         """Hand out blocks of so many items until most are not done."""
         queue = self._queue
-        while queue is not None and not self._ended and self._held < self._in_flight and self._waiting() < most:
+        while queue is not None and self._held < self._in_flight and self._waiting() < most and self._has_next():
             block = self._pull(min(items, self._in_flight - self._held) if self.next_position else 1)
             if not block.items:
                 return
@@ -302,6 +309,24 @@ class Stream(Run):
                 self._warn(f"items {where} cannot be pickled ({brief(error)})", "they run in the caller's process")
                 self._run_block(block)
             self.taking_in_seconds += perf_counter() - began
+
+    def _has_next(self) -> bool:
+        """Return whether there may be a next item which nobody has to wait for."""
+        if self._ended or self._arrivals is None:
+            return not self._ended
+        try:
+            return self._arrivals.is_there()
+        except Exception as error:  # noqa: BLE001  the data's own; raised when all before it is given out
+            self._ended = error
+            return False
+
+    def _next_items_of(self, size: int) -> Iterator[Any]:
+        """Return an iterator over up to so many of the next items, of which none that has not arrived."""
+        return islice(self._items, size) if self._arrivals is None else self._arrivals.those_there(size)
+
+    def _is_over(self, size: int, taken: int) -> bool:
+        """Return whether the data has ended, where of so many items that could be taken so many were."""
+        return taken < size if self._arrivals is None else self._arrivals.is_over()
 
     def _keep_here(self, block: Block) -> None:
         """Run items here from now on that no other process or thread can share, each before the next is pulled."""
@@ -328,8 +353,8 @@ class Stream(Run):
         """Return a new block of up to so many items."""
         items: list[Any] = []
         try:
-            items.extend(islice(self._items, size))
-            self._ended = len(items) < size
+            items.extend(self._next_items_of(size))
+            self._ended = self._is_over(size, len(items))
         except Exception as error:  # noqa: BLE001  the data's own; raised when all before it is given out
             self._ended = error
         block = Block(self._number, self.next_position, items)
@@ -375,7 +400,7 @@ class Stream(Run):
                     note_item(error, block.first + len(block.results), block.items[-1])
                 block.error, self._ended = error, True
         if not block.items:
-            return False
+            return not self._ended
         block.is_done = True
         self._add(block)
         self.job.done += len(block.results)
@@ -394,14 +419,14 @@ class Stream(Run):
         items, results = block.items, block.results
         is_plain = not options.collect and options.item_timeout is None
         if is_plain and (self.team is None or self._changes.left <= 0):
-            for item in islice(self._items, size):
+            for item in self._next_items_of(size):
                 items.append(item)
                 results.append(func(item))
         else:
-            for item in islice(self._items, size):
+            for item in self._next_items_of(size):
                 items.append(item)
                 results += self._watched(block.first + len(results), (item,))
-        self._ended = len(items) < size
+        self._ended = self._is_over(size, len(items))
         return results
 
     def _free(self) -> None:
