@@ -8,7 +8,6 @@ from typing import Final
 
 import attrs
 import click
-from rich.console import Console
 
 import amorsize
 from amorsize.application.result import explanation, summary
@@ -41,9 +40,10 @@ def amorsize_command() -> None:
 @click.option("--most", type=WholeNumber(min=1), help="Modules to take at the most.")
 def demo(most: int | None) -> None:
     """Tokenize the standard library serially and as recommended, and compare."""
+    from amorsize.cli.demo import Screen
     from amorsize.cli.demo import demo as show
 
-    show(Console(), most)
+    show(Screen(), most)
 
 
 @amorsize_command.command()

@@ -12,18 +12,18 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from amorsize.api import optimize
 from amorsize.cli.load import Stopwatch
+from amorsize.cli.terminal import OutputClosedError
 from amorsize.domain.wording import seconds as in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from rich.console import Console
 
     from amorsize.application.result import OptimizationResult
     from amorsize.cli.load import Load
@@ -38,6 +38,14 @@ _REFRESH_SECONDS: Final = 0.1
 
 _FASTER: Final = 0.95
 """Share of the serial seconds below which a run is called faster: repeats differ by a few per cent."""
+
+
+class Screen(Console):
+    """A console that lets the command end where nobody reads the output, in place of exiting with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Say that nobody reads the output."""
+        raise OutputClosedError("nobody reads the output")
 
 
 def standard_library() -> list[str]:

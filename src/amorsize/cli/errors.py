@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 import amorsize
-from amorsize.cli.terminal import OutputClosedError, say_lines
+from amorsize.cli.terminal import OutputClosedError, output, say_lines
 from amorsize.errors import AmorsizeError
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ class Place(NamedTuple):
 
 class Commands(click.Group):
     """A group of commands that shows their errors and exits with 1 after one."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Read the command line; ``--help`` and ``--version`` are answered here."""
+        with output():
+            return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
