@@ -214,13 +214,12 @@ def test_init_replaces_what_a_link_leads_to_if_that_is_forced(project):
     assert "#min_speedup" in kept.read_text()
 
 
-def test_init_names_what_reaches_out_and_comes_from_another_file(project, monkeypatch):
-    private = project.parent / "private.toml"
+def test_init_names_what_reaches_out_and_comes_from_another_file(project, own_place):
+    private = own_place / "home" / ".config" / "amorsize" / "amorsize.toml"
+    private.parent.mkdir(parents=True, mode=0o700)
     (project / "amorsize.toml").rename(private)
-    monkeypatch.setenv("AMORSIZE_CONFIG", str(private))
     said = f"amorsize: it has options of {private} that reach out: caches.json.directory. Keep it as private\n"
     assert said in run("config", "init")[1]
-    monkeypatch.delenv("AMORSIZE_CONFIG")
     assert "reach out" not in run("config", "init", "--force")[1]
 
 
@@ -238,9 +237,24 @@ def test_init_says_which_config_decides_and_keeps_the_options_of_plugins(own_pla
     other = own_place / "other.toml"
     other.write_text("[limits]\nmax_workers = 2\n")
     monkeypatch.setenv("AMORSIZE_CONFIG", str(other))
-    assert f"AMORSIZE_CONFIG names {other}, which decides" in run("config", "init")[1]
+    said = f"AMORSIZE_CONFIG names {other}, which decides: the new file counts when that variable is not set"
+    assert said in run("config", "init")[1]
     given = {"cache": ["memory", "far"], "caches": {"far": {"url": "x"}, "json": {"allow_shared": True}}}
     assert tomllib.loads(explained(given)) == tomllib.loads(explained({})) | given
+
+
+def test_init_takes_nothing_from_the_file_that_the_variable_names(own_place, monkeypatch):
+    other, file = own_place / "other.toml", own_place / "work" / "amorsize.toml"
+    other.write_text("[limits]\nmax_workers = 2\n")
+    monkeypatch.setenv("AMORSIZE_CONFIG", str(other))
+    run("config", "init")
+    assert "\n#max_workers = 4" in file.read_text()
+    file.write_text("[limits]\nmin_speedup = 1.5\n")
+    run("config", "init", "--force")
+    assert tomllib.loads(file.read_text())["limits"] == {"min_speedup": 1.5}
+    assert in_force()["limits.max_workers"] == ("2", str(other))
+    other.write_text("nonsense = 1\n")
+    run("config", "init", "--force")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes have no names in folders there")

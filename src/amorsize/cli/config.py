@@ -118,7 +118,8 @@ def init(*, force: bool) -> None:
         taken = ", ".join(written.taken)
         say(f"amorsize: it has options of {written.source} that reach out: {taken}. Keep it as private", err=True)
     if (other := variable(CONFIG_VARIABLE)) is not None:
-        say(f"amorsize: {CONFIG_VARIABLE} names {other}, which decides", err=True)
+        said = f"{CONFIG_VARIABLE} names {other}, which decides: the new file counts when that variable is not set"
+        say(f"amorsize: {said}", err=True)
 
 
 @config.command()

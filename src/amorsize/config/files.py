@@ -63,12 +63,17 @@ class Found(NamedTuple):
 
 
 def found(config: str | os.PathLike[str] | None, seen: Seen) -> Found | None:
-    """Return the first config that there is, None when there is none; note in seen what was looked at."""
+    """Return the config in force, None when there is none; note in seen what was looked at."""
     name = os.fspath(config) if config is not None else variable(CONFIG_VARIABLE)
     if name is not None:
         path = joined("", name)
         seen.append((path, mark(path)))
         return Found(path, _named(path, CONFIG_VARIABLE if config is None else "config"))
+    return searched(seen)
+
+
+def searched(seen: Seen) -> Found | None:
+    """Return the first config in the project and the user's folder, whatever AMORSIZE_CONFIG names; see ``found``."""
     user = _user_file()
     others: list[str] = []
     first = None

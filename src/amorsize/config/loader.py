@@ -33,7 +33,7 @@ from amorsize.processes.warning import warn
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from amorsize.config.files import Seen
+    from amorsize.config.files import Found, Seen
     from amorsize.plugins.registry import Kind
 
 __all__ = ["CACHE_VARIABLE", "CONFIG_VARIABLE", "Settings", "build", "cache_directory", "find", "is_current", "load"]
@@ -53,7 +53,11 @@ def load(
     if config is not None and not isinstance(config, str | os.PathLike):
         raise ConfigError(f"config must be a path, a mapping or None, got {config!r:.80}")
     seen: Seen = []
-    there = found(config, seen)
+    return settings_of(found(config, seen), seen, backends)
+
+
+def settings_of(there: Found | None, seen: Seen, backends: Backends | None = None) -> Settings:
+    """Return the settings that a config gives which was found, and the defaults for None; see ``load``."""
     if there is None:
         return Settings(cache_dir=variable(CACHE_VARIABLE), stamp=(surroundings(), tuple(seen)))
     where = f"{shown(there.path)}: " + (PROJECT_TABLE if is_project_file(there.path) else "")

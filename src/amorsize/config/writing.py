@@ -14,7 +14,7 @@ from tomli_w import dumps
 
 from amorsize.config import loader as configuration
 from amorsize.config import trust
-from amorsize.config.files import FILE, found, project_of, replace_file
+from amorsize.config.files import FILE, project_of, replace_file, searched
 from amorsize.config.settings import TABLES
 from amorsize.plugins.registry import KINDS, Backends
 
@@ -36,7 +36,7 @@ _HEAD: Final = """\
 
 
 class Written(NamedTuple):
-    """A config that was written, and the options that reach out which it has from the file that was in force."""
+    """A config that was written, and the options that reach out which it has from a file elsewhere."""
 
     path: Path
     source: str
@@ -46,7 +46,8 @@ class Written(NamedTuple):
 def write_config(folder: Path, *, force: bool) -> Written:
     """Write a config into the working directory.
 
-    The options that are in force there keep their values. All others are commented out.
+    The options that a config found from there sets keep their values. All others are commented out. What
+    AMORSIZE_CONFIG names has no part in it.
 
     Args:
         folder: the working directory.
@@ -54,13 +55,14 @@ def write_config(folder: Path, *, force: bool) -> Written:
 
     Raises:
         FileExistsError: there is one or a link, and it must not be replaced.
-        ConfigError: the config in force has errors.
+        ConfigError: the config that is found has errors.
         OSError: it cannot be written.
     """
     path = folder / FILE
     if not force and os.path.lexists(path):
         raise FileExistsError(path)
-    there, settings = found(None, []), configuration.load()
+    there = searched([])
+    settings = configuration.settings_of(there, [])
     text = explained({} if there is None else _given(there, settings, folder))
     configuration.load(loads(text))
     _write(Path(os.path.realpath(path)), text)
