@@ -117,6 +117,14 @@ def test_the_documents_say_what_the_text_says():
     assert options["limits.max_workers"]["origin"] == str(Path("amorsize.toml").absolute())
 
 
+def test_verify_says_what_each_worker_did():
+    document, _ = said("verify", *FUNCTION, "--rounds", "1")
+    timeline, (planned, *_) = document["timeline"], document["ways"]
+    assert sum(span["items"] for span in timeline["spans"]) == 2000
+    assert len({span["worker"] for span in timeline["spans"]}) == planned["way"]["n_jobs"]
+    assert all(0 <= span["begin"] <= span["end"] <= timeline["seconds"] for span in timeline["spans"])
+
+
 def test_bench_says_which_jobs_had_no_time():
     document, _ = said("bench", "--seconds", "0")
     assert document["jobs"] == []

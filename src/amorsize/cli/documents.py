@@ -21,6 +21,7 @@ from amorsize.domain.planning.advice import Advice
 from amorsize.domain.planning.neighbours import Neighbour
 from amorsize.domain.planning.planner import Candidate
 from amorsize.domain.values import Entry, Machine, Plan, Sample
+from amorsize.pictures.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,18 +89,20 @@ class Timed:
 
 @attrs.frozen
 class Compared:
-    """What ``verify`` says: the plan's own way stands first."""
+    """What ``verify`` says: the plan's own way stands first, and the timeline is that of its run of median length."""
 
     optimized: Optimized
     ways: tuple[Timed, ...]
     best: Neighbour
     regret: float
+    timeline: Timeline | None
 
     @classmethod
     def of(cls, verification: Verification) -> Compared:
         """Return what there is to say of a verification."""
         ways = tuple(Timed(trial.way, trial.seconds) for trial in verification.trials)
-        return cls(Optimized.of(verification.result), ways, verification.best.way, verification.regret)
+        best, regret = verification.best.way, verification.regret
+        return cls(Optimized.of(verification.result), ways, best, regret, verification.timeline)
 
 
 @attrs.frozen
