@@ -54,13 +54,19 @@ def to_fix(findings):
     return " ".join(finding.seen for finding in found)
 
 
-@on_linux
-def test_a_quota_of_half_a_cpu_is_named_with_the_file_that_sets_it(tmp_path):
-    group = tmp_path / "sys" / "fs" / "cgroup"
-    group.mkdir(parents=True)
+@pytest.fixture
+def group(tmp_path):
+    """A folder of control groups below a root of their own, which is ``tmp_path``."""
+    folder = tmp_path / "sys" / "fs" / "cgroup"
+    folder.mkdir(parents=True)
     (tmp_path / "proc" / "self").mkdir(parents=True)
     (tmp_path / "proc" / "self" / "cgroup").write_text("0::/\n")
-    (group / "cgroup.procs").write_text("")
+    (folder / "cgroup.procs").write_text("")
+    return folder
+
+
+@on_linux
+def test_a_quota_of_half_a_cpu_is_named_with_the_file_that_sets_it(tmp_path, group):
     (group / "cpu.max").write_text("50000 100000\n")
     found = machine.quota(MACHINE, str(tmp_path))
     assert found.verdict == FIX
@@ -80,6 +86,14 @@ def test_a_cache_folder_with_other_files_is_named(own_place):
     (own_place / "cache" / "photo.jpg").write_text("not ours")
     found, _ = setup.caches(loader.load({"cache": "json"}), lambda: NOW)
     assert "one that holds 'photo.jpg'" in to_fix(found)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="users own folders on POSIX")
+def test_a_cache_folder_of_another_user_is_named(own_place, monkeypatch):
+    owner = (own_place / "cache").stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    found, _ = setup.caches(loader.load({"cache": "json"}), lambda: NOW)
+    assert f"must belong to user {owner + 1}, got one of user {owner}" in to_fix(found)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS], ids=["full disk", "read-only home"])
@@ -129,6 +143,13 @@ def test_a_clock_that_is_wrong_is_named():
 
 def test_little_memory_is_named():
     assert machine.memory(attrs.evolve(MACHINE, available_memory_bytes=1 << 20)).verdict == FIX
+
+
+@on_linux
+def test_a_limit_on_memory_is_named(tmp_path, group):
+    assert "control groups" not in machine.memory(MACHINE, str(tmp_path)).seen
+    (group / "memory.max").write_text(f"{1 << 30}\n")
+    assert machine.memory(MACHINE, str(tmp_path)).seen.endswith("; the control groups allow 1 GiB")
 
 
 @on_linux

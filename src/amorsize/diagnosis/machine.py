@@ -64,9 +64,11 @@ def quota(machine: Machine, root: str = "/") -> Finding:
     return Finding("quota", OK, seen)
 
 
-def memory(machine: Machine) -> Finding:
-    """Say how much memory is free of what this process may use."""
-    seen = f"{size(machine.available_memory_bytes)} free of {size(machine.total_memory_bytes)}"
+def memory(machine: Machine, root: str = "/") -> Finding:
+    """Say how much memory is free of what this process may use, and whether the control groups limit that."""
+    _, limit, _ = Cgroup(root).allowance() if sys.platform == "linux" else (None, None, None)
+    whose = "" if limit is None else f"; the control groups allow {size(limit)}"
+    seen = f"{size(machine.available_memory_bytes)} free of {size(machine.total_memory_bytes)}{whose}"
     if machine.available_memory_bytes < _FEW_BYTES:
         return Finding("memory", FIX, seen, "end other programs, or raise the memory limit of the container")
     return Finding("memory", OK, seen)
