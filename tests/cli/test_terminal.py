@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import io
 import os
+import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -145,6 +147,54 @@ def test_nothing_but_the_terminal_module_writes_to_the_terminal():
         # The demo shows what explain has made printable, and the others write files of their own.
         if path.name not in ("terminal.py", "demo.py", "results_file.py", "pictures.py"):
             assert not names & {"echo", "secho", "print", "write"}, path.name
+
+
+STEERS = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
+COLOURS = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|9[0-7])\b")
+
+
+def at_a_terminal(columns, *arguments, **environment):
+    """Return all that a command writes to a terminal so wide, and its exit code."""
+    import pty  # noqa: PLC0415  not on Windows
+    import termios  # noqa: PLC0415
+
+    here, there = pty.openpty()
+    termios.tcsetwinsize(there, (40, columns))
+    plain = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    command = [sys.executable, "-m", "amorsize", *arguments]
+    streams = {"stdin": there, "stdout": there, "stderr": there}
+    with subprocess.Popen(command, env=plain | {"TERM": "xterm-256color"} | environment, **streams) as process:
+        os.close(there)
+        said = b""
+        with suppress(OSError):  # Linux raises it where the command has ended
+            while part := os.read(here, 1 << 16):
+                said += part
+    os.close(here)
+    return said.decode().replace("\r\n", "\n"), process.returncode
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals are opened by pty")
+@pytest.mark.parametrize("columns", [80, 120])
+def test_tables_bars_and_help_fit_into_a_terminal(columns):
+    said, code = at_a_terminal(columns, "demo", "--most", "9")
+    assert code == 0
+    assert COLOURS.search(said)
+    drawn = [line for line in re.split(r"[\r\n]", STEERS.sub("", said)) if "━" in line]
+    assert len(drawn) > 2
+    assert max(map(len, drawn)) <= columns
+    for arguments in (["--help"], ["run", "--help"], ["bench", "--seconds", "0"]):
+        said, code = at_a_terminal(columns, *arguments)
+        assert code == 0
+        assert max(map(len, said.splitlines())) <= columns
+        assert "\x1b" not in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals are opened by pty")
+def test_without_colours_the_demo_has_none_and_a_pipe_gets_plain_text():
+    said, _ = at_a_terminal(80, "demo", "--most", "9", NO_COLOR="1")
+    assert "━" in said
+    assert not COLOURS.search(said)
+    assert b"\x1b" not in run("demo", "--most", "9").stdout
 
 
 class Screen(io.StringIO):
