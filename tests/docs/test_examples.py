@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -97,11 +98,17 @@ def test_the_page_on_long_jobs_says_what_happens(run, tmp_path):
 
 
 def test_the_readmes_program_runs(run, tmp_path):
-    (program,) = programs(README).values()
-    (tmp_path / "program.py").write_text(program, encoding="utf-8")
-    said = run("program.py").splitlines()
+    ((name, program),) = programs(README).items()
+    (tmp_path / name).write_text(program, encoding="utf-8")
+    said = run(name).splitlines()
     assert len(said) == 3
     assert said[1].startswith("why: ")
+    (command,) = re.findall(r"^\.venv/bin/amorsize .*$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    typed = command.replace(".venv/bin/amorsize", f"{sys.executable} -m amorsize", 1)
+    done = subprocess.run(typed, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "why: " in done.stdout
 
 
 def test_the_readme_stays_short():
