@@ -22,7 +22,7 @@ class Given(Arrivals):
             self.waited += 1
             self.batches.pop(0)
         if self.batches:
-            self.there.extend(self.batches.pop(0))
+            self.arrived.extend(self.batches.pop(0))
         else:
             self.has_ended = True
         return True
@@ -50,15 +50,15 @@ def test_all_items_come_in_order(batches):
 def test_what_is_not_there_is_not_waited_for():
     given = Given([2, 4], "late", [6], "late")
     for arrivals in (given, Even(Given([1, 2, 3], [4, 5], "late", [6, 7], "late"))):
-        assert list(arrivals.those_there(1)) == [2]
-        assert list(arrivals.those_there(9)) == [4]
-        assert not arrivals.is_there()
+        assert list(arrivals.take_arrived(1)) == [2]
+        assert list(arrivals.take_arrived(9)) == [4]
+        assert not arrivals.has_next()
         assert not arrivals.is_over()
         arrivals.wait()
-        assert list(arrivals.those_there(9)) == [6]
+        assert list(arrivals.take_arrived(9)) == [6]
         assert list(arrivals) == []
-        assert arrivals.is_there()
-        assert list(arrivals.those_there(9)) == []
+        assert arrivals.has_next()
+        assert list(arrivals.take_arrived(9)) == []
     assert given.waited == 2
 
 

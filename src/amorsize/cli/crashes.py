@@ -73,7 +73,7 @@ def _pulled(items: Arrivals, placed: Callable[[Any], Placed], in_process: Callab
                     yield first + at, result
         except WorkerError:
             indices, suspects = list(kept.left), list(kept.left.values())
-            kept.there.clear()  # one that has arrived and was not pulled is a suspect too
+            kept.arrived.clear()  # one that has arrived and was not pulled is a suspect too
             kept.left.clear()
         else:
             return

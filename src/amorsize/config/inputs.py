@@ -156,13 +156,13 @@ class LinesAsTheyCome(Arrivals):
         first, *lines = text.split("\n")
         self._begun.append(first)
         if lines:
-            self.there.append("".join(self._begun))
-            self.there.extend(lines[:-1])
+            self.arrived.append("".join(self._begun))
+            self.arrived.extend(lines[:-1])
             self._begun = lines[-1:]
         if not body:
             self.has_ended = True
             if last := "".join(self._begun):
-                self.there.append(last)
+                self.arrived.append(last)
         return True
 
 

@@ -1,4 +1,4 @@
-"""Items that arrive over time, as the lines of a pipe do: which are there, and which must be waited for."""
+"""Items that arrive over time, as the lines of a pipe do: which have arrived, and which to wait for."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Arrivals(Iterator[Any]):
     A run asks whether the next item is there, so that no result waits for a later item.
 
     Attributes:
-        there: the items that are there.
+        arrived: the items that have arrived and were not given out.
         has_ended: whether no more will come.
     """
 
     def __init__(self) -> None:
-        self.there: deque[Any] = deque()
+        self.arrived: deque[Any] = deque()
         self.has_ended = False
 
     @abstractmethod
@@ -32,31 +32,31 @@ class Arrivals(Iterator[Any]):
 
     def __next__(self) -> Any:
         self.wait()
-        if not self.there:
+        if not self.arrived:
             raise StopIteration
-        return self.there.popleft()
+        return self.arrived.popleft()
 
     def wait(self) -> None:
-        """Wait until the next item or the end is there."""
-        while not self.there and not self.has_ended:
+        """Wait until the next item, or the end, has arrived."""
+        while not self.arrived and not self.has_ended:
             self.take_in(waits=True)
 
-    def is_there(self) -> bool:
-        """Return whether the next item or the end is there."""
-        while not self.there and not self.has_ended and self.take_in(waits=False):
+    def has_next(self) -> bool:
+        """Return whether the next item, or the end, has arrived."""
+        while not self.arrived and not self.has_ended and self.take_in(waits=False):
             pass
-        return bool(self.there) or self.has_ended
+        return bool(self.arrived) or self.has_ended
 
     def is_over(self) -> bool:
         """Return whether it is known that there is no next item."""
-        return self.has_ended and not self.there
+        return self.has_ended and not self.arrived
 
-    def those_there(self, most: int) -> Iterator[Any]:
+    def take_arrived(self, most: int) -> Iterator[Any]:
         """Yield up to so many items, none of which must be waited for."""
         for _ in range(most):
-            if not self.there and (not self.is_there() or self.is_over()):
+            if not self.arrived and (not self.has_next() or self.is_over()):
                 return
-            yield self.there.popleft()
+            yield self.arrived.popleft()
 
 
 class Passing(Arrivals):
@@ -79,14 +79,14 @@ class Passing(Arrivals):
 
     def take_in(self, *, waits: bool) -> bool:
         """Look at the next item, or at the end; see Arrivals."""
-        there = self._items.there
-        if not there and waits:
+        arrived = self._items.arrived
+        if not arrived and waits:
             self._items.wait()
-        elif not there and not self._items.is_there():
+        elif not arrived and not self._items.has_next():
             return False
-        if not there:
+        if not arrived:
             self.has_ended = True
             self.end()
-        elif self.passes(item := there.popleft()):
-            self.there.append(item)
+        elif self.passes(item := arrived.popleft()):
+            self.arrived.append(item)
         return True

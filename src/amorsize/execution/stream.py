@@ -315,14 +315,14 @@ class Stream(Run):
         if self._ended or self._arrivals is None:
             return not self._ended
         try:
-            return self._arrivals.is_there()
+            return self._arrivals.has_next()
         except Exception as error:  # noqa: BLE001  the data's own; raised when all before it is given out
             self._ended = error
             return False
 
     def _next_items_of(self, size: int) -> Iterator[Any]:
         """Return an iterator over up to so many of the next items, of which none that has not arrived."""
-        return islice(self._items, size) if self._arrivals is None else self._arrivals.those_there(size)
+        return islice(self._items, size) if self._arrivals is None else self._arrivals.take_arrived(size)
 
     def _is_over(self, size: int, taken: int) -> bool:
         """Return whether the data has ended, where of so many items that could be taken so many were."""
