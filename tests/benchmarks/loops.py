@@ -30,7 +30,7 @@ from amorsize.execution.budget import Budget
 from amorsize.execution.execution import make_team
 from amorsize.execution.job import Job, Options
 from amorsize.execution.loop import Loop
-from amorsize.execution.run_config import RunConfig
+from amorsize.execution.resources import RunConfig
 from amorsize.processes.process_info import fork_seconds
 
 ROUNDS = 5

@@ -20,7 +20,7 @@ from amorsize.client.calls import CallLimits
 from amorsize.client.client import default_calls
 from amorsize.execution.budget import Budget
 from amorsize.execution.job import Failed, Job, Options
-from amorsize.execution.run_config import RunConfig
+from amorsize.execution.resources import RunConfig
 from amorsize.execution.stream import Stream
 
 KINDS = ["serial", "thread", "process"]

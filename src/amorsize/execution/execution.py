@@ -13,7 +13,7 @@ from amorsize.domain.wording import counted
 from amorsize.errors import ExecutionError
 from amorsize.execution.items import as_indexed
 from amorsize.execution.job import Job
-from amorsize.execution.run_config import RunConfig
+from amorsize.execution.resources import PoolProvider, RunConfig
 from amorsize.processes.explaining import explain, is_explaining
 from amorsize.processes.warning import warn
 
@@ -220,8 +220,6 @@ class Execution:
         pools = None
         if config.kind in {"auto", "process"} and method != "fork":
             private = self._options.initializer is not None
-            from amorsize.execution.pool_provider import PoolProvider
-
             pools = PoolProvider(
                 self._optimizer, self._resources, self._func, method, most=config.most_workers, private=private
             )
@@ -248,8 +246,6 @@ class Execution:
         capacity = executors.capacity()
         workers = ceil(machine.usable_cpus) if capacity is None else capacity.workers
         workers = max(1, min(workers, self._constraints.max_workers or workers))
-        from amorsize.execution.pool_provider import PoolProvider
-
         source = PoolProvider(
             self._optimizer, self._resources, self._func, machine.start_method, executors, most=config.most_workers
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from amorsize.execution.budget import Budget
     from amorsize.execution.job import Job
     from amorsize.execution.protocols import Workers
-    from amorsize.execution.run_config import RunConfig
+    from amorsize.execution.resources import RunConfig
 
 REST_SECONDS: Final = 0.25
 """Work that the caller, alone and without time limits, does in one go to the end."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from amorsize.execution.job import Job
     from amorsize.execution.output import Piece
     from amorsize.execution.protocols import Workers
-    from amorsize.execution.run_config import RunConfig
+    from amorsize.execution.resources import RunConfig
     from amorsize.execution.workers.results import ChunkResult
 
 BLOCK_SECONDS: Final = 0.003

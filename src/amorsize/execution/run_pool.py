@@ -9,7 +9,7 @@ from amorsize.execution.workers.pools import PoolWorkers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from amorsize.execution.pool_provider import PoolProvider
+    from amorsize.execution.resources import PoolProvider
     from amorsize.execution.run import Run
     from amorsize.execution.workers.results import ChunkResult
     from amorsize.execution.workers.warm import Pool

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from amorsize.execution.budget import Budget
     from amorsize.execution.job import Job
     from amorsize.execution.protocols import Workers
-    from amorsize.execution.run_config import RunConfig
+    from amorsize.execution.resources import RunConfig
 
 UNKNOWN_ITEMS: Final = 1 << 40
 """Items of data whose number is not known: there may be any number."""
