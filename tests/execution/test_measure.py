@@ -15,11 +15,11 @@ def measured(monkeypatch):
     """Return a function that measures blocks of (items, wall, CPU, waits), as stated clocks show them."""
 
     def run(*blocks):
-        measure, now = Measure(), [module._Clocks(0.0, 0.0, 0.0, 0, 0)]
+        measure, now = Measure(), [module._Clocks(0.0, 0.0, 0, 0)]
         monkeypatch.setattr(module, "_clocks", lambda: now[0])
 
         def block(items, wall, cpu, waits):
-            now[0] = module._Clocks(now[0].wall + wall, now[0].cpu + cpu, 0.0, now[0].waits + waits, now[0].faults + 10)
+            now[0] = module._Clocks(now[0].wall + wall, now[0].cpu + cpu, now[0].waits + waits, now[0].faults + 10)
             return [None] * items
 
         for each in blocks:
@@ -98,7 +98,7 @@ def test_short_items_have_all_their_cpu_seconds():
 
 
 def test_items_may_wait_where_the_system_does_not_say_what_gave_up_a_cpu(monkeypatch):
-    now = iter([module._Clocks(wall, wall / 10, 0.0, None, 0) for wall in (0.0, 1.0)])
+    now = iter([module._Clocks(wall, wall / 10, None, 0) for wall in (0.0, 1.0)])
     monkeypatch.setattr(module, "_clocks", lambda: next(now))
     measure = Measure()
     measure.block(lambda: [None])

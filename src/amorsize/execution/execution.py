@@ -12,8 +12,8 @@ from amorsize.domain.source import length_of
 from amorsize.domain.wording import counted
 from amorsize.errors import ExecutionError
 from amorsize.execution.items import as_indexed
-from amorsize.execution.job import Job
-from amorsize.execution.resources import PoolProvider, RunConfig
+from amorsize.execution.job import Job, Options
+from amorsize.execution.resources import PoolProvider, Resources, RunConfig
 from amorsize.processes.explaining import explain, is_explaining
 from amorsize.processes.warning import warn
 
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     from amorsize.application.overheads import Chosen
     from amorsize.domain.values import Constraints, Machine, Plan, Sample
     from amorsize.execution.budget import Budget
-    from amorsize.execution.job import Options
     from amorsize.execution.loop import Loop
     from amorsize.execution.protocols import Workers
-    from amorsize.execution.resources import Resources
     from amorsize.execution.run import Run
     from amorsize.execution.stream import Stream
     from amorsize.execution.workers.external import LiveExecutors

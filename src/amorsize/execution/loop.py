@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain.iterables import IndexedRows, Spread
 from amorsize.errors import ExecutionError
-from amorsize.execution.chunks import LocalChunkQueue, cut
+from amorsize.execution.chunks import LocalChunkQueue, PipeChunkQueue, cut
 from amorsize.execution.run import ALONE_SECONDS, BLOCK_SECONDS, LEAST_SECONDS, SHARE, WAIT_SECONDS, Run
 from amorsize.processes.failures import note_item
 
@@ -94,8 +94,6 @@ class Loop(Run):
 
     def share_out(self) -> tuple[Any, Callable[[range], tuple[int, Any]]]:
         """Put the numbers that are left into a pipe; see Run."""
-        from amorsize.execution.chunks import PipeChunkQueue
-
         if isinstance(self.queue, LocalChunkQueue):  # else earlier workers have shared the pipe
             rest = self.queue.rest()
             self.queue = PipeChunkQueue(rest.start, rest.stop)

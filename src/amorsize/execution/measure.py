@@ -18,7 +18,6 @@ _MOST_BLOCKS: Final = 64
 _DELAYED_SHARE: Final = 0.5
 """CPU seconds per wall second under which items wait, if they gave up the CPU; else other programs had it."""
 
-
 _LEAST_WAITS: Final = 0.1
 """Times that an item gives up its CPU from which on it waits; other programs on the CPU do not raise that number."""
 
@@ -30,14 +29,13 @@ _MOST_CPUS: Final = 1000.0
 
 
 class _Clocks(NamedTuple):
-    """Wall seconds, CPU seconds of this thread and of its ended children, its waits and its page faults.
+    """Wall seconds, CPU seconds of this thread and of ended child processes, its waits and its page faults.
 
     ``waits`` is how often the thread has given up its CPU, None where the system does not say.
     """
 
     wall: float
     cpu: float
-    children: float
     waits: int | None
     faults: int
 
@@ -49,9 +47,9 @@ def _clocks() -> _Clocks:
 
         mine = resource.getrusage(resource.RUSAGE_THREAD)
         theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
-        ended = theirs.ru_utime + theirs.ru_stime
-        return _Clocks(perf_counter(), thread_time(), ended, mine.ru_nvcsw, mine.ru_minflt)
-    return _Clocks(perf_counter(), thread_time(), 0.0, None, 0)
+        cpu = thread_time() + theirs.ru_utime + theirs.ru_stime
+        return _Clocks(perf_counter(), cpu, mine.ru_nvcsw, mine.ru_minflt)
+    return _Clocks(perf_counter(), thread_time(), None, 0)
 
 
 class Measure:
@@ -74,9 +72,8 @@ class Measure:
         results = run()
         now = _clocks()
         wall = now.wall - before.wall
-        cpu = now.cpu - before.cpu + now.children - before.children
         waits = None if now.waits is None or before.waits is None else now.waits - before.waits
-        self.add(wall, cpu, len(results), waits)
+        self.add(wall, now.cpu - before.cpu, len(results), waits)
         self.recent_seconds += wall
         self.recent_faults += now.faults - before.faults
         return results

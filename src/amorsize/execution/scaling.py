@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import process_time
 from typing import TYPE_CHECKING
 
-from amorsize.domain.values import OWN_THREADS
+from amorsize.domain.values import OWN_THREADS, Sample
 from amorsize.execution.policy import (
     FAULT_SECONDS,
     FAULTS_SHARE,
@@ -28,7 +28,6 @@ from amorsize.execution.worker_team import WorkerTeam
 from amorsize.processes.process_info import fork_seconds
 
 if TYPE_CHECKING:
-    from amorsize.domain.values import Sample
     from amorsize.execution.budget import Budget
     from amorsize.execution.run import Run
 

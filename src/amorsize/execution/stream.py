@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from amorsize.domain.arrivals import Arrivals
 from amorsize.domain.sharing import is_unshareable
 from amorsize.domain.wording import brief
-from amorsize.execution.block_queues import MOST_BLOCKS
+from amorsize.execution.block_queues import MOST_BLOCKS, LocalBlockQueue, SharedBlockQueue
 from amorsize.execution.run import BLOCK_SECONDS, SHARE, WAIT_SECONDS, Run
 from amorsize.processes.failures import note_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from amorsize.execution.block_queues import LocalBlockQueue, SharedBlockQueue
     from amorsize.execution.budget import Budget
     from amorsize.execution.job import Job
     from amorsize.execution.protocols import Workers
@@ -122,16 +121,12 @@ class Stream(Run):
 
     def share_out(self) -> tuple[Any, Callable[[range], tuple[int, Any]]]:
         """Return what hands blocks to forked workers; see Run."""
-        from amorsize.execution.block_queues import SharedBlockQueue
-
         queue = SharedBlockQueue(self.data)
         self._use(queue)
         return queue, queue.items_of
 
     def share_here(self, *, waits: bool) -> Callable[[], Any]:
         """Return what hands blocks to threads or an executor; see Run."""
-        from amorsize.execution.block_queues import LocalBlockQueue
-
         queue = LocalBlockQueue()
         if not waits:
             queue.stop(0)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from amorsize.domain.iterables import together
-from amorsize.domain.planning.neighbours import neighbours
+from amorsize.domain.planning.neighbours import Neighbour, neighbours
 from amorsize.domain.values import EXECUTORS
 from amorsize.domain.wording import seconds as in_words
 from amorsize.domain.wording import workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from os import PathLike
 
     from amorsize.application.result import OptimizationResult
-    from amorsize.domain.planning.neighbours import Neighbour
     from amorsize.pictures.chart import Chart
     from amorsize.pictures.timeline import Timeline
 

@@ -8,14 +8,13 @@ import attrs
 
 from amorsize.adapters.probes.start_method import ProbeOptions, StartMethodProbe
 from amorsize.domain.overheads import Overheads
-from amorsize.domain.values import BYTES, SECONDS, START_METHODS, number, one_of
+from amorsize.domain.values import BYTES, SECONDS, START_METHODS, Sample, number, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from amorsize.domain.planning.sampling import Budget
     from amorsize.domain.source import Source
-    from amorsize.domain.values import Sample
 
 _ITEMS: Final = 2
 """Items that run where their seconds are stated: the first call and another, to see results and what they raise."""

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import attrs
 
 from amorsize.adapters.probes import gil, irreversible, sampling
-from amorsize.adapters.probes.child import ChildSession, NoChildError, UnusableChildError, sample_as_child, take_first
+from amorsize.adapters.probes.child import (
+    ChildResult,
+    ChildSession,
+    NoChildError,
+    UnusableChildError,
+    sample_as_child,
+    take_first,
+)
 from amorsize.processes import connections, descriptors, forks, process_info, process_tree
 
 assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewhere; see process_info.can_fork
@@ -27,7 +34,6 @@ assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewh
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from amorsize.adapters.probes.child import ChildResult
     from amorsize.domain.planning.sampling import Budget
     from amorsize.domain.source import Source
     from amorsize.domain.values import Sample

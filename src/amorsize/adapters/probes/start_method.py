@@ -11,7 +11,7 @@ import attrs
 from amorsize.adapters.probes import start_conditions
 from amorsize.adapters.probes.counters import peak_memory_bytes
 from amorsize.domain.process_state import reads_input
-from amorsize.domain.values import Value, number
+from amorsize.domain.values import Sample, Value, number
 from amorsize.errors import MeasurementError, SamplingError
 from amorsize.processes.process_info import own_memory_bytes
 from amorsize.processes.warning import warn
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.planning.sampling import Budget
     from amorsize.domain.source import Source
-    from amorsize.domain.values import Sample
 
 _REASON_LENGTH: Final = 200
 """Most characters of a blocked reason."""

@@ -15,7 +15,7 @@ from amorsize.execution.items import Changes
 from amorsize.execution.out_of_band import pack as packed
 from amorsize.execution.out_of_band import size_of
 from amorsize.execution.output import recorded
-from amorsize.execution.workers.board import DONE, LOST, UNREADABLE, Notice
+from amorsize.execution.workers.board import DONE, LOST, UNREADABLE, Board, Notice
 from amorsize.execution.workers.chunk import run_items, sort_out
 from amorsize.processes.failures import pack
 from amorsize.processes.independence import become_independent
@@ -24,7 +24,6 @@ from amorsize.processes.process_info import away_from, move_back
 
 if TYPE_CHECKING:
     from amorsize.execution.output import Piece
-    from amorsize.execution.workers.board import Board
 
 SELF_START_SECONDS: Final = 0.005
 """Silence of the caller after which a worker begins by itself: the caller is at a long item."""

@@ -7,13 +7,11 @@ from hashlib import blake2b
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.domain.fingerprint.fingerprint import with_unread
+from amorsize.domain.fingerprint.fingerprint import Fingerprint, with_unread
 from amorsize.processes.distributions import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from amorsize.domain.fingerprint.fingerprint import Fingerprint
 
 _MAIN: Final = frozenset(("__main__", "__mp_main__"))
 """The main module's name in the caller, and in a worker."""

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
-from amorsize.execution.workers.external import initializer_of
+from amorsize.execution.workers.external import LiveExecutors, initializer_of, measure_overheads
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -104,14 +104,10 @@ class WarmPools:
 
     def new(self, executors: Executors, workers: int, start_method: str) -> Pool:
         """Return a new pool."""
-        from amorsize.execution.workers.external import LiveExecutors
-
         return Pool(executors, workers, start_method, owned=not isinstance(executors, LiveExecutors))
 
     def overheads(self, pool: Pool) -> Overheads:
         """Return what chunks and bytes cost through a pool, measured once for each that starts such pools."""
-        from amorsize.execution.workers.external import measure_overheads
-
         by = pool.executors if pool.owned else pool.executor
         known = self._overheads.get(by)
         if known is None:
