@@ -14,6 +14,7 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
 from math import ceil
 from pathlib import Path
 from random import Random
@@ -57,7 +58,7 @@ def looped(items, takers):
     """Run items by the real loop with so many takers, the caller too, of which nothing is known before."""
     job = Job(compute, Options(), time.monotonic, len(items))
     config = RunConfig(usable_cpus=float(takers), available_bytes=FREE_BYTES)
-    Loop(job, items, config, Budget(), make_team).run()
+    Loop(job, items, config, partial(make_team, budget=Budget())).run()
 
 
 def jobs():

@@ -18,7 +18,6 @@ from execution.jobs import Marked, nap, times_run, twice
 from amorsize import execute, iexecute, optimize
 from amorsize.client.calls import CallLimits
 from amorsize.client.client import default_calls
-from amorsize.execution.budget import Budget
 from amorsize.execution.job import Failed, Job, Options
 from amorsize.execution.resources import RunConfig
 from amorsize.execution.stream import Stream
@@ -192,10 +191,10 @@ class LeavingTeam(Mock):
 
 
 def test_blocks_that_are_taken_back_as_the_last_worker_ends_are_given_out_once():
-    def make_team(run, _):
+    def make_team(run):
         return LeavingTeam(run=run, has_workers=True, is_together=True, takers=2, chunk_results=list)
 
     job = Job(twice, Options(), time.monotonic, None)
     config = RunConfig(usable_cpus=2.0, available_bytes=1 << 30)
-    stream = Stream(job, iter(range(20)), None, config, Budget(), make_team, in_flight=20, ordered=True)
+    stream = Stream(job, iter(range(20)), None, config, make_team, in_flight=20, ordered=True)
     assert list(stream.results()) == [2 * x for x in range(20)]

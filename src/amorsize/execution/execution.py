@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -125,8 +126,8 @@ class Execution:
         indexed = as_indexed(self._data)
         config = self._config(indexed)
         job = Job(self._func, self._options, self._resources.monotonic, _known_length(self._data))
-        budget = self._resources.budget
-        run = Stream(job, self._data, indexed, config, budget, make_team, in_flight=in_flight, ordered=ordered)
+        team = partial(make_team, budget=self._resources.budget)
+        run = Stream(job, self._data, indexed, config, team, in_flight=in_flight, ordered=ordered)
         try:
             yield from results(run)
             self._learn(run)
@@ -137,12 +138,9 @@ class Execution:
 
     def _config(self, indexed: Any) -> RunConfig:
         """Return what the run may use, and what is known beforehand."""
-        machine = self._optimizer.machine()
-        kind, plan = self._constraints.executor, self._plan
-        workers = most = self._constraints.max_workers
-        if plan is not None:
-            kind, workers = plan.executor, plan.n_jobs
-        elif kind != "serial" and not self._resources.budget.is_worker:
+        machine, plan = self._optimizer.machine(), self._plan
+        kind = self._constraints.executor if plan is None else plan.executor
+        if plan is None and kind != "serial" and not self._resources.budget.is_worker:
             self._knowledge = self._optimizer.recall(
                 self._func, self._data, self._constraints, use_cache=self._use_cache
             )
@@ -155,8 +153,8 @@ class Execution:
             usable_cpus=machine.usable_cpus,
             available_bytes=machine.available_memory_bytes,
             kind=kind,
-            workers=None if plan is None else workers,
-            most_workers=most,
+            workers=None if plan is None else plan.n_jobs,
+            most_workers=self._constraints.max_workers,
             isolated=isolated,
             sample=self._sample,
         )
@@ -320,13 +318,14 @@ def run_alone(func: Callable[[Any], Any], data: Iterable[Any], options: Options,
 
 def _run_of(job: Job, data: Iterable[Any], indexed: Any, config: RunConfig, budget: Budget) -> Loop | Stream:
     """Return the run of a job over all items."""
+    team = partial(make_team, budget=budget)
     if indexed is not None:
         from amorsize.execution.loop import Loop
 
-        return Loop(job, indexed, config, budget, make_team)
+        return Loop(job, indexed, config, team)
     from amorsize.execution.stream import Stream
 
-    return Stream(job, data, None, config, budget, make_team, in_flight=MOST_IN_FLIGHT, ordered=True)
+    return Stream(job, data, None, config, team, in_flight=MOST_IN_FLIGHT, ordered=True)
 
 
 def _known_length(data: Any) -> int | None:

@@ -15,7 +15,6 @@ from amorsize.processes.failures import note_item
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from amorsize.execution.budget import Budget
     from amorsize.execution.job import Job
     from amorsize.execution.protocols import Workers
     from amorsize.execution.resources import RunConfig
@@ -31,14 +30,11 @@ class Loop(Run):
         job: what is run; takes the results.
         data: the items.
         config: what the run may use.
-        budget: the CPUs that all runs of this process share.
         make_team: makes the WorkerTeam of a run that may have workers.
     """
 
-    def __init__(
-        self, job: Job, data: Any, config: RunConfig, budget: Budget, make_team: Callable[[Any, Budget], Workers]
-    ) -> None:
-        super().__init__(job, data, len(data), config, budget, make_team)
+    def __init__(self, job: Job, data: Any, config: RunConfig, make_team: Callable[[Any], Workers]) -> None:
+        super().__init__(job, data, len(data), config, make_team)
         self.chunks = cut(self.items_at_most, fine=job.options.has_time_limits)
         self.queue: Any = LocalChunkQueue(0, self.chunks.count)
         self._done = bytearray(self.chunks.count)

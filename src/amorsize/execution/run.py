@@ -18,7 +18,6 @@ from amorsize.processes.warning import warn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from amorsize.execution.budget import Budget
     from amorsize.execution.job import Job
     from amorsize.execution.output import Piece
     from amorsize.execution.protocols import Workers
@@ -55,7 +54,6 @@ class Run(ABC):
         data: the items, if they can be read at any position, else None.
         items_at_most: number of items, as far as is known; a large number where it is not.
         config: what the run may use.
-        budget: the CPUs that all runs of this process share.
         make_team: makes the WorkerTeam of a run that may have workers.
     """
 
@@ -65,14 +63,8 @@ class Run(ABC):
     takes_last = False
     """Whether a worker begins with the last chunk."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  one argument a concern
-        self,
-        job: Job,
-        data: Any,
-        items_at_most: int,
-        config: RunConfig,
-        budget: Budget,
-        make_team: Callable[[Any, Budget], Workers],
+    def __init__(
+        self, job: Job, data: Any, items_at_most: int, config: RunConfig, make_team: Callable[[Any], Workers]
     ) -> None:
         self.job = job
         self.data = data
@@ -88,7 +80,6 @@ class Run(ABC):
         self._failed_at: int | None = None
         self._begun: list[Any] = []
         self._changes = Changes()
-        self._budget = budget
         self._warned: set[str] = set()
         self._next_items = 1
 
@@ -162,7 +153,7 @@ class Run(ABC):
         if (config.isolated and self.items_at_most) or (
             self.items_at_most > 1 and config.workers != 1 and config.kind != "serial"
         ):
-            self.team = self._make_team(self, self._budget)
+            self.team = self._make_team(self)
             self.team.begin()
 
     def close_team(self, *, now: bool = False) -> None:

@@ -18,7 +18,6 @@ from amorsize.processes.failures import note_item
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from amorsize.execution.budget import Budget
     from amorsize.execution.job import Job
     from amorsize.execution.protocols import Workers
     from amorsize.execution.resources import RunConfig
@@ -58,26 +57,24 @@ class Stream(Run):
         data: the items.
         indexed: the same where they can be read at any position, so that workers read them themselves; else None.
         config: what the run may use.
-        budget: the CPUs that all runs of this process share.
         make_team: makes the WorkerTeam of a run that may have workers.
         in_flight: most items that are pulled and not given out.
         ordered: False gives out what is there first.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  one argument a concern
+    def __init__(  # noqa: PLR0913  one argument a concern
         self,
         job: Job,
         data: Iterable[Any],
         indexed: Any,
         config: RunConfig,
-        budget: Budget,
-        make_team: Callable[[Any, Budget], Workers],
+        make_team: Callable[[Any], Workers],
         *,
         in_flight: int,
         ordered: bool,
     ) -> None:
         total = UNKNOWN_ITEMS if job.total is None else job.total
-        super().__init__(job, indexed, total, config, budget, make_team)
+        super().__init__(job, indexed, total, config, make_team)
         self._items = iter(data if indexed is None else indexed)
         self._arrivals = data if isinstance(data, Arrivals) else None
         self._in_flight = in_flight
