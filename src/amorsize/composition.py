@@ -249,8 +249,7 @@ class Assembly:
     ) -> Any:
         """Run a plan that is there; what OptimizationResult.run does."""
         from amorsize.execution.execution import Execution
-        from amorsize.execution.job import Options
-        from amorsize.execution.progress import shown
+        from amorsize.execution.job import Options, shown
 
         with shown(progress, "run") as on_progress:
             options = Options(on_progress=on_progress)

@@ -4,7 +4,6 @@
 - run_pool, workers/pools, workers/warm, workers/external: test_execute, test_fresh_workers, application/test_engines
 - workers/board, workers/child, workers/forked: test_fresh_workers, test_shared_state, test_random_runs
 - workers/threads: test_shared_state, test_execute; protocols: mypy
-- progress: test_execute
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ from amorsize.application.result import OptimizationResult
 from amorsize.config.files import DISABLE_VARIABLE
 from amorsize.execution.execution import run_alone
 from amorsize.execution.initializing import Initialized
-from amorsize.execution.job import Options, attempt, checked_initargs
-from amorsize.execution.progress import shown
+from amorsize.execution.job import Options, attempt, checked_initargs, shown
 from amorsize.execution.workers.external import initializer_of
 
 if TYPE_CHECKING:

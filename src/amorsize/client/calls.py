@@ -184,8 +184,7 @@ class Calls:
         use_cache: bool,
     ) -> Any:
         """Do what ``amorsize.execute`` does."""
-        from amorsize.execution.job import options_of
-        from amorsize.execution.progress import shown
+        from amorsize.execution.job import options_of, shown
 
         checked = ("execute", given.errors, given.timeout, given.item_timeout)
         if is_disabled() or self._is_without_room("execute"):

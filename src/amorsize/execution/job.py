@@ -1,16 +1,18 @@
-"""One run: the function, the options, the results so far, and how it ends."""
+"""One run: the function, the options, the progress, the results so far, and how it ends."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
 from amorsize.errors import ExecutionTimeout, FailedItems, InitializerError
+from amorsize.execution.initializing import Initialized
 from amorsize.processes.failures import note_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     OnProgress = Callable[[int, int | None], None]
 
@@ -99,6 +101,35 @@ def checked_initargs(where: str, initializer: object, initargs: Iterable[Any]) -
         raise TypeError(f"{where}: initargs must be a tuple, got {initargs!r:.80}") from None
 
 
+@contextmanager
+def shown(progress: bool | OnProgress, where: str) -> Iterator[OnProgress | None]:
+    """Yield what is called with the items done and their number (None: not known); None when progress is off.
+
+    Raises ImportError when the bar is asked for and tqdm is not there, TypeError for what is neither flag nor callable.
+    """
+    if progress is False or progress is None:
+        yield None
+        return
+    if progress is not True:
+        if not callable(progress):
+            raise TypeError(f"{where}: progress must be true, false or callable, got {type(progress).__name__}")
+        yield progress
+        return
+    try:
+        from tqdm.auto import tqdm
+    except ImportError as error:
+        raise ImportError(f"{where}: progress=True needs tqdm: pip install 'amorsize[progress]'") from error
+    with tqdm(unit="item") as bar:
+
+        def on_progress(done: int, total: int | None) -> None:
+            if total is not None and bar.total != total:
+                bar.total = total
+                bar.refresh()
+            bar.update(done - bar.n)
+
+        yield on_progress
+
+
 class Failed(NamedTuple):
     """Stands in a stream for the result of an item that failed."""
 
@@ -129,7 +160,9 @@ class Job:
         self, func: Callable[[Any], Any], options: Options, monotonic: Callable[[], float], total: int | None
     ) -> None:
         self.own = func
-        self.func = func if options.initializer is None else _initialized(func, options)
+        self.func = func
+        if options.initializer is not None:
+            self.func = Initialized(func, options.initializer, options.initargs)
         self.options = options
         self.monotonic = monotonic
         self.total = total
@@ -214,10 +247,3 @@ class Job:
         failed = sorted(self.failures)
         group = FailedItems("items failed", [self.failures[at] for at in failed], failed) if failed else None
         return self.values, group
-
-
-def _initialized(func: Callable[[Any], Any], options: Options) -> Callable[[Any], Any]:
-    from amorsize.execution.initializing import Initialized
-
-    assert options.initializer is not None  # noqa: S101  what the caller has looked at
-    return Initialized(func, options.initializer, options.initargs)
