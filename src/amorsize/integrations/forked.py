@@ -18,8 +18,7 @@ from amorsize.integrations.tasks import Landed
 from amorsize.processes.blas import setters
 from amorsize.processes.failures import pack as pack_error
 from amorsize.processes.failures import unpack as unpack_error
-from amorsize.processes.forks import Child, Lifeline, fork
-from amorsize.processes.independence import become_independent
+from amorsize.processes.forks import Child, Lifeline, become_independent, fork
 from amorsize.processes.memory import shared_file, write_all
 from amorsize.processes.process_info import is_stuck
 

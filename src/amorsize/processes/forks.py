@@ -1,4 +1,4 @@
-"""Forks a child of this process that is safe to run a user's function in."""
+"""Forks a child that is safe to run a user's function in, and that disturbs neither its parent nor other children."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import WeakSet
 
+from amorsize.processes.blas import limit_threads
+from amorsize.processes.descriptors import isolate
 from amorsize.processes.explaining import become_silent
 from amorsize.processes.interrupts import uninterrupted
 
@@ -235,3 +237,26 @@ def _live_as_child(run: Callable[[], Any], mask: Any, lifeline: Lifeline) -> NoR
     finally:
         _flush()
         os._exit(code)
+
+
+def become_independent(
+    threads: int, ours: frozenset[int] = frozenset(), limits: list[Callable[[Any], object]] | None = None
+) -> bool:
+    """Make inherited descriptors harmless, seed numpy's global generator anew, and limit the threads of libraries.
+
+    Python seeds its own generator anew in each forked child.
+
+    Args:
+        threads: how many threads numerical libraries may use in the child.
+        ours: descriptors to leave alone.
+        limits: what ``setters`` returned in the parent, which saves looking; None: it is asked here.
+
+    Returns:
+        Whether a connection of the parent was cut in the child.
+    """
+    is_cut = bool(isolate(ours))
+    random = sys.modules.get("numpy.random")
+    if random is not None:
+        random.seed()
+    limit_threads(threads, limits)
+    return is_cut

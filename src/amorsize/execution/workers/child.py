@@ -18,7 +18,7 @@ from amorsize.execution.output import recorded
 from amorsize.execution.workers.board import DONE, LOST, UNREADABLE, Board, Notice
 from amorsize.execution.workers.chunk import run_items, sort_out
 from amorsize.processes.failures import pack
-from amorsize.processes.independence import become_independent
+from amorsize.processes.forks import become_independent
 from amorsize.processes.memory import Ring, write_all
 from amorsize.processes.process_info import away_from, move_back
 
