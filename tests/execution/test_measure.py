@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+import attrs
 import pytest
+from fakes import SAMPLE
 
 from amorsize.execution import measure as module
 from amorsize.execution.measure import Measure
@@ -104,3 +106,17 @@ def test_items_may_wait_where_the_system_does_not_say_what_gave_up_a_cpu(monkeyp
     measure.block(lambda: [None])
     assert measure.waits
     assert measure.sample().cpu_fraction == pytest.approx(0.1)
+
+
+def taken(*, items, seconds):
+    measure = Measure()
+    measure.items, measure.seconds, measure.first_seconds = items, seconds, seconds / items
+    return measure
+
+
+def test_a_few_items_or_a_moment_say_nothing():
+    slow = attrs.evolve(SAMPLE, seconds_per_item=0.01)
+    assert taken(items=3, seconds=3.0).times_as_long_as(slow) is None
+    assert taken(items=5, seconds=0.14).times_as_long_as(slow) == 1.0
+    assert taken(items=100, seconds=3.0).times_as_long_as(slow) == pytest.approx(3.0)
+    assert taken(items=100, seconds=0.3).times_as_long_as(slow) == pytest.approx(0.3)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from amorsize.application.optimizer import Optimizer
     from amorsize.application.overheads import Chosen
+    from amorsize.application.question import Known
     from amorsize.domain.values import Constraints, Machine, Plan, Sample
     from amorsize.execution.budget import Budget
     from amorsize.execution.loop import Loop
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 MOST_IN_FLIGHT: Final = 1 << 20
 """Most items of an iterator that execute has pulled and has no results of."""
+
+_OFF: Final = 2.0
+"""Times as long as expected, or as short, from which on an entry is contradicted."""
 
 _ADVICE: Final = {
     "generator": "Each process would have a copy that draws the same numbers. Make one for each item: "
@@ -277,8 +281,8 @@ class Execution:
             taking_in = run.taking_in_seconds / max(1, run.taken_in_items)
             sample = attrs.evolve(sample, cpu_fraction=cpus, unpickle_result_seconds=taking_in)
             self._optimizer.learn(self._knowledge, sample)
-        elif self._use_cache:
-            self._feed_back(run, self._sample)
+        elif self._use_cache and (off := measure.times_as_long_as(self._sample)) is not None:
+            feed_back(self._optimizer, self._knowledge, off)
 
     def _log(self, run: Run) -> None:
         """Log how many items ran where, if the program has imported logging."""
@@ -298,13 +302,18 @@ class Execution:
         seconds = self._resources.monotonic() - began
         explain(where, self._func, counted(here + there, "item"), f"{who}; {cache}", seconds)
 
-    def _feed_back(self, run: Run, sample: Sample) -> None:
-        """Record in the cache how far off its entry was; nothing is read or written when it was right."""
-        from amorsize.execution.feedback import ratio, record
 
-        off = ratio(run.measure, sample)
-        if off is not None:
-            record(self._optimizer, self._knowledge, off)
+def feed_back(optimizer: Optimizer, known: Known, off: float) -> None:
+    """Record in the cache whether a run contradicts its entry; nothing is read or written when the entry is right.
+
+    Args:
+        optimizer: whose cache it is.
+        known: what was known of the workload before it ran.
+        off: how many times as long as the entry says the items took.
+    """
+    wrong = not 1 / _OFF <= off <= _OFF
+    if wrong or known.contradictions:
+        optimizer.judge(known, wrong=wrong)
 
 
 def run_alone(func: Callable[[Any], Any], data: Iterable[Any], options: Options, monotonic: Callable[[], float]) -> Any:

@@ -28,6 +28,13 @@ _MOST_CPUS: Final = 1000.0
 """The most CPU seconds per wall second that are believed: clocks of short blocks are coarse."""
 
 
+_MATTERS_SECONDS: Final = 0.1
+"""Seconds of difference from a sample, over all items of the caller, under which none counts."""
+
+_LEAST_ITEMS: Final = 4
+"""Items that the caller must have run for a comparison with a sample."""
+
+
 class _Clocks(NamedTuple):
     """Wall seconds, CPU seconds of this thread and of ended child processes, its waits and its page faults.
 
@@ -127,6 +134,17 @@ class Measure:
     def waits(self) -> bool:
         """Whether items mostly wait: for answers, for time to pass or for children, and not for a CPU."""
         return bool(self._waits) and self.cpu_fraction < _DELAYED_SHARE
+
+    def times_as_long_as(self, sample: Sample) -> float | None:
+        """Return how many times as long as in a sample the items took, None when too few of them ran.
+
+        A difference of less than a tenth of a second over all items counts as none.
+        """
+        if self.items < _LEAST_ITEMS or not sample.seconds_per_item:
+            return None
+        if abs(self.seconds - self.items * sample.seconds_per_item) < _MATTERS_SECONDS:
+            return 1.0
+        return self.seconds_per_item / sample.seconds_per_item
 
     def sample(self) -> Sample:
         """Return all this as the cost model takes it; items that gave up no CPU compute, though others had it."""

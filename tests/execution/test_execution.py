@@ -7,16 +7,9 @@ import pytest
 from fakes import SAMPLE, Desk
 
 from amorsize.domain.values import Constraints
-from amorsize.execution.feedback import ratio, record
-from amorsize.execution.measure import Measure
+from amorsize.execution.execution import feed_back
 
 SLOW = attrs.evolve(SAMPLE, seconds_per_item=0.01)
-
-
-def measured(*, items, seconds):
-    measure = Measure()
-    measure.items, measure.seconds, measure.first_seconds = items, seconds, seconds / items
-    return measure
 
 
 def run(desk, off):
@@ -26,7 +19,7 @@ def run(desk, off):
     if known.sample is None:
         desk.ask(range(60))
         return
-    record(desk.optimizer, known, off)
+    feed_back(desk.optimizer, known, off)
 
 
 def entry(desk):
@@ -57,10 +50,3 @@ def test_a_run_as_expected_writes_nothing_and_takes_doubts_back():
     desk.entries.keep(attrs.evolve(entry(desk), contradictions=1))
     run(desk, 1.0)
     assert entry(desk).contradictions == 0
-
-
-def test_a_few_items_or_a_moment_say_nothing():
-    assert ratio(measured(items=3, seconds=3.0), SLOW) is None
-    assert ratio(measured(items=5, seconds=0.14), SLOW) == 1.0
-    assert ratio(measured(items=100, seconds=3.0), SLOW) == pytest.approx(3.0)
-    assert ratio(measured(items=100, seconds=0.3), SLOW) == pytest.approx(0.3)
