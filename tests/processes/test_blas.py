@@ -6,6 +6,7 @@ import ctypes
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 import threadpoolctl
@@ -96,3 +97,23 @@ os.wait()
 def test_after_a_fork_openblas_is_limited_without_a_thread_that_polls():
     done = subprocess.run([sys.executable, "-c", AFTER_A_FORK], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("1 {1} 600.0 1\n", "")
+
+
+def test_what_threadpoolctl_says_is_believed_and_the_more_particular_library_is_named(monkeypatch):
+    reported = types.ModuleType("threadpoolctl")
+    reported.threadpool_info = lambda: [{"internal_api": "openmp"}, {"internal_api": "mkl"}]
+    monkeypatch.setitem(sys.modules, "threadpoolctl", reported)
+    assert blas.threads_variable() == "MKL_NUM_THREADS"
+
+
+def test_what_cannot_be_read_names_no_variable(monkeypatch):
+    broken = types.ModuleType("threadpoolctl")
+    broken.threadpool_info = lambda: 1 / 0
+    monkeypatch.setitem(sys.modules, "threadpoolctl", broken)
+    assert blas.threads_variable() is None
+
+
+def test_without_a_known_library_no_variable_is_named(monkeypatch):
+    monkeypatch.setattr(blas, "_listed", set)
+    monkeypatch.setattr(blas, "_mapped", set)
+    assert blas.threads_variable() is None

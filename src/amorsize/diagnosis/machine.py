@@ -8,9 +8,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from amorsize.adapters.inspectors.cgroup import Cgroup
-from amorsize.adapters.probes.inner_threads import threads_variable
 from amorsize.diagnosis.finding import FIX, NOTE, OK, Finding
 from amorsize.domain.wording import size
+from amorsize.processes.blas import threads_variable
 from amorsize.processes.memory import shared_file
 
 if TYPE_CHECKING:

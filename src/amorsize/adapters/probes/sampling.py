@@ -19,7 +19,6 @@ from amorsize.adapters.probes.counters import (
     peak_memory_bytes,
     waits,
 )
-from amorsize.adapters.probes.inner_threads import threads_variable
 from amorsize.adapters.probes.pickle_costs import pickle_costs
 from amorsize.domain.lazy import lazy_result
 from amorsize.domain.planning.sampling import Budget, mean_ahead, mean_and_spread
@@ -28,6 +27,7 @@ from amorsize.domain.sharing import is_unshareable
 from amorsize.domain.values import OWN_THREADS, Sample
 from amorsize.domain.wording import brief
 from amorsize.errors import SamplingError
+from amorsize.processes.blas import threads_variable
 from amorsize.processes.failures import note_item
 from amorsize.processes.leftovers import Snapshot
 

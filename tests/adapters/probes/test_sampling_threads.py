@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import types
 
 import pytest
 
-from amorsize.adapters.probes import inner_threads
 from amorsize.processes.blas import VARIABLES
 
 MULTIPLY = """
@@ -65,23 +63,3 @@ def test_a_product_of_matrices_is_seen_to_run_on_the_librarys_threads(seconds):
 def test_a_library_merely_imported_or_used_before_changes_nothing(use):
     variable, several, warned = run(MERELY_IMPORTED.format(use=use))
     assert (variable, several, warned.strip()) == ("None", "False", "[]")
-
-
-def test_what_threadpoolctl_says_is_believed_and_the_more_particular_library_is_named(monkeypatch):
-    reported = types.ModuleType("threadpoolctl")
-    reported.threadpool_info = lambda: [{"internal_api": "openmp"}, {"internal_api": "mkl"}]
-    monkeypatch.setitem(sys.modules, "threadpoolctl", reported)
-    assert inner_threads.threads_variable() == "MKL_NUM_THREADS"
-
-
-def test_what_cannot_be_read_names_no_variable(monkeypatch):
-    broken = types.ModuleType("threadpoolctl")
-    broken.threadpool_info = lambda: 1 / 0
-    monkeypatch.setitem(sys.modules, "threadpoolctl", broken)
-    assert inner_threads.threads_variable() is None
-
-
-def test_without_a_known_library_no_variable_is_named(monkeypatch):
-    monkeypatch.setattr(inner_threads, "_listed", set)
-    monkeypatch.setattr(inner_threads, "_mapped", set)
-    assert inner_threads.threads_variable() is None
