@@ -44,7 +44,7 @@ class FixedOptions:
     worker_bytes: float = attrs.field(default=16.0 * 2**20, validator=BYTES)
 
 
-class FixedProbe:
+class FixedProbe(StartMethodProbe):
     """States what its options say, and leaves the rest to the probe of its start method.
 
     Args:
@@ -52,28 +52,23 @@ class FixedProbe:
     """
 
     def __init__(self, options: FixedOptions) -> None:
-        self._options = options
-        self._probe = StartMethodProbe(ProbeOptions(), options.start_method)
-
-    @property
-    def start_method(self) -> str:
-        """The start method stated."""
-        return self._options.start_method
+        super().__init__(ProbeOptions(), options.start_method)
+        self._stated = options
 
     @property
     def stated(self) -> str:
         """All that is stated: what is kept for one statement does not answer for another."""
-        return repr(self._options)
+        return repr(self._stated)
 
     def sample(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
         """Run func on a few items of source; see the port. Where an item's seconds are stated, on two at the most."""
-        stated = self._options
+        stated = self._stated
         if stated.seconds_per_item is None:
-            return self._probe.sample(func, source, budget)
+            return super().sample(func, source, budget)
         most = _ITEMS if budget.most_items is None else min(budget.most_items, _ITEMS)
         budget = attrs.evolve(budget, most_items=most, worker_start_seconds=_MOST_START_SECONDS)
         return attrs.evolve(
-            self._probe.sample(func, source, budget),
+            super().sample(func, source, budget),
             seconds_per_item=stated.seconds_per_item,
             spread_seconds=0.0,
             first_call_seconds=stated.seconds_per_item,
@@ -91,7 +86,7 @@ class FixedProbe:
 
     def overheads(self) -> Overheads:
         """Return the stated overheads; see the port."""
-        stated = self._options
+        stated = self._stated
         return Overheads(
             start_method=stated.start_method,
             start_seconds=stated.start_seconds,
@@ -106,7 +101,3 @@ class FixedProbe:
             thread_chunk_seconds=stated.chunk_seconds / 2,
             worker_bytes=stated.worker_bytes,
         )
-
-    def blocked_reason(self, func: Callable[[Any], Any]) -> str | None:
-        """Return why no process worker can be started from here; see the port."""
-        return self._probe.blocked_reason(func)

@@ -61,13 +61,8 @@ class StartMethodProbe:
 
     def __init__(self, options: ProbeOptions, start_method: str) -> None:
         self._options = options
-        self._start_method = start_method
+        self.start_method = start_method
         self._import_seconds: dict[tuple[str, ...], float] = {}
-
-    @property
-    def start_method(self) -> str:
-        """The start method measured."""
-        return self._start_method
 
     def sample(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
         """Run func on a few items of source; see the port."""
@@ -75,7 +70,7 @@ class StartMethodProbe:
             raise SamplingError("the function", f"reads standard input ({name}), which sampling would use up", 0.0)
         sample = self._sample(func, source, budget)
         serial = (source.total or source.hint or budget.assumed_items) * sample.seconds_per_item
-        if self._start_method == "fork" or budget.most_items is not None or serial <= budget.worker_start_seconds:
+        if self.start_method == "fork" or budget.most_items is not None or serial <= budget.worker_start_seconds:
             return sample
         if self.blocked_reason(func) or sample.blocked_reason:
             return sample
@@ -90,7 +85,7 @@ class StartMethodProbe:
         except NoChildError as error:
             why, rest = str(error), error.rest
         if budget.where == "worker":
-            warn(f"sampled here and not in a worker of {self._start_method}: {why}")
+            warn(f"sampled here and not in a worker of {self.start_method}: {why}")
         from amorsize.adapters.probes.sampling import Sampling
 
         sampling, own_bytes = Sampling(func, rest, budget), own_memory_bytes()
@@ -120,13 +115,13 @@ class StartMethodProbe:
         """Sample in a child; NoChildError when items are to run in the caller."""
         from amorsize.adapters.probes.child import NoChildError
 
-        if budget.where == "worker" and self._start_method != "fork":
+        if budget.where == "worker" and self.start_method != "fork":
             blocked_reason = self.blocked_reason(func)
             if blocked_reason is not None:
                 raise NoChildError(blocked_reason, source)
             from amorsize.adapters.probes.fresh import sample_in_process
 
-            return sample_in_process(func, source, budget, self._start_method, self._options.timeout_seconds)
+            return sample_in_process(func, source, budget, self.start_method, self._options.timeout_seconds)
         if budget.where == "caller":
             raise NoChildError("[sampling] where = 'caller'", source)
         if sys.platform != "linux":
@@ -143,7 +138,7 @@ class StartMethodProbe:
         """Measure what pools cost here; see the port."""
         from amorsize.domain.overheads import Overheads
 
-        answer = self._ask(["overheads", self._start_method], "")
+        answer = self._ask(["overheads", self.start_method], "")
         try:
             return Overheads(**answer)
         except (TypeError, ValueError) as error:
@@ -151,7 +146,7 @@ class StartMethodProbe:
 
     def blocked_reason(self, func: Callable[[Any], Any]) -> str | None:
         """Return why no process worker can be started from here; see the port."""
-        said = start_conditions.blocked_reason(func, self._start_method)
+        said = start_conditions.blocked_reason(func, self.start_method)
         return None if said is None else said[:_REASON_LENGTH]
 
     def _imports(self, func: Callable[[Any], Any]) -> float:
