@@ -6,6 +6,10 @@ import os
 import stat
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def opened() -> dict[int, tuple[int, int]]:
@@ -13,14 +17,17 @@ def opened() -> dict[int, tuple[int, int]]:
 
     Empty where the system does not list them. Takes 15 us for each descriptor.
     """
-    found: dict[int, tuple[int, int]] = {}
+    return {number: (status.st_dev, status.st_ino) for number, status in _statuses()}
+
+
+def _statuses() -> Iterator[tuple[int, os.stat_result]]:
+    """Yield the number and the status of each open descriptor, of none where the system does not list them."""
+    names: list[str] = []
     with suppress(OSError):
-        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  pathlib would take longer than all the rest
-            number = int(name)
-            with suppress(OSError):  # that of the listing itself
-                is_open = os.fstat(number)
-                found[number] = (is_open.st_dev, is_open.st_ino)
-    return found
+        names = os.listdir("/proc/self/fd")  # noqa: PTH208  pathlib would take longer than all the rest
+    for number in map(int, names):
+        with suppress(OSError):  # that of the listing itself is closed
+            yield number, os.fstat(number)
 
 
 def left_open(before: dict[int, tuple[int, int]], after: dict[int, tuple[int, int]]) -> list[int]:
@@ -51,21 +58,13 @@ def isolate(ours: frozenset[int]) -> int:
         ours: descriptors to leave alone.
     """
     cut = 0
-    try:
-        names = os.listdir("/proc/self/fd")  # noqa: PTH208  as above
-    except OSError:
-        return 0
-    for number in map(int, names):
+    for number, status in _statuses():
         if number in {1, 2} or number in ours:  # standard output stays what it is
             continue
-        try:
-            mode = os.fstat(number).st_mode
-        except OSError:
-            continue
         with suppress(OSError):  # it stays shared, as in any other fork
-            if stat.S_ISREG(mode):
+            if stat.S_ISREG(status.st_mode):
                 _reopen(number)
-            elif stat.S_ISSOCK(mode):
+            elif stat.S_ISSOCK(status.st_mode):
                 cut += _cut(number)
     return cut
 
