@@ -3,7 +3,7 @@
 - execution, loop, resources, run, scaling, supervision, worker_team: test_execute, test_edges, test_random_runs
 - run_pool, workers/pools, workers/warm, workers/external: test_execute, test_fresh_workers, application/test_engines
 - workers/board, workers/child, workers/forked: test_fresh_workers, test_shared_state, test_random_runs
-- workers/threads: test_shared_state, test_execute; protocols: mypy
+- workers/threads: test_shared_state, test_execute
 """
 
 from __future__ import annotations

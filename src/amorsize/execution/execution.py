@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from amorsize.domain.values import Constraints, Machine, Plan, Sample
     from amorsize.execution.budget import Budget
     from amorsize.execution.loop import Loop
-    from amorsize.execution.protocols import Workers
     from amorsize.execution.run import Run
     from amorsize.execution.stream import Stream
+    from amorsize.execution.team import Team
     from amorsize.execution.workers.external import LiveExecutors
 
 MOST_IN_FLIGHT: Final = 1 << 20
@@ -48,7 +48,7 @@ _ADVICE: Final = {
 """What to do about an object that binds a function to one process."""
 
 
-def make_team(run: Run, budget: Budget) -> Workers:
+def make_team(run: Run, budget: Budget) -> Team:
     """Return the workers of a run."""
     from amorsize.execution.scaling import ScalingTeam
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from amorsize.execution.job import Job
-    from amorsize.execution.protocols import Workers
     from amorsize.execution.resources import RunConfig
+    from amorsize.execution.team import Team
 
 REST_SECONDS: Final = 0.25
 """Work that the caller, alone and without time limits, does in one go to the end."""
@@ -33,7 +33,7 @@ class Loop(Run):
         make_team: makes the WorkerTeam of a run that may have workers.
     """
 
-    def __init__(self, job: Job, data: Any, config: RunConfig, make_team: Callable[[Any], Workers]) -> None:
+    def __init__(self, job: Job, data: Any, config: RunConfig, make_team: Callable[[Any], Team]) -> None:
         super().__init__(job, data, len(data), config, make_team)
         self.chunks = cut(self.items_at_most, fine=job.options.has_time_limits)
         self.queue: Any = LocalChunkQueue(0, self.chunks.count)

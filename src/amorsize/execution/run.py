@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
     from amorsize.execution.job import Job
     from amorsize.execution.output import Piece
-    from amorsize.execution.protocols import Workers
     from amorsize.execution.resources import RunConfig
-    from amorsize.execution.workers.results import ChunkResult
+    from amorsize.execution.team import ChunkResult, Team
 
 BLOCK_SECONDS: Final = 0.003
 """Work of the caller between two looks at its workers."""
@@ -64,7 +63,7 @@ class Run(ABC):
     """Whether a worker begins with the last chunk."""
 
     def __init__(
-        self, job: Job, data: Any, items_at_most: int, config: RunConfig, make_team: Callable[[Any], Workers]
+        self, job: Job, data: Any, items_at_most: int, config: RunConfig, make_team: Callable[[Any], Team]
     ) -> None:
         self.job = job
         self.data = data
@@ -73,7 +72,7 @@ class Run(ABC):
         self.measure = Measure()
         self.taking_in_seconds = 0.0
         self.taken_in_items = 0
-        self.team: Workers | None = None
+        self.team: Team | None = None
         self.next_position = 0  # of the first item that has not run, while the caller is alone
         self._make_team = make_team
         self._failed: list[tuple[int, BaseException]] = []

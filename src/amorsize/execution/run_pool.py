@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from amorsize.execution.resources import PoolProvider
     from amorsize.execution.run import Run
-    from amorsize.execution.workers.results import ChunkResult
+    from amorsize.execution.team import ChunkResult
     from amorsize.execution.workers.warm import Pool
 
 _SIGKILL: Final = -9

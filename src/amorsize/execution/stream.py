@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from amorsize.execution.job import Job
-    from amorsize.execution.protocols import Workers
     from amorsize.execution.resources import RunConfig
+    from amorsize.execution.team import Team
 
 UNKNOWN_ITEMS: Final = 1 << 40
 """Items of data whose number is not known: there may be any number."""
@@ -68,7 +68,7 @@ class Stream(Run):
         data: Iterable[Any],
         indexed: Any,
         config: RunConfig,
-        make_team: Callable[[Any], Workers],
+        make_team: Callable[[Any], Team],
         *,
         in_flight: int,
         ordered: bool,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from amorsize.errors import WorkerError
 from amorsize.execution.policy import CRASHES
-from amorsize.execution.workers.results import end_of
+from amorsize.execution.team import end_of
 from amorsize.processes.process_info import signal_of
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from amorsize.execution.output import Output
     from amorsize.execution.run import Run
     from amorsize.execution.run_pool import RunPool
-    from amorsize.execution.workers.results import ChunkResult
+    from amorsize.execution.team import ChunkResult
     from amorsize.execution.workers.threads import ThreadWorkers
 
     if sys.platform == "linux":

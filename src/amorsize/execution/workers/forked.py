@@ -11,9 +11,9 @@ assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewh
 
 from amorsize.domain.wording import brief
 from amorsize.execution.out_of_band import read
+from amorsize.execution.team import ChunkResult
 from amorsize.execution.workers.board import DONE, LOST, MOST_WORKERS, Board, Notice, Task
 from amorsize.execution.workers.child import Worker
-from amorsize.execution.workers.results import ChunkResult
 from amorsize.processes import failures
 from amorsize.processes.forks import Child, fork
 from amorsize.processes.memory import shared_file

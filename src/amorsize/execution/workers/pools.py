@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from amorsize.domain.wording import brief
 from amorsize.errors import WorkerError
 from amorsize.execution.pickling import key_of, pickled
+from amorsize.execution.team import ChunkResult, end_of
 from amorsize.execution.workers.chunk import BY_VALUE, DONE, STALE, Answer, Head, run_chunk, run_items, state
-from amorsize.execution.workers.results import ChunkResult, end_of
 from amorsize.processes import failures
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from contextvars import copy_context
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.execution.workers.results import ChunkResult
+from amorsize.execution.team import ChunkResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

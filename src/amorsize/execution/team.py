@@ -1,19 +1,39 @@
-"""What the loop of a run sees of its workers."""
+"""What a run sees of its workers: the team that they are, the results of their chunks, and how one has ended."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from amorsize.processes.process_info import signal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from amorsize.execution.output import Output
-    from amorsize.execution.workers.results import ChunkResult
+    from amorsize.execution.output import Output, Piece
     from amorsize.processes.leftovers import Leftovers
 
 
-class Workers(Protocol):
-    """The workers of one run, as its loop sees them; see WorkerTeam."""
+class ChunkResult(NamedTuple):
+    """The result of some chunks, and what a worker process has found out beside it.
+
+    ``results`` has None in place of a failed item's; it is None as a whole where all of it is lost, and ``why`` says
+    how. ``failed`` holds failures by index. ``lost`` holds the indices of results that do not pickle, and ``why`` the
+    reason. ``pieces`` is what items printed. ``changes`` is true if running changes items. ``is_cut`` is true if
+    connections of the caller are cut in the worker, so that a failure may come from that.
+    """
+
+    numbers: range
+    results: list[Any] | None
+    failed: list[tuple[int, BaseException]]
+    why: str = ""
+    lost: Sequence[int] = ()
+    pieces: Sequence[Piece] = ()
+    changes: bool = False
+    is_cut: bool = False
+
+
+class Team(Protocol):
+    """The workers of one run, as the run sees them; see WorkerTeam."""
 
     caller_works: bool
     doubts_failures: bool
@@ -72,3 +92,13 @@ class Workers(Protocol):
 
     def end(self, *, now: bool = False) -> None:
         """End all workers, at once or when they are done."""
+
+
+def end_of(exitcode: int | None) -> str:
+    """Return how a process ended; None: not known."""
+    if exitcode is None:
+        return "has ended"
+    name = signal_of(exitcode)
+    if not name:
+        return f"ended itself with code {exitcode}"
+    return f"was killed by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amorsize.execution.workers.results import end_of
+from amorsize.execution.team import end_of
 from amorsize.processes.process_info import signal_of
 
 
