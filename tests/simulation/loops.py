@@ -200,7 +200,7 @@ class LoopRun:
         if not self.born:
             alone = left if self.in_one_go(left * each) else min(left, int(run.ALONE_SECONDS / each))
             return max(1, alone)
-        share, fair = left // (run.SHARE * self.takers), -(-left // self.takers)
+        share, fair = left // (policy.SHARE * self.takers), -(-left // self.takers)
         return max(1, min(fair, int(run.LEAST_SECONDS / each)), min(share, int(run.BLOCK_SECONDS / each)))
 
     def in_one_go(self, seconds):
@@ -280,7 +280,7 @@ class LoopRun:
     # A worker
 
     def silence(self, number):
-        yield WAIT, child.SELF_START_SECONDS
+        yield WAIT, policy.SELF_START_SECONDS
         self.events.open(self.gates[number])
 
     def worker(self, number):
@@ -314,7 +314,7 @@ class LoopRun:
         if not each or self.one_by_one:
             return 1
         takers = max(self.takers, self.expected)
-        least = max(child._LEAST_SECONDS, takers * child._TAKING_IN_SECONDS)
+        least = max(policy.LEAST_TAKE_SECONDS, takers * child._TAKING_IN_SECONDS)
         share = self.left() // (child._SHARE * takers)
         count = max(1, int(least / each), min(share, int(child._MOST_SECONDS / each)))
         return min(count, max(1, share * child._SHARE), child._GROWTH * ran)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation.loops import Costs, LoopRun, best_static, draw_loop, judge_loop, numbers_of_workers, saturation
 
-from amorsize.execution.workers.child import SELF_START_SECONDS
+from amorsize.execution.policy import SELF_START_SECONDS
 
 FREE = Costs(**{field.name: 1e-9 for field in attrs.fields(Costs)})
 

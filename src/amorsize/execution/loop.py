@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from amorsize.domain.iterables import IndexedRows, Spread
 from amorsize.errors import ExecutionError
 from amorsize.execution.chunks import LocalChunkQueue, PipeChunkQueue, cut
-from amorsize.execution.run import ALONE_SECONDS, BLOCK_SECONDS, LEAST_SECONDS, SHARE, WAIT_SECONDS, Run
+from amorsize.execution.policy import SHARE
+from amorsize.execution.run import ALONE_SECONDS, BLOCK_SECONDS, LEAST_SECONDS, WAIT_SECONDS, Run
 from amorsize.processes.failures import note_item
 
 if TYPE_CHECKING:

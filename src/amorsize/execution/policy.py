@@ -77,6 +77,15 @@ LEAST_BOUND_BYTES: Final = 1 << 24
 WAIT_BOTH_SECONDS: Final = 0.002
 """A wait for processes while threads run too: a thread that ends does not end such a wait."""
 
+SHARE: Final = 3
+"""The caller and its threads share what is left by so many takes each (factoring); forked workers by fewer."""
+
+SELF_START_SECONDS: Final = 0.005
+"""Silence of the caller after which a worker begins by itself: the caller is at a long item."""
+
+LEAST_TAKE_SECONDS: Final = 0.0005
+"""Work that a worker takes at a time, at least: a take and a result cost some 10 us in a thread, 20 to 40 in a fork."""
+
 CRASHES: Final = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGSYS", "SIGTRAP")
 """Signals by which an item crashes its process: it is not run again, which would crash the caller too."""
 

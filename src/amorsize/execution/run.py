@@ -35,9 +35,6 @@ ALONE_SECONDS: Final = 0.01
 GROWTH: Final = 8
 """Times the items of a block that the next one has at most, while little is known of them."""
 
-SHARE: Final = 3
-"""The caller and its workers share what is left by so many takes each (factoring)."""
-
 _KIND_LENGTH: Final = 12
 """Characters by which warnings of one kind are alike."""
 

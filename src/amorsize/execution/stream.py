@@ -12,7 +12,8 @@ from amorsize.domain.arrivals import Arrivals
 from amorsize.domain.sharing import is_unshareable
 from amorsize.domain.wording import brief
 from amorsize.execution.block_queues import MOST_BLOCKS, LocalBlockQueue, SharedBlockQueue
-from amorsize.execution.run import BLOCK_SECONDS, SHARE, WAIT_SECONDS, Run
+from amorsize.execution.policy import SHARE
+from amorsize.execution.run import BLOCK_SECONDS, WAIT_SECONDS, Run
 from amorsize.processes.failures import note_item
 
 if TYPE_CHECKING:

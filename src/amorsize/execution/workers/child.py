@@ -15,6 +15,7 @@ from amorsize.execution.items import Changes
 from amorsize.execution.out_of_band import pack as packed
 from amorsize.execution.out_of_band import size_of
 from amorsize.execution.output import recorded
+from amorsize.execution.policy import LEAST_TAKE_SECONDS, SELF_START_SECONDS
 from amorsize.execution.workers.board import DONE, LOST, UNREADABLE, Board, Notice
 from amorsize.execution.workers.chunk import run_items, sort_out
 from amorsize.processes.failures import pack
@@ -24,12 +25,6 @@ from amorsize.processes.process_info import away_from, move_back
 
 if TYPE_CHECKING:
     from amorsize.execution.output import Piece
-
-SELF_START_SECONDS: Final = 0.005
-"""Silence of the caller after which a worker begins by itself: the caller is at a long item."""
-
-_LEAST_SECONDS: Final = 0.0005
-"""Work that a worker takes at a time, at least: a take and a notice cost 20 to 40 us."""
 
 _TAKING_IN_SECONDS: Final = 80e-6
 """Twice what the caller needs for a message: takes of many workers are so long that it keeps up and runs items too."""
@@ -97,7 +92,7 @@ class Worker:
         if each and not board.times_items:
             takers = board.takers
             share = board.queue.left() // (_SHARE * takers)
-            least = max(_LEAST_SECONDS, takers * _TAKING_IN_SECONDS)
+            least = max(LEAST_TAKE_SECONDS, takers * _TAKING_IN_SECONDS)
             count = max(1, int(least / each), min(share, int(_MOST_SECONDS / each)))
             count = min(count, max(1, share * _SHARE), _GROWTH * self._chunks_run)
         taken: range | None = board.queue.take(count)

@@ -8,23 +8,14 @@ from contextvars import copy_context
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.execution.policy import LEAST_TAKE_SECONDS, SELF_START_SECONDS, SHARE
 from amorsize.execution.team import ChunkResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
-SELF_START_SECONDS: Final = 0.005
-"""Silence of the caller after which threads begin by themselves: the caller is at a long item."""
-
-_LEAST_SECONDS: Final = 0.0005
-"""Work that a thread takes at a time, at least: taking costs some 10 us with the GIL."""
-
 _MOST_SECONDS: Final = 0.01
 """Work that a thread takes at a time, at most: threads wait for the last of them."""
-
-_SHARE: Final = 3
-"""Threads share what is left by so many takes each; see the chunks of processes."""
 
 
 class ThreadWorkers:
@@ -81,8 +72,8 @@ class ThreadWorkers:
         self._woken.wait(SELF_START_SECONDS)
         while not self._stopped:
             queue = self._queue()
-            share = queue.left() // (_SHARE * (len(self._threads) + 1))
-            count = max(1, min(share, int(_MOST_SECONDS / each)), int(_LEAST_SECONDS / each)) if each else 1
+            share = queue.left() // (SHARE * (len(self._threads) + 1))
+            count = max(1, min(share, int(_MOST_SECONDS / each)), int(LEAST_TAKE_SECONDS / each)) if each else 1
             numbers = queue.take(count)
             if numbers is None:
                 return
