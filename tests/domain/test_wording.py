@@ -51,6 +51,14 @@ def test_no_figure_is_written_with_an_exponent_or_without_a_unit(value, count):
         assert unit
 
 
+@pytest.mark.parametrize(
+    ("number", "name", "said"),
+    [(1, "item", "1 item"), (0, "item", "0 items"), (None, "item", "items"), (2, "process", "2 processes")],
+)
+def test_a_number_of_things_is_said_in_the_plural_unless_it_is_one(number, name, said):
+    assert wording.counted(number, name) == said
+
+
 class HostileError(Exception):
     def __str__(self):
         raise RuntimeError("not even this")

@@ -43,7 +43,8 @@ def seconds(value: float) -> str:
 
 def counted(number: int | None, name: str) -> str:
     """Return a number of things in words; of None, only what they are."""
-    return f"{name}s" if number is None else f"{number} {name}{'' if number == 1 else 's'}"
+    several = f"{name}es" if name.endswith("s") else f"{name}s"
+    return several if number is None else f"{number} {name if number == 1 else several}"
 
 
 def size(value: float) -> str:

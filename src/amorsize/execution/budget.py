@@ -14,38 +14,34 @@ class Budget:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running = 0
-        self._runs = 0
+        self._workers = 0
+        self.runs = 0  # in progress
         self.is_worker = False
-
-    def runs(self) -> int:
-        """Return the number of runs in progress."""
-        return self._runs
 
     def begin(self) -> None:
         """Count a run, whose caller works too."""
         with self._lock:
-            self._runs += 1
+            self.runs += 1
 
     def end(self) -> None:
         """Stop counting a run that has ended."""
         with self._lock:
-            self._runs -= 1
+            self.runs -= 1
 
     def take(self, wanted: int, usable_cpus: float) -> int:
         """Acquire CPUs for up to ``wanted`` workers beside the caller; return how many workers may start."""
         if self.is_worker:
             return 0
         with self._lock:
-            free = ceil(usable_cpus) - self._runs - self._running
-            granted = wanted if self._runs == 1 else max(0, min(wanted, free))
-            self._running += granted
+            free = ceil(usable_cpus) - self.runs - self._workers
+            granted = wanted if self.runs == 1 else max(0, min(wanted, free))
+            self._workers += granted
         return granted
 
     def give_back(self, workers: int) -> None:
         """Release the CPUs of workers that have ended."""
         with self._lock:
-            self._running -= workers
+            self._workers -= workers
 
     def become_worker(self) -> None:
         """Mark this process as a worker of a run: calls within it run serially."""

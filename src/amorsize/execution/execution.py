@@ -268,14 +268,14 @@ class Execution:
     def _learn(self, run: Run) -> None:
         """Keep what the run has shown of the function."""
         self._log(run)
-        left = run.leaves()
+        team, measure = run.team, run.measure
+        left = "" if team is None else team.left_behind()
         if left:
             self._resources.left_behind[self._optimizer.fingerprint(self._func).hex] = left
-        measure = run.measure
         if self._knowledge is None or not measure.items or run.job.has_failed:
             return
         if self._sample is None:
-            threads = 0 if run.team is None else run.team.leftovers.more_foreign_threads()
+            threads = 0 if team is None else team.leftovers.more_foreign_threads()
             sample = measure.sample()
             cpus = max(sample.cpu_fraction, 1.0 + threads if threads > 0 else 0.0)
             taking_in = run.taking_in_seconds / max(1, run.taken_in_items)
@@ -296,7 +296,9 @@ class Execution:
         if not is_explaining():
             return
         here, there = run.measure.items, run.taken_in_items
-        who = f"{here} run here, {there} by {run.helpers()}" if there else "serial"
+        started = {} if run.team is None else run.team.started
+        workers = " and ".join(counted(number, name) for name, number in started.items()) or "workers"
+        who = f"{here} run here, {there} by {workers}" if there else "serial"
         known = self._knowledge is not None and self._knowledge.sample is not None
         cache = "as planned" if self._plan is not None else f"cache {'hit' if known else 'miss'}"
         seconds = self._resources.monotonic() - began

@@ -6,9 +6,8 @@ from abc import ABC, abstractmethod
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.domain.wording import counted
 from amorsize.errors import ExecutionError
-from amorsize.execution.items import Changes, holds_objects
+from amorsize.execution.items import Changes
 from amorsize.execution.measure import Measure
 from amorsize.execution.output import recorded
 from amorsize.processes.failures import LostError, note_item
@@ -130,11 +129,6 @@ class Run(ABC):
         """Keep the results of chunks."""
 
     # What all runs do
-
-    @property
-    def has_objects(self) -> bool:
-        """Whether the data are objects that a fork shares page by page with its parent."""
-        return holds_objects(self.data)
 
     def say_unsent(self, numbers: range, why: str) -> None:
         """Warn that items cannot be sent to workers."""
@@ -280,15 +274,6 @@ class Run(ABC):
         self.settle(numbers, first, [None if at == position else self._single(at) for at in rest])
         self.raise_failed()
 
-    def helpers(self) -> str:
-        """Return in words which workers were started."""
-        started = {} if self.team is None else self.team.started
-        return " and ".join(counted(number, name) for name, number in started.items()) or "workers"
-
-    def leaves(self) -> str:
-        """Return what items have left behind in this process, empty where that is nothing."""
-        return "" if self.team is None else self.team.left_behind()
-
     def _accept(self, chunk: ChunkResult) -> None:
         """Take in the result of some chunks."""
         numbers, results = chunk.numbers, chunk.results
@@ -331,7 +316,7 @@ class Run(ABC):
         try:
             result = self.job.func(self.item(position))
         except BaseException as again:  # noqa: BLE001  raised in the order of the items, or kept
-            team.trust_failures()
+            team.doubts_failures = False  # it is the item
             return again, None
         self._warn(why)
         team.rule_out_kind(f"an item failed there and not here ({type(error).__name__})")

@@ -6,6 +6,7 @@ from time import process_time
 from typing import TYPE_CHECKING
 
 from amorsize.domain.values import OWN_THREADS, Sample
+from amorsize.execution.items import holds_objects
 from amorsize.execution.policy import (
     FAULT_SECONDS,
     FAULTS_SHARE,
@@ -215,4 +216,4 @@ class ScalingTeam(WorkerTeam):
         return each < self._run.cheap_seconds or (self._has_many_objects() and each < PAGE_ITEM_SECONDS)
 
     def _has_many_objects(self) -> bool:
-        return self._run.items_at_most > MANY_OBJECTS and self._run.has_objects
+        return self._run.items_at_most > MANY_OBJECTS and holds_objects(self._run.data)

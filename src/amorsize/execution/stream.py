@@ -8,6 +8,8 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+
 from amorsize.domain.arrivals import Arrivals
 from amorsize.domain.sharing import is_unshareable
 from amorsize.domain.wording import brief
@@ -36,18 +38,16 @@ ARRIVAL_SECONDS: Final = 0.005
 """A wait for workers is interrupted this often while items may arrive that workers could take."""
 
 
+@attrs.define(eq=False)
 class Block:
     """Consecutive items that were pulled, and their results once they are there."""
 
-    __slots__ = ("error", "first", "is_done", "items", "number", "results")
-
-    def __init__(self, number: int, first: int, items: list[Any]) -> None:
-        self.number = number
-        self.first = first
-        self.items = items
-        self.results: list[Any] = []
-        self.error: BaseException | None = None
-        self.is_done = False
+    number: int
+    first: int
+    items: list[Any]
+    results: list[Any] = attrs.field(factory=list)
+    error: BaseException | None = None
+    is_done: bool = False
 
 
 class Stream(Run):
@@ -133,8 +133,15 @@ class Stream(Run):
 
     @property
     def chunk_items(self) -> int:
-        """Items of a block; see Run."""
-        return self._block_items() if self.team is not None else 1
+        """Items that a block should have: some milliseconds of work, and a share of those in flight; see Run."""
+        sample = self.config.sample
+        each = self.measure.seconds_per_item or (sample.seconds_per_item if sample is not None else 0.0)
+        if self.team is None or not each:
+            return 1
+        share = max(1, self._in_flight // (AHEAD_BLOCKS * self.team.takers))
+        if self.job.total is not None:
+            share = min(share, max(1, (self.job.total - self.next_position) // (SHARE * self.team.takers)))
+        return max(1, min(share, int(BLOCK_SECONDS / each)))
 
     def _use(self, queue: LocalBlockQueue | SharedBlockQueue) -> None:
         self._queue = queue
@@ -248,10 +255,11 @@ class Stream(Run):
                 self.beat()
             return True
         if team is None or (not self._blocks and not team.is_together):
-            self._prime()
+            if team is not None:
+                self._prime(team)
             return self._run_next()
-        if self._queue is not None and team.is_together:
-            self._fill()
+        if team.is_together:  # with as many blocks as the workers can have ahead of them
+            self._fill(team, self.chunk_items, min(MOST_BLOCKS, AHEAD_BLOCKS * team.takers))
         self.beat()
         if not self._blocks or self._blocks[0].is_done:
             return bool(self._blocks) or self._run_next()
@@ -264,12 +272,12 @@ class Stream(Run):
             self._run_lost()
         return True
 
-    def _prime(self) -> None:
+    def _prime(self, team: Team) -> None:
         """Hand out the items after the first before that is run: it may take long, and others need not wait for it."""
         if self.data is None or self._queue is None or self.next_position or self.job.total is None:
             return
         first = self._pull(1)
-        self._fill_with(1, self.team.takers - 1 if self.team is not None else 0)
+        self._fill(team, 1, team.takers - 1)
         self._run_block(first)
 
     def _run_lost(self) -> None:
@@ -279,20 +287,21 @@ class Stream(Run):
             if not block.is_done:
                 self._run_block(block)
 
-    def _fill(self) -> None:
-        """Hand out as many blocks as the workers can have ahead of them."""
-        assert self.team is not None  # noqa: S101  asked only when there are workers
-        self._fill_with(self._block_items(), min(MOST_BLOCKS, AHEAD_BLOCKS * self.team.takers))
-
-    def _fill_with(self, items: int, most: int) -> None:
-        """Hand out blocks of so many items until most are not done."""
+    def _fill(self, team: Team, items: int, most: int) -> None:
+        """Hand out blocks of so many items until ``most`` blocks are not done."""
         queue = self._queue
-        while queue is not None and self._held < self._in_flight and self._waiting() < most and self._has_next():
+        while (
+            queue is not None
+            and self._held < self._in_flight
+            and sum(not block.is_done for block in self._blocks) < most
+            and self._has_next()
+        ):
             block = self._pull(min(items, self._in_flight - self._held) if self.next_position else 1)
             if not block.items:
                 return
-            if self.data is None and is_unshareable(block.items[0]):
-                self._keep_here(block)
+            if self.data is None and is_unshareable(block.items[0]):  # from now on, each runs before the next is pulled
+                team.rule_out_kind(UNSHAREABLE)
+                self._run_block(block)
                 return
             began = perf_counter()
             try:
@@ -320,27 +329,6 @@ class Stream(Run):
     def _is_over(self, size: int, taken: int) -> bool:
         """Return whether the data has ended, where of so many items that could be taken so many were."""
         return taken < size if self._arrivals is None else self._arrivals.is_over()
-
-    def _keep_here(self, block: Block) -> None:
-        """Run items here from now on that no other process or thread can share, each before the next is pulled."""
-        if self.team is not None:
-            self.team.rule_out_kind(UNSHAREABLE)
-        self._run_block(block)
-
-    def _waiting(self) -> int:
-        return sum(not block.is_done for block in self._blocks)
-
-    def _block_items(self) -> int:
-        """Return how many items a block should have: some milliseconds of work, and a share of those in flight."""
-        assert self.team is not None  # noqa: S101  as above
-        sample = self.config.sample
-        each = self.measure.seconds_per_item or (sample.seconds_per_item if sample is not None else 0.0)
-        if not each:
-            return 1
-        share = max(1, self._in_flight // (AHEAD_BLOCKS * self.team.takers))
-        if self.job.total is not None:
-            share = min(share, max(1, (self.job.total - self.next_position) // (SHARE * self.team.takers)))
-        return max(1, min(share, int(BLOCK_SECONDS / each)))
 
     def _pull(self, size: int) -> Block:
         """Return a new block of up to so many items."""

@@ -75,9 +75,6 @@ class Team(Protocol):
     def limit(self, number: int) -> None:
         """Make workers run only chunks below a number."""
 
-    def trust_failures(self) -> None:
-        """Believe the failures of workers from now on: an item fails here too."""
-
     def left_behind(self) -> str:
         """Return what items have left behind here, empty where that is nothing."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from amorsize.domain.sharing import is_unshareable
 from amorsize.errors import ExecutionError
 from amorsize.execution import supervision
+from amorsize.execution.output import Output
 from amorsize.execution.policy import (
     LEAST_BOUND_BYTES,
     LONG_SECONDS,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from amorsize.execution.budget import Budget
-    from amorsize.execution.output import Output
     from amorsize.execution.run import Run
     from amorsize.execution.run_pool import RunPool
     from amorsize.execution.team import ChunkResult
@@ -66,8 +66,7 @@ class WorkerTeam:
         self.blocked_reasons: list[str] = []
         self._supervised = 0.0
         self.leftovers = Leftovers()
-        self.started: dict[str, int] = {}
-        """Workers that were started, by what they are."""
+        self.started: dict[str, int] = {}  # numbers of workers, by what they are
 
     # Who is there
 
@@ -123,10 +122,9 @@ class WorkerTeam:
 
     def _fork_blocked(self) -> str:
         """Return why processes are out for this run, empty where they are not."""
-        run = self._run
         if self._config.fork_blocked_reason or not can_fork():
             return self._config.fork_blocked_reason or "this system does not fork"
-        if any(map(is_unshareable, run.some_items())):
+        if any(map(is_unshareable, self._run.some_items())):
             return "the items are iterators or open files, which processes cannot share"
         return ""
 
@@ -156,7 +154,7 @@ class WorkerTeam:
             self._run.keep_out(self.blocked_reasons[-1])
         self.caller_works = True
         late = "; time limits are noticed between items" if self._run.job.options.has_time_limits else ""
-        self._say(f"items run in the caller's process: {why}{late}")
+        warn(f"execute: items run in the caller's process: {why}{late}")
 
     def _by_cpu(self, share: float) -> int:
         """Return how many workers keep the CPUs busy with items that compute for a share of their seconds."""
@@ -168,7 +166,7 @@ class WorkerTeam:
         """Start threads in place of processes: they have initializers too, and the caller runs no item."""
         if not self.may_thread:
             raise ExecutionError(f"execute: no worker can be started for the initializer: {why}")
-        self._say(f"items run in threads, and so does the initializer: {why}")
+        warn(f"execute: items run in threads, and so does the initializer: {why}")
         self.start_threads(count)
 
     def fork(self, workers: int) -> None:
@@ -185,7 +183,7 @@ class WorkerTeam:
                 self.started["forked worker"] = len(self.forked)
             danger = "" if self._run.measure.items else fork_danger()
         except (OSError, RuntimeError) as error:  # RuntimeError: at the interpreter's end
-            self._say(f"no more processes can be started here ({error})")
+            warn(f"execute: no more processes can be started here ({error})")
             self.may_fork = False
             if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
                 self.may_pool = False  # the servers that start empty workers would keep running out of files
@@ -211,11 +209,9 @@ class WorkerTeam:
         """Return what forks workers and looks after them; OSError when there is no room."""
         run, options = self._run, self._run.job.options
         if sys.platform == "linux":
-            from amorsize.execution.output import Output
             from amorsize.execution.workers.board import Task
             from amorsize.execution.workers.forked import ForkedWorkers
 
-            output = self.output or Output(run.next_position)
             queue, items_of = run.share_out()
             task = Task(
                 run.job.func,
@@ -229,7 +225,7 @@ class WorkerTeam:
                 threads=max(1, int(self._config.usable_cpus / (workers + self.caller_works))),
             )
             forked = ForkedWorkers(task, self._budget)
-            self.output = output
+            self.output = self.output or Output(run.next_position)
             return forked
         raise OSError("this system does not fork")
 
@@ -249,7 +245,7 @@ class WorkerTeam:
             self._may_thread = False
             if not len(self.threads):
                 self.threads = None
-                self._say("no thread can be started here")
+                warn("execute: no thread can be started here")
 
     def wake(self) -> None:
         """Make forked workers begin now."""
@@ -285,13 +281,13 @@ class WorkerTeam:
         if why:
             self.blocked_reasons.append(why)
             if has_worked or (self._has_used_pool and not self._config.isolated):
-                self._say(f"items run in the caller's process: {why}")
+                warn(f"execute: items run in the caller's process: {why}")
 
     def left_behind(self) -> str:
         """Return what items have left behind here, empty where that is nothing, or where none ran or forks were out."""
         if not self._run.measure.items or self._has_used_pool:
             return ""
-        return self.leftovers.found(alone=self._budget.runs() == self._counted)
+        return self.leftovers.found(alone=self._budget.runs == self._counted)
 
     # Ending
 
@@ -317,10 +313,6 @@ class WorkerTeam:
         """Make forked workers run no chunk from a number on: an item before it has failed."""
         if self.forked is not None:
             self.forked.limit(number)
-
-    def trust_failures(self) -> None:
-        """Record that an item fails here as it does in a worker: it is the item."""
-        self.doubts_failures = False
 
     def withdraw_forked(self) -> None:
         """Make forked workers take no more chunks; what they are at is still taken in."""
@@ -405,7 +397,3 @@ class WorkerTeam:
         if limit is not None and self.threads is not None:
             for position in self.threads.overdue(limit):
                 raise self._run.job.late_item(position, "; its thread goes on until the item ends")
-
-    def _say(self, why: str) -> None:
-        """Warn that the run differs from what was asked."""
-        warn(f"execute: {why}")

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from amorsize.domain.wording import counted
 from amorsize.processes import process_info, process_tree
 from amorsize.processes.descriptors import kind_of, left_open, opened
 
@@ -37,11 +38,11 @@ class Snapshot(NamedTuple):
 
     def _words(self) -> Iterator[str]:
         for kind, count in sorted(_kinds(self.descriptors).items()):
-            yield _counted(count, kind)
+            yield counted(count, kind)
         if threads := len(frozenset(process_info.tasks()) - self.threads):
-            yield _counted(threads, "OpenMP thread" if _has_openmp_threads() else "thread")
+            yield counted(threads, "OpenMP thread" if _has_openmp_threads() else "thread")
         if children := frozenset(process_tree.children()) - self.children:
-            yield _counted(len(children), "child process")
+            yield counted(len(children), "child process")
 
 
 class Leftovers:
@@ -98,7 +99,3 @@ def _has_openmp_threads() -> bool:
 def _python_threads() -> list[int]:
     """Return the threads of Python that are not ours."""
     return [thread.ident or 0 for thread in threading.enumerate() if not thread.name.startswith(OURS)]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 'es' if what.endswith('s') else 's'}"
