@@ -191,18 +191,11 @@ class Execution:
 
     def _config_here(self, config: RunConfig, machine: Machine) -> RunConfig:
         """Return the config for workers on this machine: which kinds may run this function."""
-        from amorsize.execution.process_bound import IN_ORDER, find_process_bound
-
-        name, tie = find_process_bound(self._func)
-        if self._options.initializer is not None and tie not in IN_ORDER:
-            name = ""  # the initializer opens what a worker uses
-        if name and (config.kind != "thread" or tie in IN_ORDER):
+        if bound := self._bound(config):
             if self._options.initializer is not None:
-                raise ExecutionError(f"execute: the function uses the {tie} {name!r}. {_ADVICE[tie]}")
+                raise ExecutionError(f"execute: {bound}")
             if config.isolated:
-                warn(
-                    f"execute: items run in the caller's process: the function uses the {tie} {name!r}. {_ADVICE[tie]}"
-                )
+                warn(f"execute: items run in the caller's process: {bound}")
             return attrs.evolve(config, kind="serial", isolated=False)
         why, method = "", machine.start_method
         left = self._left_behind()
@@ -225,6 +218,16 @@ class Execution:
             )
         kind = "process" if left and config.kind == "auto" else config.kind
         return attrs.evolve(config, kind=kind, fork_blocked_reason=why, pools=pools)
+
+    def _bound(self, config: RunConfig) -> str:
+        """Return what binds the items to this process or to their order, and what to do; empty where nothing does."""
+        from amorsize.execution.process_bound import IN_ORDER, find_process_bound
+
+        name, tie = find_process_bound(self._func)
+        is_open_there = config.kind == "thread" or self._options.initializer is not None  # shared, or opened anew
+        if not name or (is_open_there and tie not in IN_ORDER):
+            return ""
+        return f"the function uses the {tie} {name!r}. {_ADVICE[tie]}"
 
     def _is_elsewhere(self, indexed: Any) -> bool:
         """Return whether executors that were chosen by name should run everything."""

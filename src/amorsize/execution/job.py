@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 
+from amorsize.domain.values import YEAR_SECONDS
 from amorsize.errors import ExecutionTimeout, FailedItems, InitializerError
 from amorsize.execution.initializing import Initialized
 from amorsize.processes.failures import note_item
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     OnProgress = Callable[[int, int | None], None]
-
-_YEAR_SECONDS: Final = 366 * 86400
-"""Time limits are below a year."""
 
 
 @attrs.frozen
@@ -82,7 +80,7 @@ def options_of(  # noqa: PLR0913, PLR0917  what execute is asked, one by one
     if errors not in ("raise", "collect"):
         raise ValueError(f"{where}: errors must be 'raise' or 'collect', got {errors!r:.80}")
     for name, seconds in (("timeout", timeout), ("item_timeout", item_timeout)):
-        if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < _YEAR_SECONDS):
+        if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < YEAR_SECONDS):
             raise ValueError(f"{where}: {name} must be a number above 0, got {seconds!r:.80}")
     if rerun is not True and rerun is not False:
         raise ValueError(f"{where}: rerun must be true or false, got {rerun!r:.80}")

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     Piece = tuple[str, str]
 
-_STREAMS: Final = ("stdout", "stderr")
-
 
 class _Recorder:
     """Stands in for a standard stream: what the threads that are recorded write is kept, everything else is written."""
@@ -61,7 +59,7 @@ class _Recording:
         thread = threading.get_ident()
         with self._lock:
             if not self._recorded:
-                for name in _STREAMS:
+                for name in ("stdout", "stderr"):
                     stream = getattr(sys, name)
                     if stream is not None:
                         recorder = _Recorder(stream, name, self._recorded)

@@ -16,9 +16,6 @@ from amorsize.processes.distributions import loaded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-_MOST_READS: Final = 256
-"""Objects that are looked at, so that a large function costs little."""
-
 _LEVELS: Final = 7
 """How deep objects may lie in each other to be looked at."""
 
@@ -29,7 +26,7 @@ _INSTALLED: Final = "?"
 """Stands for the package of a function that is installed."""
 
 _MOST_LOOKS: Final = 256
-"""Objects that are looked at in all values; a microsecond each."""
+"""Values that a function reads, and objects in all of them, that are looked at; a microsecond each."""
 
 _MOST_CODES: Final = 16
 """Functions inside a function, or named by it, that are looked into."""
@@ -56,7 +53,7 @@ def find_process_bound(func: Callable[..., Any]) -> tuple[str, str]:
     connections = _connections()
     own = _own_package(func)
     left = _MOST_LOOKS
-    for name, value in islice(_reads(func), _MOST_READS):
+    for name, value in islice(_reads(func), _MOST_LOOKS):
         for part, is_foreign in islice(_parts(value, own), max(1, left)):
             left -= 1
             if isinstance(part, generators) and id(part) not in shared and type(part).__name__ != "SystemRandom":

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from amorsize.domain.values import LONG_TEXT
 from amorsize.domain.wording import counted
 from amorsize.processes import process_info, process_tree
 from amorsize.processes.descriptors import kind_of, left_open, opened
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 OURS: Final = "amorsize"
 """How the names of our own threads begin."""
-
-_MOST_WORDS: Final = 120
-"""Most characters of what is left."""
 
 
 class Snapshot(NamedTuple):
@@ -34,7 +32,7 @@ class Snapshot(NamedTuple):
 
     def left_since(self) -> str:
         """Return in words what this process has now and had not at the snapshot, empty for nothing."""
-        return ", ".join(self._words())[:_MOST_WORDS]
+        return ", ".join(self._words())[:LONG_TEXT]
 
     def _words(self) -> Iterator[str]:
         for kind, count in sorted(_kinds(self.descriptors).items()):

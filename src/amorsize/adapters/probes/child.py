@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amorsize.domain.source import Source
+from amorsize.domain.values import BLOCKED_TEXT, Sample
 from amorsize.domain.wording import brief
 from amorsize.errors import SamplingError
 from amorsize.processes import failures, process_tree
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from amorsize.domain.planning.sampling import Budget
-    from amorsize.domain.values import Sample
 
 
 _LEAST_ITEMS: Final = 4
@@ -38,9 +38,6 @@ _TAKING_SECONDS: Final = 1e-3
 _MOST_BYTES: Final = 8 << 20
 """Most bytes of items that are pickled for a child at once."""
 
-_WHY_LENGTH: Final = 200
-"""Most characters of the reason why no child can sample."""
-
 _LOOK_SECONDS: Final = 0.02
 """How often a child that says nothing is looked at."""
 
@@ -49,7 +46,7 @@ class NoChildError(Exception):
     """Items cannot be sampled in a child, as the text says; ``rest`` is what to run here, of which nothing has run."""
 
     def __init__(self, why: str, rest: Any) -> None:
-        super().__init__(why[:_WHY_LENGTH])
+        super().__init__(why[:BLOCKED_TEXT])
         self.rest = rest
 
 

@@ -24,12 +24,6 @@ _REMOVING: Final = {
 _FILE_CLOCK: Final = 5
 """CLOCK_REALTIME_COARSE of Linux, which Python has no name for."""
 
-_ANEW: Final = os.O_TRUNC
-"""The flag that empties a file."""
-
-_WRITING: Final = os.O_WRONLY | os.O_RDWR
-"""The flags that open a file to write."""
-
 
 def exit_before_irreversible(say: Callable[[str], Any]) -> None:
     """Make this process, a forked child, end before anything in it removes, moves or rewrites what was there before it.
@@ -66,9 +60,9 @@ class _Watch:
         if type(path) is int or type(flags) is not int:
             return
         with suppress(OSError, TypeError, ValueError):
-            if not flags & _WRITING:
+            if not flags & (os.O_WRONLY | os.O_RDWR):  # it is opened to read
                 self._read.add(os.fspath(path))
-            elif flags & _ANEW and os.fspath(path) in self._read:
+            elif flags & os.O_TRUNC and os.fspath(path) in self._read:
                 self._final("rewritten", path, -1)
 
     def _final(self, verb: str, path: Any, folder: int) -> None:

@@ -24,7 +24,7 @@ from amorsize.domain.lazy import lazy_result
 from amorsize.domain.planning.sampling import Budget, mean_ahead, mean_and_spread
 from amorsize.domain.process_state import sets_process_state
 from amorsize.domain.sharing import is_unshareable
-from amorsize.domain.values import OWN_THREADS, Sample
+from amorsize.domain.values import BLOCKED_TEXT, OWN_THREADS, Sample
 from amorsize.domain.wording import brief
 from amorsize.errors import SamplingError
 from amorsize.processes.blas import threads_variable
@@ -72,9 +72,6 @@ _KEPT: Final = 8
 _PLACES: Final = 16
 """Positions that a sample keeps."""
 
-_REASON_LENGTH: Final = 200
-"""Most characters of a blocked reason."""
-
 _GIL_TEST_SECONDS: Final = 1e-3
 """Work of each of the two threads that measure the GIL."""
 
@@ -107,6 +104,7 @@ _LONG_SECONDS: Final = 0.5
 
 _WELL_KNOWN: Final = 0.02
 """Standard error of the mean from which on going on would only keep the workers waiting."""
+
 _ROUGHLY: Final = 0.3
 """The same from which on a stream's first items are believed: the mean is within 50 % in nine of ten cases."""
 
@@ -162,12 +160,7 @@ class Sampling:
             begun = between
         left, grown = before.left_since(), max(0.0, peak_memory_bytes() - peak_before)
         mean, spread = self._mean_and_spread(first, seconds, counts)
-        delay, of_children, delay_of_children = (max(0.0, now - then) for now, then in zip(ended, begun, strict=True))
-        cpu = self._passed.cpu + of_children
-        # Child processes that were ready and had no CPU would have taken one on a machine that does nothing else.
-        share = self._with_threads(self._cpu_share(cpu + delay_of_children, delay), beside)
-        # What they compute does not hold the GIL of this process.
-        here = min(1.0, cpu_share(self._passed.process, cpu)) if cpu > 0 else 1.0
+        share, here = self._shares(beside, *(max(0.0, now - then) for now, then in zip(ended, begun, strict=True)))
         costs, blocked_reason = self._pickles()
         held = self._gil_fraction(mean, share, here, is_open=bool(left and self.begun is None))
         return Sample(
@@ -186,6 +179,15 @@ class Sampling:
             lazy_result=lazy_result(self.results),
             **costs,
         )
+
+    def _shares(self, beside: int, delay: float, of_children: float, delay_of_children: float) -> tuple[float, float]:
+        """Return the CPU seconds per wall second, and which part of them this process took, not its child processes."""
+        cpu = self._passed.cpu + of_children
+        # Child processes that were ready and had no CPU would have taken one on a machine that does nothing else.
+        share = self._with_threads(self._cpu_share(cpu + delay_of_children, delay), beside)
+        # What they compute does not hold the GIL of this process.
+        here = min(1.0, cpu_share(self._passed.process, cpu)) if cpu > 0 else 1.0
+        return share, here
 
     def _gil_fraction(self, mean: float, share: float, here: float, *, is_open: bool) -> float | None:
         """Return the share of its time in which the function holds the GIL, None where it is not known.
@@ -347,21 +349,17 @@ class Sampling:
             costs |= {f"pickle_{word}_seconds": put, f"unpickle_{word}_seconds": get, f"{word}_bytes": size}
             if fault and blocked_reason is None:
                 blocked_reason = f"{'an item' if word == 'item' else 'a result'} cannot be pickled ({fault})"
-        return costs, blocked_reason[:_REASON_LENGTH] if blocked_reason else None
+        return costs, blocked_reason[:BLOCKED_TEXT] if blocked_reason else None
 
     def _gil_fraction_measured(self, mean: float, share: float) -> float | None:
-        """Return the share of wall time the GIL is held, from two threads side by side.
-
-        None when that is not worth its time or cannot be measured.
-        """
-        each = max(1, ceil(_GIL_TEST_SECONDS / mean)) if mean else 0
+        """Return the share of time that the GIL is held, by two threads; None where that is not worth it or unclear."""
+        computes = _COMPUTES <= share <= 1.0 + _COMPUTES
+        if self.budget.most_items is not None or mean < _BLOCK_BELOW_SECONDS or not computes:
+            return None
+        each = max(1, ceil(_GIL_TEST_SECONDS / mean))
         worth = self.total * mean > _GIL_TEST_WORTH * _GIL_TEST_SECONDS
         cheap = 2 * each <= _GIL_TEST_SHARE * self.total
-        if not (_COMPUTES <= share <= 1.0 + _COMPUTES and worth and cheap) or self.budget.most_items is not None:
-            return None
-        if mean < _BLOCK_BELOW_SECONDS:
-            return None
-        return self.gil_fraction_of_two(each, mean, share)
+        return self.gil_fraction_of_two(each, mean, share) if worth and cheap else None
 
     def gil_fraction_of_two(self, each: int, mean: float, share: float) -> float | None:
         """Run so many items in each of two threads at once and return the share of time the GIL was held.

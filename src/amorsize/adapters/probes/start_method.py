@@ -11,7 +11,7 @@ import attrs
 from amorsize.adapters.probes import start_conditions
 from amorsize.adapters.probes.counters import peak_memory_bytes
 from amorsize.domain.process_state import reads_input
-from amorsize.domain.values import Sample, Value, number
+from amorsize.domain.values import BLOCKED_TEXT, LONG_TEXT, Sample, Value, number
 from amorsize.errors import MeasurementError, SamplingError
 from amorsize.processes.process_info import own_memory_bytes
 from amorsize.processes.warning import warn
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.planning.sampling import Budget
     from amorsize.domain.source import Source
-
-_REASON_LENGTH: Final = 200
-"""Most characters of a blocked reason."""
-
-_WHY_LENGTH: Final = 120
-"""Most characters of the reason why items were sampled in the caller."""
 
 _MEBIBYTE: Final = 2**20
 """Bytes of a mebibyte."""
@@ -90,7 +84,7 @@ class StartMethodProbe:
 
         sampling, own_bytes = Sampling(func, rest, budget), own_memory_bytes()
         hidden = peak_memory_bytes() - own_bytes
-        sample = attrs.evolve(sampling.run(), sampled_why=why[:_WHY_LENGTH], parent_bytes=own_bytes)
+        sample = attrs.evolve(sampling.run(), sampled_why=why[:LONG_TEXT], parent_bytes=own_bytes)
         if budget.where == "auto" and own_bytes > budget.fork_bytes and hidden > _HIDDEN_BYTES:
             sample = self._with_memory(sample, sampling, own_bytes)
         return sample
@@ -147,7 +141,7 @@ class StartMethodProbe:
     def blocked_reason(self, func: Callable[[Any], Any]) -> str | None:
         """Return why no process worker can be started from here; see the port."""
         said = start_conditions.blocked_reason(func, self.start_method)
-        return None if said is None else said[:_REASON_LENGTH]
+        return None if said is None else said[:BLOCKED_TEXT]
 
     def _imports(self, func: Callable[[Any], Any]) -> float:
         """Return seconds a fresh worker spends importing, 0.0 when that cannot be measured; once for each set."""
