@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from amorsize.execution.team import Team
 
 REST_SECONDS: Final = 0.25
-"""Work that the caller, alone and without time limits, does in one go to the end."""
+"""Work below which the caller, alone and without time limits, runs the rest without a look at the clock."""
 
 
 class Loop(Run):
@@ -209,7 +209,7 @@ class Loop(Run):
             if team.caller_works and (numbers := self.queue.take(1)) is not None:
                 self._run_here(numbers)
             elif 0 in self._done and not team.has_workers:
-                self.take_in()  # the last words of workers that have just ended
+                self.take_in()  # the last results of workers that have just ended
                 last = min(self._errors, default=self.items_at_most) // self.chunks.size
                 for number in [number for number, done in enumerate(self._done) if not done and number <= last]:
                     self.run_again(range(number, number + 1))

@@ -32,10 +32,10 @@ WORTH_MEASURING: Final = 0.2
 class Resources:
     """What all runs of a process share.
 
-    ``executors`` gives executors by name, ``pools`` keeps warm ones for ``keep_seconds``. ``isolates``
-    keeps items out of the caller wherever that can be. ``blocked_reason`` says why workers
-    of a start method cannot run a function, None when they can. ``left_behind`` holds what functions have left behind
-    in this process, by their fingerprints.
+    ``executors`` gives executors by name, ``pools`` keeps warm ones for ``keep_seconds``. ``isolates`` keeps items out
+    of the caller wherever that is possible. ``blocked_reason`` says why workers of a start method cannot run a
+    function, None when they can. ``left_behind`` holds what functions have left behind in this process, by their
+    fingerprints.
     """
 
     executors: Callable[[str], Executors]

@@ -32,13 +32,13 @@ ALONE_SECONDS: Final = 0.01
 """Work of the caller between two looks at the clock while it has no workers."""
 
 GROWTH: Final = 8
-"""Times the items of a block that the next one has at most, while little is known of them."""
+"""A block has at most so many times the items of the block before it, while little is known of the items."""
 
 _KIND_LENGTH: Final = 12
-"""Characters by which warnings of one kind are alike."""
+"""Warnings that begin with the same characters, so many of them, are of one kind."""
 
 WAIT_SECONDS: Final = 0.05
-"""A wait for workers is interrupted this often, to look whether they live."""
+"""The longest wait for workers before the caller looks whether they still run."""
 
 
 class Run(ABC):
@@ -78,7 +78,7 @@ class Run(ABC):
         self._warned: set[str] = set()
         self._next_items = 1
 
-    # What a kind of run says of itself
+    # What each kind of run defines
 
     @property
     @abstractmethod
@@ -196,10 +196,10 @@ class Run(ABC):
         self._next_items = max(1, min(self._next_items * GROWTH, int(seconds / each)))
 
     def block(self, first: int, items: Sequence[Any]) -> list[Any]:
-        """Run consecutive items here and return their results; None stands for a failed one's.
+        """Run consecutive items here and return their results, with None for an item that failed.
 
-        The items are given as such or by their positions. When one fails, its position is kept, and so are the results
-        before it where the items are pulled.
+        The items are given themselves, or by their positions. When an item fails, its position is kept. So are the
+        results before it where the items are pulled.
         """
         self._failed_at, self._begun = None, []
         self.keep_out()
@@ -213,7 +213,7 @@ class Run(ABC):
             self.team.output.add(first, first + len(items), pieces)
 
     def keep_out(self, why: str = "items are left that no worker has run or can run") -> None:
-        """Raise ExecutionError where no item may run here, which ``why`` would have happen."""
+        """Raise ExecutionError if no item may run here; ``why`` says why an item would run here."""
         options = self.job.options
         if options.has_initializer:
             raise ExecutionError(f"execute: {why}, and {options.keeping_out}", self.job.finished())
@@ -329,7 +329,7 @@ class Run(ABC):
             self.job.fail(position, error, self.item(position))
 
     def lost(self, numbers: range, why: str) -> None:
-        """Run chunks again here, with a warning: a worker has run them, perhaps, and their results are lost."""
+        """Run chunks again here, with a warning: a worker may have run them, and their results are lost."""
         self._allow_again(why)
         self._warn(why)
         self.run_again(numbers)

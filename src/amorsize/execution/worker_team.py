@@ -68,7 +68,7 @@ class WorkerTeam:
         self.leftovers = Leftovers()
         self.started: dict[str, int] = {}  # numbers of workers, by what they are
 
-    # Who is there
+    # Which workers there are
 
     @property
     def may_thread(self) -> bool:
@@ -170,7 +170,7 @@ class WorkerTeam:
         self.start_threads(count)
 
     def fork(self, workers: int) -> None:
-        """Fork workers that have seen none of the items run."""
+        """Fork more workers, as many as the budget allows."""
         self.left_behind()
         workers = self._grant(workers)
         if workers <= 0 or self._budget.is_worker:
@@ -273,7 +273,7 @@ class WorkerTeam:
     def _leave_pool(self, why: str) -> None:
         """Do without workers that start empty."""
         self.may_pool = False
-        has_worked = self._run_pool is not None  # else those who isolate a run say it
+        has_worked = self._run_pool is not None  # else an isolated run says it itself
         if self._run_pool is not None:
             self._run_pool.end()
             self._run_pool = None

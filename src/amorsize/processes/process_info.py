@@ -130,10 +130,10 @@ def move_to(choose: Callable[[set[int]], set[int]]) -> set[int]:
     """Keep this thread on some of the CPUs that it may use; return those that it could use before.
 
     Args:
-        choose: returns those of them to stay on; none: it stays where it is.
+        choose: returns those of them to stay on; an empty set changes nothing.
 
     Returns:
-        None where it stays where it is, as where the system does not let a thread choose.
+        An empty set if nothing changed, as on a system that does not let a thread choose.
     """
     if sys.platform != "linux":
         return set()

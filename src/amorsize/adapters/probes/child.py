@@ -93,9 +93,8 @@ def _handed(total: int | None, hint: int | None, taken: list[tuple[int, Any]]) -
 class ChildResult(NamedTuple):
     """What a child has found: a sample, or what the function raised, packed.
 
-    ``cut`` is how
-    many connections of the caller's were cut in the child, ``waits`` whether it waits to be let go, and has something
-    to tidy up then: child processes that would have no parent after it, or what items have registered for its end.
+    ``cut`` is how many connections of the caller's were cut in the child. ``waits`` is true if the child waits for the
+    caller before it tidies up: it has child processes, or items have registered something for its end.
     """
 
     sample: Sample | None
@@ -131,7 +130,7 @@ class ChildSession:
     """What a child that samples says, and what it is answered.
 
     Args:
-        connection: the caller's end of a connection: a Line, or a Connection of multiprocessing.
+        connection: the caller's end of a connection, of ours or of multiprocessing.
         source: the caller's own.
         budget: ``item_seconds`` bounds what an item may take.
         ended: returns the child's exit code once it has ended, None where it is not known.

@@ -57,8 +57,8 @@ class Task:
 
     ``items_of`` gives the first position and the items of consecutive chunks, ``queue`` hands the chunks out.
     With ``takes_last``, a worker begins with the last chunk. With ``caller_takes``, the caller works too.
-    ``bound_bytes`` bounds the results of one
-    worker that the caller has not taken in. ``threads`` is how many threads numerical libraries may use in a worker.
+    ``bound_bytes`` bounds the results of one worker that the caller has not taken in. ``threads`` is how many threads
+    numerical libraries may use in a worker.
     """
 
     func: Callable[[Any], Any]
