@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from itertools import islice
 from threading import get_ident
 from time import perf_counter
@@ -18,19 +19,14 @@ if TYPE_CHECKING:
     Noted = tuple[tuple[int, int], float, float, int]
 
 
-class _Chunk:
-    """Runs the items of a chunk, and returns which worker did when, with the results, which it has to send.
+def _run_chunk(func: Callable[[Any], Any], items: tuple[Any, ...]) -> tuple[Noted, list[Any]]:
+    """Run the items of a chunk; return which worker ran them and when, with the results, which a worker has to send.
 
     ``perf_counter`` is one clock for all processes of a machine.
     """
-
-    def __init__(self, func: Callable[[Any], Any]) -> None:
-        self._func = func
-
-    def __call__(self, items: tuple[Any, ...]) -> tuple[Noted, list[Any]]:
-        began = perf_counter()
-        results = [self._func(item) for item in items]
-        return ((os.getpid(), get_ident()), began, perf_counter(), len(items)), results
+    began = perf_counter()
+    results = [func(item) for item in items]
+    return ((os.getpid(), get_ident()), began, perf_counter(), len(items)), results
 
 
 def recorded(func: Callable[[Any], Any], data: Iterable[Any], way: Neighbour, start_method: str) -> Timeline:
@@ -57,7 +53,7 @@ def _serial(func: Callable[[Any], Any], data: Iterable[Any]) -> list[Noted]:
 def _parallel(func: Callable[[Any], Any], data: Iterable[Any], way: Neighbour, start_method: str) -> list[Noted]:
     import multiprocessing.pool
 
-    run, chunks = _Chunk(func), _chunks(data, way.chunksize)
+    run, chunks = partial(_run_chunk, func), _chunks(data, way.chunksize)
     if way.executor == "thread":
         with multiprocessing.pool.ThreadPool(way.n_jobs) as threads:
             return [noted for noted, _ in threads.map(run, chunks, 1)]

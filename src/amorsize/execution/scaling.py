@@ -105,7 +105,7 @@ class ScalingTeam(WorkerTeam):
 
     def _join(self) -> None:
         """Start the kind of workers that the items call for."""
-        measure = self._run.measure
+        measure, pools = self._run.measure, self._config.pools
         each = measure.seconds_per_item
         if self._faults_before is None:
             self._faults_before = measure.begin_anew()
@@ -125,13 +125,10 @@ class ScalingTeam(WorkerTeam):
             if saved > WORKER_FORKS * fork_seconds() + self._least_ahead():
                 self._fork_in_time()
                 self.wake()
-        elif self.may_pool and each * self._run.left_items > 2 * self._pool_seconds():
-            self.start_pool(self._config.workers or self._forks_wanted() + 1, each * self._run.left_items)
-
-    def _pool_seconds(self) -> float:
-        """Return what must be left for workers that start empty to pay."""
-        assert self._config.pools is not None  # noqa: S101  what _may_pool says
-        return self._config.pools.start_seconds + self._least_ahead()
+        elif self.may_pool and pools is not None:
+            ahead = each * self._run.left_items
+            if ahead > 2 * (pools.start_seconds + self._least_ahead()):
+                self.start_pool(self._config.workers or self._forks_wanted() + 1, ahead)
 
     def _call_for_threads(self) -> bool:
         """Return whether threads should run what is left."""

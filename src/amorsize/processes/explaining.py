@@ -25,7 +25,7 @@ def is_set(variable: str) -> bool:
 
 def is_explaining() -> bool:
     """Return whether decisions are to be said here; workers say nothing."""
-    if EXPLAIN_VARIABLE not in os.environ or not is_set(EXPLAIN_VARIABLE):
+    if not is_set(EXPLAIN_VARIABLE):
         return False
     process = sys.modules.get("multiprocessing.process")
     return process is None or process.parent_process() is None
@@ -33,8 +33,7 @@ def is_explaining() -> bool:
 
 def become_silent() -> None:
     """Say nothing in this process, a worker that was forked, nor in programs that it starts."""
-    if EXPLAIN_VARIABLE in os.environ:
-        del os.environ[EXPLAIN_VARIABLE]
+    os.environ.pop(EXPLAIN_VARIABLE, None)
 
 
 def explain(where: str, func: Callable[..., Any], items: str, decided: str, seconds: float) -> None:
