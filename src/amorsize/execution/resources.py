@@ -69,7 +69,7 @@ class PoolProvider:
         start_method: str,
         executors: Executors | None = None,
         *,
-        most: int | None = None,
+        most: int | None,
         private: bool = False,
     ) -> None:
         self._optimizer = optimizer

@@ -66,7 +66,8 @@ class PoolWorkers:
         fingerprint: what the function must be in the workers; empty: whatever it is.
         collect: whether a failing item is noted and the next one run.
         chunk_seconds: what submitting a chunk costs.
-        threads: how many threads numerical libraries may use in a worker; 0: as they like.
+        threads: how many threads numerical libraries may use in a worker.
+        one_by_one: whether each chunk is submitted alone, so that it is seen which item takes too long.
 
     Raises:
         Exception: the function cannot be pickled.
@@ -82,8 +83,8 @@ class PoolWorkers:
         fingerprint: str,
         collect: bool,
         chunk_seconds: float,
-        threads: int = 0,
-        one_by_one: bool = False,
+        threads: int,
+        one_by_one: bool,
     ) -> None:
         self.pool = pool
         self._func = func
@@ -162,7 +163,7 @@ class PoolWorkers:
         if not each:
             return 1
         least, most = (max(1, ceil(self._chunk_seconds / of / each)) for of in (_LEAST_SHARE, _MOST_SHARE))
-        return max(1, least, min(most, share))
+        return max(least, min(most, share))
 
     def chunk_results(self) -> Iterator[ChunkResult]:
         """Yield the results that workers have sent; see ForkedWorkers. Raises what a broken executor raises."""
