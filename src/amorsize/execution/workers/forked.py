@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import sys
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -58,8 +59,7 @@ class ForkedWorkers(Board):
             if len(self._children) == MOST_WORKERS:
                 return
             self.files.append(shared_file())
-            worker = Worker(len(self._children), self)
-            fork(lambda worker=worker: self._serve(worker), self._children, self.lifeline)  # type: ignore[misc]  # bound now
+            fork(partial(self._serve, Worker(len(self._children), self)), self._children, self.lifeline)
 
     def _serve(self, worker: Worker) -> None:
         self._budget.become_worker()
