@@ -77,7 +77,7 @@ class LocalBlockQueue:
         """Do nothing: a block has no memory of its own here."""
 
     def stop(self, takers: int) -> None:  # noqa: ARG002  all of them see it
-        """Make no taker wait for blocks any more, so that threads end."""
+        """Let no taker wait for blocks from now on, so that threads end."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

@@ -141,7 +141,7 @@ class Execution:
     # What the run may use
 
     def _config(self, indexed: Any) -> RunConfig:
-        """Return what the run may use, and what is known beforehand."""
+        """Return what the run may use, and what is known before it begins."""
         machine, plan = self._optimizer.machine(), self._plan
         kind = self._constraints.executor if plan is None else plan.executor
         if plan is None and kind != "serial" and not self._resources.budget.is_worker:
@@ -224,8 +224,8 @@ class Execution:
         from amorsize.execution.process_bound import IN_ORDER, find_process_bound
 
         name, tie = find_process_bound(self._func)
-        is_open_there = config.kind == "thread" or self._options.initializer is not None  # shared, or opened anew
-        if not name or (is_open_there and tie not in IN_ORDER):
+        has_own = config.kind == "thread" or self._options.initializer is not None  # each worker has it, or its own
+        if not name or (has_own and tie not in IN_ORDER):
             return ""
         return f"the function uses the {tie} {name!r}. {_ADVICE[tie]}"
 

@@ -97,7 +97,7 @@ class Loop(Run):
         return self.queue, self.items_of
 
     def is_done(self, number: int) -> bool:
-        """Return whether a chunk's results are there; see Run."""
+        """Return whether a chunk's results have come; see Run."""
         return bool(self._done[number])
 
     def settle(self, numbers: range, first: int, results: list[Any]) -> None:

@@ -86,7 +86,7 @@ class Measure:
         return results
 
     def begin_anew(self) -> float:
-        """Return the page faults per second of the blocks since the last call, and begin to count anew."""
+        """Return the page faults per second of the blocks since the last call, and start counting again."""
         share = self.recent_faults / self.recent_seconds if self.recent_seconds else 0.0
         self.recent_seconds, self.recent_faults = 0.0, 0
         return share

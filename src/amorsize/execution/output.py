@@ -85,7 +85,7 @@ class _Recording:
             self._recorders.clear()
 
     def forget(self) -> None:
-        """Begin anew in a forked child: its one thread writes what it is not recorded for to the streams themselves."""
+        """Forget all recording in a forked child: its one thread writes to the streams until it records again."""
         self._lock = threading.Lock()
         for name, recorder, stream in self._recorders:
             if getattr(sys, name) is recorder:

@@ -136,7 +136,7 @@ def _connections() -> tuple[type, ...]:
 
 
 def _is_readonly(thing: Any) -> bool:
-    """Return whether a thing is memory that nobody writes to, such as a file mapped for reading."""
+    """Return whether a thing is memory that cannot be written to, such as a file mapped for reading."""
     try:
         with memoryview(thing) as view:
             return view.readonly
@@ -145,7 +145,7 @@ def _is_readonly(thing: Any) -> bool:
 
 
 def _is_open(file: io.IOBase) -> bool:
-    """Return whether a file is open in the system, and is not one of those that every process has."""
+    """Return whether a file is open in the system, and is not standard input, output or error."""
     try:
         return not file.closed and file.fileno() > 2  # noqa: PLR2004  standard input, output and errors
     except (OSError, ValueError, AttributeError):  # it is in memory only
@@ -176,7 +176,7 @@ def _reads(func: Any) -> Iterator[tuple[str, Any]]:
 def _content(cell: Any) -> Any:
     try:
         return cell.cell_contents
-    except ValueError:  # it is empty still
+    except ValueError:  # the cell is empty
         return None
 
 
@@ -186,7 +186,7 @@ def _attributes(thing: Any) -> list[tuple[str, Any]]:
 
 
 def _globals_read(func: FunctionType) -> Iterator[tuple[str, Any]]:
-    """Yield the globals that a function looks up, and those that functions of its module look up that it names."""
+    """Yield the globals that a function looks up, and those that functions of its module look up when it names them."""
     known = func.__globals__
     codes = [func.__code__]
     for each in codes:

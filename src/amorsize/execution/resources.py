@@ -129,7 +129,7 @@ class PoolProvider:
 
 @attrs.frozen
 class RunConfig:
-    """What a run may use, and what is known of it beforehand.
+    """What a run may use, and what is known before it begins.
 
     ``kind`` is ``auto`` or the only kind of worker wanted. ``workers`` counts all that run items, the caller too; None
     leaves it to the run. ``isolated`` keeps every item out of the caller. ``fork_blocked_reason`` says why no process

@@ -118,11 +118,11 @@ class Run(ABC):
         """Close the queues of chunks; repeated calls do nothing."""
 
     def withdraw(self, takers: int) -> None:  # noqa: B027  chunks that can be read at any position need no taking back
-        """Make ``takers`` workers take no more chunks."""
+        """Make so many workers take no more chunks."""
 
     @abstractmethod
     def is_done(self, number: int) -> bool:
-        """Return whether a chunk's results are there."""
+        """Return whether a chunk's results have come."""
 
     @abstractmethod
     def settle(self, numbers: range, first: int, results: list[Any]) -> None:

@@ -40,7 +40,7 @@ ARRIVAL_SECONDS: Final = 0.005
 
 @attrs.define(eq=False)
 class Block:
-    """Consecutive items that were pulled, and their results once they are there."""
+    """Consecutive items that were pulled, and their results as soon as they have come."""
 
     number: int
     first: int
@@ -60,7 +60,7 @@ class Stream(Run):
         config: what the run may use.
         make_team: makes the WorkerTeam of a run that may have workers.
         in_flight: most items that are pulled and not given out.
-        ordered: False gives out what is there first.
+        ordered: False gives out results in the order in which they come.
     """
 
     def __init__(  # noqa: PLR0913  one argument a concern
@@ -162,7 +162,7 @@ class Stream(Run):
             queue.close()
 
     def is_done(self, number: int) -> bool:
-        """Return whether a block's results are there; see Run."""
+        """Return whether a block's results have come; see Run."""
         block = self._by_number.get(number)
         return block is None or block.is_done
 
@@ -244,7 +244,7 @@ class Stream(Run):
                 return None
 
     def _step(self) -> bool:
-        """Bring the next result nearer; return whether there is anything left to do."""
+        """Do one step towards the next result; return whether anything is left to do."""
         team = self.team
         if self._arrivals is not None and not self._blocks and not self._ended:
             self._arrivals.wait()  # apart from the items: what they take is measured
@@ -395,7 +395,7 @@ class Stream(Run):
         return True
 
     def _one_by_one(self, block: Block, size: int) -> list[Any]:
-        """Pull and run up to so many items by turns."""
+        """Pull an item and run it, up to so many times."""
         options, func = self.job.options, self.job.func
         items, results = block.items, block.results
         is_plain = not options.collect and options.item_timeout is None

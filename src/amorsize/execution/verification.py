@@ -80,7 +80,7 @@ class Verification:
 def verify(
     func: Callable[..., Any], data: Sequence[Any], *more: Sequence[Any], result: OptimizationResult, rounds: int = 3
 ) -> Verification:
-    """Run the plan of a result and its neighbours over data by turns, and time them.
+    """Run the plan of a result and its neighbours over data in turn, and time them.
 
     Everything runs ``rounds`` times in each way, results are thrown away. Pools are those of ``multiprocessing``, but a
     plan for executors of a plugin runs there, as ``result.run()`` runs it.

@@ -72,7 +72,7 @@ class WorkerTeam:
 
     @property
     def may_thread(self) -> bool:
-        """Whether threads may run items; those that nobody asked for must find no state that threads share."""
+        """Whether threads may run items; unless they were asked for, the function must set no state that they share."""
         if self._may_thread and not self._has_read_code and self._config.kind == "auto":
             from amorsize.domain.process_state import sets_process_state
 

@@ -53,7 +53,7 @@ def pack(error: BaseException) -> Packed:
 
 
 def _linked(error: BaseException | None, links: int, *, is_within: bool = False) -> Packed:
-    """Return an exception in bytes, without its traceback, and those that it comes from.
+    """Return an exception in bytes, without its traceback, with its cause and context.
 
     With ``is_within`` only those: another pickle holds the exception itself.
     """
@@ -94,7 +94,7 @@ def _unlinked(packed: Packed | None) -> BaseException | None:
 
 
 def _link(error: BaseException, packed: Packed) -> None:
-    """Give an exception those that it comes from."""
+    """Give an exception its cause and context."""
     error.__cause__, error.__context__ = _unlinked(packed.cause), _unlinked(packed.context)
     error.__suppress_context__ = packed.is_quiet
 
@@ -162,7 +162,7 @@ class _PartsPickler(pickle.Pickler):
 
     Args:
         file: where the pickle goes.
-        whole: the exception that is pickled; what it comes from travels beside it.
+        whole: the exception that is pickled; its cause and context travel beside it.
         links: causes and contexts of the exceptions within that travel.
     """
 
@@ -189,7 +189,7 @@ def _made(kind: type[BaseException], grouped: tuple[Any, ...]) -> BaseException:
 
 
 def _set_parts(error: BaseException, parts: tuple[Any, ...]) -> None:
-    """Give an exception its parts, whatever its class does when an attribute is set."""
+    """Give an exception its parts, without the code that its class runs when an attribute is set."""
     error.args, attributes, fields, links = parts
     for owner, name, value in fields:
         vars(owner)[name].__set__(error, value)

@@ -213,7 +213,7 @@ def _process_of_multiprocessing(run: Callable[[], Any]) -> Callable[[], Any] | N
     if process is None or "multiprocessing.util" not in sys.modules:
         return None
     made = process.BaseProcess(target=run, name="amorsize-worker")
-    made._start_method = None  # noqa: SLF001  whatever the caller has chosen stays
+    made._start_method = None  # noqa: SLF001  the caller's choice stays
     return made._bootstrap  # type: ignore[no-any-return]  # noqa: SLF001  what multiprocessing's own fork calls
 
 
@@ -242,9 +242,9 @@ def _live_as_child(run: Callable[[], Any], mask: Any, lifeline: Lifeline) -> NoR
 def become_independent(
     threads: int, ours: frozenset[int] = frozenset(), limits: list[Callable[[Any], object]] | None = None
 ) -> bool:
-    """Make inherited descriptors harmless, seed numpy's global generator anew, and limit the threads of libraries.
+    """Make inherited descriptors harmless, seed numpy's global generator, and limit the threads of libraries.
 
-    Python seeds its own generator anew in each forked child.
+    Python itself seeds the generator of the module ``random`` in each forked child.
 
     Args:
         threads: how many threads numerical libraries may use in the child.

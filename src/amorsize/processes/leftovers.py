@@ -54,7 +54,7 @@ class Leftovers:
         self.mark()
 
     def mark(self) -> None:
-        """Take what is there now for what was there before."""
+        """Take what is open and running now as what was there before the items."""
         self._threads = set(_python_threads())
         self._descriptors = opened()
         self._foreign = process_info.foreign_threads()

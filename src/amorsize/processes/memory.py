@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _WRAP_BYTES: Final = 1 << 20
-"""A file is written anew from its start once it is this long, so that its memory is used again."""
+"""A file that has reached this length is written from its start again, so that its memory is used again."""
 
 _MOST_PARTS: Final = 512
 """Buffers that one system call takes; the system allows 1,024."""

@@ -28,7 +28,7 @@ _FORK_SECONDS: Final = 0.0006
 """What a fork takes in a process of no size; ``tests/benchmarks/forks.py`` measures it."""
 
 _FORK_BYTE_SECONDS: Final = 24e-12
-"""What each byte of the process's own memory adds to it (13 ms at 500 MB); likewise."""
+"""What each byte of the process's own memory adds to it (13 ms at 500 MB); from the same measurement."""
 
 _LIBRARY_SECONDS: Final = 0.003
 """What OpenBLAS adds to a fork where its threads run: it ends them before, and starts them again when it is used."""

@@ -245,7 +245,7 @@ def take_some(source: Source, least: int, most: int) -> list[tuple[int, Any]]:
     """Take items of a source for a child, each with its position: as many as come in a moment, and a least number."""
     taken: list[tuple[int, Any]] = []
     until = perf_counter() + _TAKING_SECONDS
-    if source.in_order:  # what an endless or slow iterator has given and nobody needs was taken for nothing
+    if source.in_order:  # items of a slow or endless iterator are not taken without need
         most = min(most, max(_FIRST_ITEMS, 3 * source.taken))
     for position in islice(source.positions(), most):
         taken.append((position, source.at(position)))
@@ -309,7 +309,7 @@ def sample_as_child(  # noqa: PLR0913  what a child is given
         if raised.pickled is None:
             say(_Failed(f"raised {brief(error)}, which cannot be pickled"))
             return
-    waits = bool(process_tree.children()) or atexit._ncallbacks() > before  # noqa: SLF001  likewise
+    waits = bool(process_tree.children()) or atexit._ncallbacks() > before  # noqa: SLF001  as above
     found = ChildResult(sample, raised, cut, waits)
     say(found)
     if found.waits:

@@ -61,7 +61,7 @@ class FixedProbe(StartMethodProbe):
         return repr(self._stated)
 
     def sample(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
-        """Run func on a few items of source; see the port. Where an item's seconds are stated, on two at the most."""
+        """Run func on a few items of source; see the port. If an item's seconds are stated, run at most two."""
         stated = self._stated
         if stated.seconds_per_item is None:
             return super().sample(func, source, budget)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from amorsize.domain.values import Sample
 
 LOADED: Final = (irreversible, fcntl, sampling, gil)
-"""What a child needs, loaded before it is forked: each child would load it anew, for a millisecond and more."""
+"""Modules that a child needs, loaded before it is forked: else each child would load them, for 1 ms or more."""
 
 _LEAVING_SECONDS: Final = 0.02
 """How long a child may take to end by itself once it has said its last word."""

@@ -26,7 +26,7 @@ def sample_in_process(
 
     Args:
         func: takes one item.
-        source: the items; those that ran do not come again.
+        source: the items; it does not give again those that ran.
         budget: how much to run; ``item_seconds`` bounds one item.
         start_method: of the child.
         boot_seconds: how long the child may take until it runs its first item.

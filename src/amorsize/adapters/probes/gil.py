@@ -49,10 +49,10 @@ class _Run(threading.Thread):
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """Run the items as soon as the other thread is there too, each on a CPU of its own where one can ask for it.
+        """Run the items as soon as the other thread is there too, each on a CPU of its own where the system allows it.
 
         Left alone, both would be woken on one CPU and stay there for longer than the test takes. The choice is taken
-        back before the first item, so that whatever that starts does not inherit it.
+        back before the first item, so that what the item starts does not inherit it.
         """
         cpus = move_to(lambda cpus: set(sorted(cpus)[self.place : self.place + 1]))
         delay = delay_seconds()

@@ -28,7 +28,7 @@ _FILE_CLOCK: Final = 5
 def exit_before_irreversible(say: Callable[[str], Any]) -> None:
     """Make this process, a forked child, end before anything in it removes, moves or rewrites what was there before it.
 
-    A file that the process has made itself may go again. One that it has read must not be written anew: an item that
+    A file that the process has made itself may be removed. One that it has read must not be rewritten: an item that
     changes its file would change it twice. What is done elsewhere (a request, a row in a database) is not seen, nor is
     what a library does without Python.
 

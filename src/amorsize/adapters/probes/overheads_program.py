@@ -139,9 +139,9 @@ def pool_costs(context: Any, start_method: str) -> dict[str, float]:
     """Return what pools cost to start and to end: once, for each worker in the parent, and in a worker to get ready.
 
     A forked worker is ready as soon as the parent has made it, so that what the last one takes is in what each takes.
-    Small and larger pools by turns, so that a change of the machine's speed meets both. Whole pools are compared, whose
-    medians are steadier than those of their parts. So that what is left of noise cannot hide what a worker costs, that
-    is never less than a small part of what making a pool of one takes.
+    Small and larger pools alternate, so that a change of the machine's speed affects both. Whole pools are compared, as
+    their medians are steadier than those of their parts. Noise must not hide what a worker costs. So a worker never
+    costs less than a small part of what making a pool of one takes.
     """
     began = time.perf_counter()
     import multiprocessing.pool  # noqa: F401  as a process does that makes its first pool
@@ -253,7 +253,7 @@ def per_byte(pool: Any) -> float:
 def fork_costs() -> dict[str, float]:
     """Return what forking this process takes, and how much more a child costs for each byte of memory in use.
 
-    The least of several: whatever else runs can only make a fork take longer.
+    The least of several counts, as other programs can only make a fork take longer.
     """
     light = [fork_seconds() for _ in range(FORKS)]
     ballast = bytearray(BALLAST)
@@ -288,7 +288,7 @@ class Burns:
         self.off: list[float] = []
 
     def look(self) -> None:
-        """Measure some windows of both, by turns, so that a change of the machine's speed meets both."""
+        """Measure some windows of both in turn, so that a change of the machine's speed affects both."""
         alone: list[float] = []
         together: list[float] = []
         for _ in range(WINDOWS):
@@ -379,7 +379,7 @@ def imports() -> dict[str, Any]:
     sys.path[:] = asked["path"]
     began = time.perf_counter()
     for name in asked["modules"]:
-        with contextlib.suppress(BaseException):  # whatever a module does when imported
+        with contextlib.suppress(BaseException):  # importing a module may raise anything
             importlib.import_module(name)
     return {"seconds": time.perf_counter() - began}
 

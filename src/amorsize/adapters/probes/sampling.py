@@ -76,7 +76,7 @@ _GIL_TEST_SECONDS: Final = 1e-3
 """Work of each of the two threads that measure the GIL."""
 
 _GIL_TEST_WORTH: Final = 40
-"""Times the test's seconds that a job must take: whatever processes cost, threads may be what pays."""
+"""Times the test's seconds that a job must take; it does not depend on what processes cost, as threads may pay."""
 
 _GIL_TEST_SHARE: Final = 0.05
 """Share of all items that measuring the GIL may run."""
@@ -265,7 +265,7 @@ class Sampling:
             return True
         serial, blocks = self.total * mean, len(seconds)
         if blocks == 0:
-            # So few and so long that one more would be a good part of the job, and would hardly change the plan.
+            # Items are so few and so long that one more is a large part of the job, and changes the plan little.
             return self.total < _FEW and mean > _FEW * budget.worker_start_seconds
         if self.source.in_order and self._is_open(spent + first, seconds, counts):
             return False

@@ -83,11 +83,11 @@ class LiveExecutors(Executors):
 def measure_overheads(executor: Executor, start_method: str) -> Overheads:
     """Measure what chunks and bytes cost through an executor that runs; raises what its tasks raise.
 
-    The least of a few rounds: whatever else runs can only make one take longer.
+    The least of a few rounds counts, as other programs can only make a round take longer.
     """
     from amorsize.domain.overheads import Overheads
 
-    executor.submit(len, b"").result(_MOST_SECONDS)  # whatever starts with the first task has started
+    executor.submit(len, b"").result(_MOST_SECONDS)  # what the first task starts has started then
     lone, many, large = [], [], []
     for _ in range(_ROUNDS):
         began = perf_counter()

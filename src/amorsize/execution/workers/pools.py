@@ -63,7 +63,7 @@ class PoolWorkers:
         func: takes one item.
         queue: hands the chunks out; asked in the caller's thread only.
         items_of: gives the first position and the items of consecutive chunks.
-        fingerprint: what the function must be in the workers; empty: whatever it is.
+        fingerprint: the version that the function must have in the workers; empty: any.
         collect: whether a failing item is noted and the next one run.
         chunk_seconds: what submitting a chunk costs.
         threads: how many threads numerical libraries may use in a worker.

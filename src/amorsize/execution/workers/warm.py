@@ -125,7 +125,7 @@ class WarmPools:
     def release(self, pool: Pool, keep_seconds: float) -> None:
         """Take a pool back after a run that went well: keep it for so long, or end it.
 
-        Workers elsewhere are there anyway, and what leads to them may be closed meanwhile: such a pool is not kept.
+        A pool whose workers are elsewhere is not kept: they run anyway, and the connection to them may close.
         """
         if pool.shares_objects or pool.elsewhere or not pool.owned or keep_seconds <= 0 or _is_child():
             pool.end(wait=True)
