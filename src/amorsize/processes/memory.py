@@ -46,9 +46,6 @@ class Ring:
         """Give back the place that was taken first."""
         self.held -= self._places.popleft()[1]
 
-    def __len__(self) -> int:
-        return len(self._places)
-
 
 def shared_file() -> int:
     """Return the descriptor of a new file in memory; OSError where there is none to be had."""

@@ -34,41 +34,30 @@ class Side(NamedTuple):
     waits: float = 0.0
 
 
-class _Run(threading.Thread):
-    """A thread that runs its items beside another one."""
+def _run(
+    func: Callable[[Any], Any], block: list[tuple[int, Any]], beside: threading.Barrier, place: int, sides: list[Any]
+) -> None:
+    """Run items beside another thread, and put what that showed, or what an item raised, into its place of ``sides``.
 
-    def __init__(
-        self, func: Callable[[Any], Any], block: list[tuple[int, Any]], beside: threading.Barrier, place: int
-    ) -> None:
-        super().__init__(daemon=True)
-        self.func = func
-        self.block = block
-        self.beside = beside
-        self.place = place
-        self.side = Side()
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        """Run the items as soon as the other thread is there too, each on a CPU of its own where the system allows it.
-
-        Left alone, both would be woken on one CPU and stay there for longer than the test takes. The choice is taken
-        back before the first item, so that what the item starts does not inherit it.
-        """
-        cpus = move_to(lambda cpus: set(sorted(cpus)[self.place : self.place + 1]))
-        delay = delay_seconds()
-        with suppress(threading.BrokenBarrierError):  # the other one could not be started
-            self.beside.wait()
-        move_back(cpus)
-        waited, began, cpu = waits(), perf_counter(), thread_time()
-        for position, item in self.block:
-            try:
-                self.func(item)
-            except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
-                note_item(error, position, item, "sampling")
-                self.error = error
-                return
-        cpu = thread_time() - cpu
-        self.side = Side((began, perf_counter()), cpu, delay_seconds() - delay, waits() - waited)
+    They begin as soon as the other thread is there too, each on a CPU of its own where the system allows it. Left
+    alone, both threads would be woken on one CPU and stay there for longer than the test takes. The choice of the CPU
+    is taken back before the first item, so that what the item starts does not inherit it.
+    """
+    cpus = move_to(lambda cpus: set(sorted(cpus)[place : place + 1]))
+    delay = delay_seconds()
+    with suppress(threading.BrokenBarrierError):  # the other one could not be started
+        beside.wait()
+    move_back(cpus)
+    waited, began, cpu = waits(), perf_counter(), thread_time()
+    for position, item in block:
+        try:
+            func(item)
+        except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
+            note_item(error, position, item, "sampling")
+            sides[place] = error
+            return
+    cpu = thread_time() - cpu
+    sides[place] = Side((began, perf_counter()), cpu, delay_seconds() - delay, waits() - waited)
 
 
 def gil_fraction_of(runs: Sequence[Side], seconds_alone: float, waits_alone: float, share: float) -> float | None:
@@ -104,18 +93,19 @@ def side_by_side(func: Callable[[Any], Any], blocks: list[list[tuple[int, Any]]]
     Where no further thread can be started, there are fewer sides than blocks.
     """
     beside = threading.Barrier(len(blocks))
-    started = []
+    sides: list[Any] = [Side()] * len(blocks)
+    threads: list[threading.Thread] = []
     for place, block in enumerate(blocks):
-        run = _Run(func, block, beside, place)
+        thread = threading.Thread(target=_run, args=(func, block, beside, place, sides), daemon=True)
         try:
-            run.start()
+            thread.start()
         except RuntimeError:  # no more threads here
             beside.abort()
             break
-        started.append(run)
-    for run in started:
-        run.join()
-    for run in started:
-        if run.error is not None:
-            raise run.error
-    return [run.side for run in started]
+        threads.append(thread)
+    for thread in threads:
+        thread.join()
+    for side in sides:
+        if isinstance(side, BaseException):
+            raise side
+    return sides[: len(threads)]
