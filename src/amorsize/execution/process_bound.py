@@ -9,6 +9,7 @@ from itertools import islice
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.domain.fingerprint.objects import contents_of
 from amorsize.domain.iterables import plain
 from amorsize.domain.process_state import reads_input
 from amorsize.processes.distributions import loaded
@@ -168,16 +169,9 @@ def _reads(func: Any) -> Iterator[tuple[str, Any]]:
         func = getattr(type(func), "__call__", None)  # noqa: B004  what calling it runs
     if not isinstance(func, FunctionType):
         return
-    yield from zip(func.__code__.co_freevars, (_content(cell) for cell in func.__closure__ or ()), strict=False)
+    yield from zip(func.__code__.co_freevars, contents_of(func), strict=False)
     yield from (("a default", value) for value in (func.__defaults__ or ()))
     yield from _globals_read(func)
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # the cell is empty
-        return None
 
 
 def _attributes(thing: Any) -> list[tuple[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from hashlib import blake2b
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain.fingerprint.fingerprint import Fingerprint, with_unread
@@ -43,37 +43,21 @@ def _content(value: Any) -> bytes:
     """Return a digest of a value that is the same in each process, empty where it does not pickle."""
     if type(value) in {set, frozenset}:  # their order differs
         return b"".join(sorted(map(_content, value)))
-    sink = _Sink()
+    digest = blake2b(digest_size=16)
     try:
-        _Pickler(sink).dump(value)
+        _Pickler(digest).dump(value)
     except Exception:  # noqa: BLE001  __reduce__ of the user's may raise anything
         return b""
-    return sink.hash.digest()
-
-
-class _Sink:
-    """A file that keeps a digest of what is written to it."""
-
-    def __init__(self) -> None:
-        self.hash = blake2b(digest_size=16)
-
-    def write(self, text: Any) -> int:
-        """Take in a text."""
-        self.hash.update(text)
-        return len(text)
+    return digest.digest()
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles equal values equally, whichever of their parts are one object."""
+    """Pickles equal values equally, into a digest, whichever of their parts are one object."""
 
-    def __init__(self, sink: _Sink) -> None:
-        super().__init__(sink, pickle.HIGHEST_PROTOCOL, buffer_callback=self._take_buffer)
+    def __init__(self, digest: Any) -> None:
+        file: Any = SimpleNamespace(write=digest.update)
+        super().__init__(file, pickle.HIGHEST_PROTOCOL, buffer_callback=lambda buffer: digest.update(buffer.raw()))
         self.fast = True
-        self._sink = sink
-
-    def _take_buffer(self, buffer: pickle.PickleBuffer) -> bool:
-        self._sink.hash.update(buffer.raw())
-        return False
 
     def reducer_override(self, obj: Any) -> Any:
         """Name classes and functions as the caller does; a worker calls its main module otherwise."""
