@@ -90,7 +90,7 @@ def test_two_that_share_a_cpu_are_seen_to_be_kept_from_it():
 
 GROUP = """
 import subprocess, sys
-nap = [sys.executable, "-S", "-c", "import time; print('there', flush=True); time.sleep(600)"]
+nap = [sys.executable, "-S", "-c", "import os, time; os.write(1, b'there' + bytes([10])); time.sleep(600)"]
 subprocess.Popen(nap)
 subprocess.Popen([*nap, "resource_tracker"])
 """
