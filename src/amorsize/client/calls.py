@@ -184,13 +184,12 @@ class Calls:
         use_cache: bool,
     ) -> Any:
         """Do what ``amorsize.execute`` does."""
+        from amorsize.client.alone import initialized_here  # now: a later call may have no descriptor to load it
+        from amorsize.execution.execution import run_alone
         from amorsize.execution.job import options_of, shown
 
         checked = ("execute", given.errors, given.timeout, given.item_timeout)
         if is_disabled() or self._is_without_room("execute"):
-            from amorsize.client.alone import initialized_here
-            from amorsize.execution.execution import run_alone
-
             with shown(given.progress, "execute") as on_progress:
                 options = options_of(*checked, on_progress, time.monotonic)
                 func = initialized_here(func, given.initializer, given.initargs, limits.executor)
@@ -217,13 +216,12 @@ class Calls:
         collect: bool = False,
     ) -> Iterator[Any]:
         """Do what ``amorsize.iexecute`` does; with ``collect`` go on after an item that fails, with a Failed for it."""
+        from amorsize.client.alone import initialized_here, stream_here  # now, as above
         from amorsize.execution.job import Options, checked_initargs
 
         if type(in_flight) is not int or in_flight < 1:
             raise ValueError(f"iexecute: in_flight must be a whole number from 1, got {in_flight!r:.80}")
         if is_disabled() or self._is_without_room("iexecute"):
-            from amorsize.client.alone import initialized_here, stream_here
-
             func = initialized_here(func, given.initializer, given.initargs, limits.executor)
             return stream_here(func, data, collect=collect)
         initargs = checked_initargs("iexecute", given.initializer, given.initargs)
@@ -234,11 +232,10 @@ class Calls:
         self, func: Callable[[Any], Any], data: Iterable[Any], limits: CallLimits = _NOTHING, *, ordered: bool
     ) -> Generator[tuple[int, Any]]:
         """Return an iterator over the position of each item and its result, or a Failed for an item that fails."""
+        from amorsize.client.alone import stream_here  # now, as above
         from amorsize.execution.job import Options
 
         if is_disabled() or self._is_without_room("run"):
-            from amorsize.client.alone import stream_here
-
             return (placed for placed in enumerate(stream_here(func, data, collect=True)))
         options = Options(collect=True)
         return self._prepared("run", limits).execution(func, data, options).placed(_IN_FLIGHT, ordered=ordered)
