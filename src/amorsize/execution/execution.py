@@ -221,7 +221,7 @@ class Execution:
 
     def _bound(self, config: RunConfig) -> str:
         """Return what binds the items to this process or to their order, and what to do; empty where nothing does."""
-        from amorsize.execution.process_bound import IN_ORDER, find_process_bound
+        from amorsize.processes.process_bound import IN_ORDER, find_process_bound
 
         name, tie = find_process_bound(self._func)
         has_own = config.kind == "thread" or self._options.initializer is not None  # each worker has it, or its own

@@ -18,9 +18,9 @@ from amorsize.domain.planning.planner import decide
 from amorsize.domain.planning.situation import Situation
 from amorsize.domain.process_state import sets_process_state
 from amorsize.domain.values import Constraints
-from amorsize.execution.process_bound import IN_ORDER, find_process_bound, is_installed
 from amorsize.processes import process_info
 from amorsize.processes.leftovers import Leftovers
+from amorsize.processes.process_bound import IN_ORDER, find_process_bound, is_installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from amorsize.domain.effects import effects_of
 from amorsize.domain.process_state import sets_process_state
 from amorsize.domain.wording import counted
-from amorsize.execution.process_bound import find_process_bound
 from amorsize.processes.explaining import explain, is_explaining
+from amorsize.processes.process_bound import find_process_bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable

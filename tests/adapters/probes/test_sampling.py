@@ -369,6 +369,32 @@ def test_the_lock_is_not_measured_when_no_items_are_left_for_it():
     assert sampling_all.count == 3
 
 
+def test_threads_that_wait_for_each_other_are_given_up(monkeypatch):
+    monkeypatch.setattr(sampling, "_STUCK_SECONDS", 0.2)
+    running, over = [], threading.Event()
+
+    def asks(item):
+        running.append(item)
+        if len(running) > 1:
+            over.wait(60)  # as one that waits for an answer that another has read
+        burn(0.02)
+        running.remove(item)
+
+    try:
+        assert Sampling(asks, Source(range(1000)), Budget()).gil_fraction_of_two(1, 0.001, 1.0) == 1.0
+    finally:
+        over.set()
+
+
+def test_the_lock_is_not_measured_where_items_must_run_one_after_another():
+    def together(item):
+        assert threading.current_thread() is threading.main_thread()
+        burn(0.002)
+
+    found = Sampling(together, Source(range(2000)), Budget(), in_order=True).run()
+    assert found.gil_fraction == 1.0
+
+
 @pytest.mark.parametrize(
     ("func", "data", "said"),
     [

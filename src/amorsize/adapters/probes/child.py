@@ -43,11 +43,18 @@ _LOOK_SECONDS: Final = 0.02
 
 
 class NoChildError(Exception):
-    """Items cannot be sampled in a child, as the text says; ``rest`` is what to run here, of which nothing has run."""
+    """Items cannot be sampled in a child, as the text says.
 
-    def __init__(self, why: str, rest: Any) -> None:
+    Args:
+        why: the text.
+        rest: what to run here, of which nothing has run.
+        in_order: whether items share something that two of them at once would spoil.
+    """
+
+    def __init__(self, why: str, rest: Any, *, in_order: bool = False) -> None:
         super().__init__(why[:BLOCKED_TEXT])
         self.rest = rest
+        self.in_order = in_order
 
 
 class ChildItems:

@@ -90,7 +90,8 @@ def sample_in_fork(func: Callable[[Any], Any], source: Source, budget: Budget, *
         except UnusableChildError as error:
             raise NoChildError(str(error), given) from None
     if found.error is not None and found.cut:
-        raise NoChildError("the function uses a connection of this process, which a child must not share", given)
+        why = "the function uses a connection of this process, which a child must not share"
+        raise NoChildError(why, given, in_order=True)
     if source.is_indexed:
         for _ in islice(source.positions(), talk.count):
             pass

@@ -87,10 +87,11 @@ def gil_fraction_of(runs: Sequence[Side], seconds_alone: float, waits_alone: flo
     return min(1.0, max(0.0, held)) * min(1.0, share)
 
 
-def side_by_side(func: Callable[[Any], Any], blocks: list[list[tuple[int, Any]]]) -> list[Side]:
+def side_by_side(func: Callable[[Any], Any], blocks: list[list[tuple[int, Any]]], seconds: float) -> list[Side] | None:
     """Run each block in a thread, all at once, and return what that showed; what the function raises is raised here.
 
-    Where no further thread can be started, there are fewer sides than blocks.
+    Where no further thread can be started, there are fewer sides than blocks. None where the threads have not ended
+    after so many seconds: each may wait for what the other has taken, and they are left to themselves.
     """
     beside = threading.Barrier(len(blocks))
     sides: list[Any] = [Side()] * len(blocks)
@@ -103,8 +104,11 @@ def side_by_side(func: Callable[[Any], Any], blocks: list[list[tuple[int, Any]]]
             beside.abort()
             break
         threads.append(thread)
+    until = perf_counter() + seconds
     for thread in threads:
-        thread.join()
+        thread.join(max(0.0, until - perf_counter()))
+    if any(thread.is_alive() for thread in threads):
+        return None
     for side in sides:
         if isinstance(side, BaseException):
             raise side

@@ -78,6 +78,12 @@ _GIL_TEST_SECONDS: Final = 1e-3
 _GIL_TEST_WORTH: Final = 40
 """Times the test's seconds that a job must take; it does not depend on what processes cost, as threads may pay."""
 
+_STUCK_SECONDS: Final = 5.0
+"""Seconds after which two threads that test the GIL are given up, beside what their items take: our choice."""
+
+_STUCK_TIMES: Final = 20
+"""Times what the items of one of them take that is added: the GIL makes it two, other programs more."""
+
 _GIL_TEST_SHARE: Final = 0.05
 """Share of all items that measuring the GIL may run."""
 
@@ -113,7 +119,8 @@ class Sampling:
     """One sampling: runs items until the budget says that enough is known.
 
     Every item runs at most once, at the positions the source gives. What the function raises comes out as it is, with a
-    note that names the item. ``begun`` is called with the positions of each block before it runs.
+    note that names the item. ``begun`` is called with the positions of each block before it runs. With ``in_order`` no
+    two items run at once: they share something that this would spoil.
     """
 
     def __init__(
@@ -122,8 +129,11 @@ class Sampling:
         source: Source,
         budget: Budget,
         begun: Callable[[list[int]], None] | None = None,
+        *,
+        in_order: bool = False,
     ) -> None:
         self.func = func
+        self.in_order = in_order
         self.source = source
         self.budget = budget
         self.begun = begun
@@ -195,7 +205,7 @@ class Sampling:
         ``here`` is the share of the CPU time that this process took, not its child processes. ``is_open`` says that
         items have left something open in the caller's process, which two threads at once could spoil.
         """
-        if sets_process_state(self.func):
+        if self.in_order or sets_process_state(self.func):
             return 1.0  # two threads at once would spoil what they share
         if here < 1.0 - _COMPUTES:
             return min(1.0, share) * here
@@ -374,7 +384,9 @@ class Sampling:
         if self.begun:
             self.begun([position for block in blocks for position, _ in block])
         waits_alone = self._waited / max(1, self.count - 1) * 2 * each
-        sides = side_by_side(self.func, blocks)
+        sides = side_by_side(self.func, blocks, _STUCK_SECONDS + _STUCK_TIMES * each * mean)
+        if sides is None:
+            return 1.0
         self.count += sum(map(len, blocks[: len(sides)]))
         return gil_fraction_of(sides, each * mean, waits_alone, share) if len(sides) == len(blocks) else None
 

@@ -77,12 +77,14 @@ class StartMethodProbe:
         try:
             return self._sample_there(func, source, budget)
         except NoChildError as error:
-            why, rest = str(error), error.rest
+            why, rest, in_order = str(error), error.rest, error.in_order
         if budget.where == "worker":
             warn(f"sampled here and not in a worker of {self.start_method}: {why}")
         from amorsize.adapters.probes.sampling import Sampling
+        from amorsize.processes.process_bound import find_process_bound
 
-        sampling, own_bytes = Sampling(func, rest, budget), own_memory_bytes()
+        in_order = in_order or find_process_bound(func) != ("", "")
+        sampling, own_bytes = Sampling(func, rest, budget, in_order=in_order), own_memory_bytes()
         hidden = peak_memory_bytes() - own_bytes
         sample = attrs.evolve(sampling.run(), sampled_why=why[:LONG_TEXT], parent_bytes=own_bytes)
         if budget.where == "auto" and own_bytes > budget.fork_bytes and hidden > _HIDDEN_BYTES:

@@ -17,8 +17,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from amorsize.execution import process_bound
-from amorsize.execution.process_bound import find_process_bound, is_installed
+from amorsize.processes import process_bound
+from amorsize.processes.process_bound import find_process_bound, is_installed
 
 OWN = random.Random(1)
 NUMPY = np.random.default_rng(1)
