@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -393,3 +394,33 @@ def test_one_worker_process_runs_all_items_where_processes_are_asked_for():
     pids = set(execute(here, range(50), executor="process", max_workers=1))
     assert len(pids) == 1
     assert pids != {os.getpid()}
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenError(Exception):
+    value: int
+
+
+def raises_frozen(item):
+    if item == 30:
+        raise FrozenError(item)
+    return item
+
+
+@pytest.mark.parametrize("kind", ["auto", "serial", "thread", "process"])
+def test_an_exception_whose_class_is_frozen_comes_out_as_it_is(kind):
+    for data in (range(50), iter(range(50))):
+        with pytest.raises(FrozenError) as caught:
+            execute(raises_frozen, data, executor=kind)
+        assert caught.value.value == 30
+
+
+def test_notes_that_are_no_list_hide_no_error():
+    def fails(item):
+        error = ValueError(item)
+        error.__notes__ = ("a tuple",)
+        raise error
+
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  the text has the notes
+        execute(fails, range(3))
+    assert caught.value.args == (0,)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import decimal
+import locale
+import logging
 import os
 import random
 import socket
@@ -87,6 +89,14 @@ CHANGED = {
         lambda value: np.seterr(divide=["warn", "raise", "ignore"][value]),
         lambda: np.geterr()["divide"],
     ),
+    "the locale": (
+        lambda value: locale.setlocale(locale.LC_ALL, ["", "C.UTF-8", "C"][value]),
+        lambda: locale.setlocale(locale.LC_ALL),
+    ),
+    "levels of loggers": (
+        lambda value: (logging.getLogger("amorsize_test").setLevel(10 * value), logging.disable(value)),
+        lambda: (logging.getLogger("amorsize_test").level, logging.root.manager.disable),
+    ),
     "warning filters": (lambda value: warnings.simplefilter("ignore" if value % 2 else "always", UserWarning), warns),
 }
 
@@ -94,12 +104,15 @@ CHANGED = {
 @pytest.fixture(autouse=True)
 def state_is_as_before(monkeypatch):
     mask, limit, path, errors = read_umask(), sys.getrecursionlimit(), sys.path[:], np.geterr()
+    place = locale.setlocale(locale.LC_ALL)
     monkeypatch.setenv("AMORSIZE_TEST", "")
     monkeypatch.setattr(Base, "value", 0)
     with warnings.catch_warnings(), decimal.localcontext():
         warnings.simplefilter("ignore", AmorsizeWarning)
         yield
     os.umask(mask)
+    locale.setlocale(locale.LC_ALL, place)
+    logging.disable(logging.NOTSET)
     sys.setrecursionlimit(limit)
     sys.path[:] = path
     np.seterr(**errors)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
@@ -13,7 +12,7 @@ from amorsize.execution.initializing import Initialized
 from amorsize.processes.failures import note_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     OnProgress = Callable[[int, int | None], None]
 
@@ -99,33 +98,42 @@ def checked_initargs(where: str, initializer: object, initargs: Iterable[Any]) -
         raise TypeError(f"{where}: initargs must be a tuple, got {initargs!r:.80}") from None
 
 
-@contextmanager
-def shown(progress: bool | OnProgress, where: str) -> Iterator[OnProgress | None]:
-    """Yield what is called with the items done and their number (None: not known); None when progress is off.
+class shown:  # noqa: N801  a context manager is named like the functions that make one
+    """Give what is called with the items done and their number (None: not known); None when progress is off.
 
     Raises ImportError when the bar is asked for and tqdm is not there, TypeError for what is neither flag nor callable.
+    ``contextlib.contextmanager`` would set an attribute of what items raise, which a frozen class refuses.
     """
-    if progress is False or progress is None:
-        yield None
-        return
-    if progress is not True:
-        if not callable(progress):
-            raise TypeError(f"{where}: progress must be true, false or callable, got {type(progress).__name__}")
-        yield progress
-        return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ImportError(f"{where}: progress=True needs tqdm: pip install 'amorsize[progress]'") from error
-    with tqdm(unit="item") as bar:
 
-        def on_progress(done: int, total: int | None) -> None:
-            if total is not None and bar.total != total:
-                bar.total = total
-                bar.refresh()
-            bar.update(done - bar.n)
+    def __init__(self, progress: bool | OnProgress, where: str) -> None:
+        self._bar: Any = None
+        self._on_progress: OnProgress | None = None
+        if progress is False or progress is None:
+            return
+        if progress is not True:
+            if not callable(progress):
+                raise TypeError(f"{where}: progress must be true, false or callable, got {type(progress).__name__}")
+            self._on_progress = progress
+            return
+        try:
+            from tqdm.auto import tqdm
+        except ImportError as error:
+            raise ImportError(f"{where}: progress=True needs tqdm: pip install 'amorsize[progress]'") from error
+        self._bar = tqdm(unit="item")
+        self._on_progress = self._show
 
-        yield on_progress
+    def _show(self, done: int, total: int | None) -> None:
+        if total is not None and self._bar.total != total:
+            self._bar.total = total
+            self._bar.refresh()
+        self._bar.update(done - self._bar.n)
+
+    def __enter__(self) -> OnProgress | None:
+        return self._on_progress
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
 
 class Failed(NamedTuple):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     Piece = tuple[str, str]
 
@@ -101,14 +101,20 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_recording.forget)
 
 
-@contextmanager
-def recorded(pieces: list[Piece]) -> Iterator[None]:
-    """Append to pieces what this thread prints: the name of the stream and the text."""
-    before = _recording.begin(pieces)
-    try:
-        yield
-    finally:
-        _recording.end(before)
+class recorded:  # noqa: N801  a context manager is named like the functions that make one
+    """Append to pieces what this thread prints: the name of the stream and the text.
+
+    ``contextlib.contextmanager`` would set an attribute of what items raise, which a frozen class refuses.
+    """
+
+    def __init__(self, pieces: list[Piece]) -> None:
+        self._pieces = pieces
+
+    def __enter__(self) -> None:
+        self._before = _recording.begin(self._pieces)
+
+    def __exit__(self, *_: object) -> None:
+        _recording.end(self._before)
 
 
 class Output:

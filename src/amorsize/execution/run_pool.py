@@ -122,7 +122,7 @@ class RunPool:
         flying = workers.flying()
         self._workers = None
         workers.pool.kill()
-        if not codes and not workers.has_begun:
+        if not workers.has_begun and (not codes or isinstance(error, OSError)):
             self.blocked_reason = f"no workers can be started here ({error})"
             for numbers in [*flying, *(each.numbers for each in workers.unsent)]:
                 self._queue.put_back(numbers)

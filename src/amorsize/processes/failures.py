@@ -81,7 +81,7 @@ def unpack(packed: Packed, where: str = "in the worker") -> BaseException:
     error = _unlinked(packed)
     if error is None:
         return LostError(f"the function raised what cannot be pickled; {where}:\n{packed.traceback}")
-    error.add_note(f"{where}:\n{packed.traceback}")
+    _add_note(error, f"{where}:\n{packed.traceback}")
     return error
 
 
@@ -104,14 +104,26 @@ def note_item(error: BaseException, position: int, item: object, doing: str = "r
     if isinstance(error, InitializerError):
         return
     said = f"amorsize was {doing} the item at position {position}"
-    if not any(note.startswith(said) for note in getattr(error, "__notes__", ())):
-        error.add_note(f"{said}: {shortly(item)}")
+    if not any(isinstance(note, str) and note.startswith(said) for note in _notes(error)):
+        _add_note(error, f"{said}: {shortly(item)}")
 
 
 def renumber(error: BaseException, position: int) -> None:
     """Change the position that ``note_item`` has noted, for an item of a part of the data."""
-    notes = getattr(error, "__notes__", [])
-    notes[:] = [_POSITION.sub(rf"\g<1>{position}", note) for note in notes]
+    notes = _notes(error)
+    notes[:] = [_POSITION.sub(rf"\g<1>{position}", note) if isinstance(note, str) else note for note in notes]
+
+
+def _notes(error: BaseException) -> list[Any]:
+    """Return the list of an exception's notes; an empty one where it has none, or what is no list."""
+    notes = getattr(error, "__notes__", None)
+    return notes if isinstance(notes, list) else []
+
+
+def _add_note(error: BaseException, note: str) -> None:
+    """Add a note where the exception takes any: one whose class is frozen does not."""
+    with suppress(Exception):
+        error.add_note(note)
 
 
 def shortly(item: object) -> str:

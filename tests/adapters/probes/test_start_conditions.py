@@ -44,6 +44,19 @@ class TestUnderAFreshStartMethod:
         said = run_script(tmp_path, f"{ASK}\nprint(json.dumps(blocked_reason(abs, {method!r})))\n")
         assert said.startswith("script.py calls this on line 4 outside of")
 
+    def test_a_module_that_calls_while_it_is_imported_would_call_again_in_each_worker(self, tmp_path, method):
+        job = f"def work(item):\n    return item\n\nsaid = blocked_reason(work, {method!r})\n"
+        (tmp_path / "job_module.py").write_text(ASK + job)
+        said = run_script(
+            tmp_path,
+            "import json\nif __name__ == '__main__':\n    import job_module\n    print(json.dumps(job_module.said))\n",
+        )
+        assert said.startswith("the module 'job_module' calls this while it is imported, so each worker")
+
+    def test_a_main_module_without_a_spec_cannot_be_imported(self, tmp_path, method):
+        said = run_script(tmp_path, f"{ASK}\ndel __spec__\nprint(json.dumps(blocked_reason(abs, {method!r})))\n")
+        assert said.startswith(f"a worker started by {method} cannot import a main module without __spec__")
+
     def test_a_script_with_a_guard_can(self, tmp_path, method):
         source = f"{ASK}\ndef main():\n    print(json.dumps(blocked_reason(abs, {method!r})))\n"
         assert run_script(tmp_path, f"{source}\nif __name__ == '__main__':\n    main()\n") is None

@@ -86,25 +86,39 @@ def blocked_reason(func: Callable[[Any], Any], start_method: str) -> str | None:
 
 
 def _main_blocked_reason(func: Callable[[Any], Any], start_method: str) -> str | None:
-    main = sys.modules.get("__main__")
+    main, home = sys.modules.get("__main__"), home_of(func)
     if main is None:
         return None
-    file = getattr(main, "__file__", None)
-    if getattr(main, "__spec__", None) is None:
-        if file is None:
-            if home_of(func) == "__main__":
-                return f"a worker started by {start_method} cannot find functions typed at a prompt or given by -c"
-            return None
-        if not os.path.isfile(file):  # noqa: PTH113  pathlib need not be there
-            return f"a worker started by {start_method} cannot import the main module {file!r:.80}, which is no file"
-    line = _unguarded_line(main)
-    if line is not None and file is not None:
-        name = os.path.basename(file)  # noqa: PTH119  as above
-        return (
-            f"{name} calls this on line {line} outside of `if __name__ == '__main__':`, so each worker started "
-            f"by {start_method} would run it again"
-        )
+    if missing := _missing(main, home):
+        return f"a worker started by {start_method} cannot {missing}"
+    if called := _called_at_import(main, home):
+        return f"{called}, so each worker started by {start_method} would call it again; call it from a function"
     return None
+
+
+def _missing(main: ModuleType, home: str) -> str:
+    """Return what a fresh worker cannot do with the main module, empty where it can do all that it needs."""
+    if "__spec__" not in vars(main):  # multiprocessing asks for it
+        return "import a main module without __spec__, as debuggers run it"
+    file = _file_of(main)
+    if main.__spec__ is not None:
+        return ""
+    if file is None:
+        return "find functions typed at a prompt or given by -c" if home == "__main__" else ""
+    is_file = os.path.isfile(file)  # noqa: PTH113  pathlib need not be there
+    return "" if is_file else f"import the main module {file!r:.80}, which is no file"
+
+
+def _called_at_import(main: ModuleType, home: str) -> str:
+    """Return which import would call amorsize again, empty where none would."""
+    spec = getattr(sys.modules.get(home), "__spec__", None)
+    if getattr(spec, "_initializing", False):
+        return f"the module {home!r:.80} calls this while it is imported"
+    line, file = _unguarded_line(main), _file_of(main)
+    if line is None or file is None:
+        return ""
+    name = os.path.basename(file)  # noqa: PTH119  pathlib need not be there
+    return f"{name} calls this on line {line} outside of `if __name__ == '__main__':`"
 
 
 def home_of(func: object) -> str:

@@ -200,7 +200,8 @@ def state() -> bytes:
         "digits": sys.get_int_max_str_digits(),
         "switch": sys.getswitchinterval(),
     }
-    warnings, decimal, numpy, socket = map(sys.modules.get, ("warnings", "decimal", "numpy", "socket"))
+    modules = ("warnings", "decimal", "numpy", "socket", "locale", "logging")
+    warnings, decimal, numpy, socket, locale, logging = map(sys.modules.get, modules)
     if warnings is not None:
         known["filters"] = list(warnings.filters)
     if decimal is not None:
@@ -210,7 +211,17 @@ def state() -> bytes:
         known["printing"] = {key: value for key, value in numpy.get_printoptions().items() if key in _PRINTING}
     if socket is not None:
         known["socket"] = socket.getdefaulttimeout()
+    if locale is not None:
+        known["locale"] = locale.setlocale(locale.LC_ALL)
+    if logging is not None:
+        known["logging"] = logging.root.manager.disable, _levels(logging)
     return pickle.dumps(known, pickle.HIGHEST_PROTOCOL)
+
+
+def _levels(logging: Any) -> dict[str, int]:
+    """Return the levels of the loggers that have one, by name."""
+    loggers = {name: one for name, one in logging.root.manager.loggerDict.items() if isinstance(one, logging.Logger)}
+    return {name: one.level for name, one in {"": logging.root, **loggers}.items() if one.level or not name}
 
 
 def _take_over(text: bytes) -> None:
@@ -231,6 +242,12 @@ def _take_over(text: bytes) -> None:
     sys.set_int_max_str_digits(known["digits"])
     sys.setswitchinterval(known["switch"])
     os.umask(known["umask"])
+    _take_over_modules(known)
+    _memory.state = text
+
+
+def _take_over_modules(known: dict[str, Any]) -> None:
+    """Give this worker the state of the caller's modules."""
     if "filters" in known:
         import warnings
 
@@ -250,4 +267,15 @@ def _take_over(text: bytes) -> None:
         import socket
 
         socket.setdefaulttimeout(known["socket"])
-    _memory.state = text
+    if "locale" in known:
+        import locale
+
+        if locale.setlocale(locale.LC_ALL) != known["locale"]:
+            locale.setlocale(locale.LC_ALL, known["locale"])
+    if "logging" in known:
+        import logging
+
+        disabled, levels = known["logging"]
+        logging.disable(disabled)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
