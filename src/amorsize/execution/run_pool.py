@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.execution.workers.pools import PoolWorkers
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from amorsize.execution.run import Run
     from amorsize.execution.team import ChunkResult
     from amorsize.execution.workers.warm import Pool
+
+_NO_ROOM: Final = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
+"""Errors of the system that has no room for a further worker; no item is to blame."""
 
 _SIGKILL: Final = -9
 """The exit code of a process that was killed, as the system does when memory runs out."""
@@ -122,12 +126,13 @@ class RunPool:
         flying = workers.flying()
         self._workers = None
         workers.pool.kill()
-        if not workers.has_begun and (not codes or isinstance(error, OSError)):
+        has_room = not (isinstance(error, OSError) and error.errno in _NO_ROOM)
+        if not workers.has_begun and not (codes and has_room):
             self.blocked_reason = f"no workers can be started here ({error})"
             for numbers in [*flying, *(each.numbers for each in workers.unsent)]:
                 self._queue.put_back(numbers)
             return
-        if codes != {_SIGKILL} or self._run.config.isolated:
+        if has_room and (codes != {_SIGKILL} or self._run.config.isolated):
             raise said from error
         self.blocked_reason = str(said).partition(";")[0].removeprefix("execute: ")
         for numbers in flying:
