@@ -20,7 +20,7 @@ from execution import forced
 from execution.jobs import Marked, here, nap, times_run, twice
 
 import amorsize
-from amorsize import AmorsizeWarning, ExecutionTimeout, FailedItems, WorkerError, execute
+from amorsize import AmorsizeWarning, ExecutionError, ExecutionTimeout, FailedItems, WorkerError, execute
 
 KINDS = ["serial", "thread", "process"]
 
@@ -424,3 +424,16 @@ def test_notes_that_are_no_list_hide_no_error():
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the text has the notes
         execute(fails, range(3))
     assert caught.value.args == (0,)
+
+
+@pytest.mark.parametrize("kind", ["auto", "serial"])
+def test_a_list_that_the_function_changes_is_an_error_that_says_so(kind):
+    work = list(range(50))
+
+    def grows(item):
+        if item < 50:
+            work.append(item + 50)
+        return item
+
+    with pytest.raises(ExecutionError, match="data had 50 items at first and has .* now"):
+        execute(grows, work, executor=kind)

@@ -7,6 +7,7 @@ from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain.iterables import IndexedRows, Spread
+from amorsize.domain.wording import counted
 from amorsize.errors import ExecutionError
 from amorsize.execution.chunks import LocalChunkQueue, PipeChunkQueue, cut
 from amorsize.execution.policy import SHARE
@@ -52,7 +53,11 @@ class Loop(Run):
         except BaseException:
             self.close_team(now=True)
             raise
-        if not self.job.is_filled(self.items_at_most):
+        first, now = self.items_at_most, len(self.data)
+        if now != first:
+            why = f"data had {counted(first, 'item')} at first and has {now} now: run what changes its data in a loop"
+            raise ExecutionError(f"execute: {why}", self.job.finished())
+        if not self.job.is_filled(first):
             raise ExecutionError("execute: a result is missing or came twice; please report this", self.job.finished())
 
     def close_files(self) -> None:

@@ -146,7 +146,7 @@ class WorkerTeam:
             self.start_pool(count, LONG_SECONDS)
         if not self.is_alone:
             return
-        why = "; ".join(dict.fromkeys(self.blocked_reasons)) or "no process can be started"
+        why = "; ".join(dict.fromkeys(reversed(self.blocked_reasons))) or "no process can be started"
         if self._run.job.options.initializer is not None:
             self._initialize_threads(count, why)
             return
