@@ -84,6 +84,21 @@ def test_collections_that_code_changes_are_reported(body, filled):
     assert {".".join(origin) for origin in effects_of(code_of(body)).filled} == filled
 
 
+@pytest.mark.parametrize(
+    ("body", "replaced"),
+    [
+        ("G[x] = 1", {"global.G"}),
+        ("del G[x]", {"global.G"}),
+        ("G.pop()", {"global.G"}),
+        ("self.a.update(x=1)", {"within.a"}),
+        ("G.append(x)", set()),
+        ("G[x].add(1)", set()),
+    ],
+)
+def test_collections_that_code_only_adds_to_are_told_apart(body, replaced):
+    assert {".".join(origin) for origin in effects_of(code_of(body)).replaced} == replaced
+
+
 def test_a_first_argument_that_inner_code_sees_is_still_the_first():
     space: dict = {}
     exec("def f(self, x):\n self.a = 1\n return lambda: self", space)

@@ -14,6 +14,8 @@ import pytest
 from amorsize.domain.process_state import reads_input, sets_process_state
 
 COUNT = 0
+CACHE = {}
+FOUND = []
 
 
 def sets_a_global(item):
@@ -71,7 +73,18 @@ class Setting:
         self.item = item
 
 
-MODEL = Model()
+class Store:
+    def __init__(self):
+        self.found = {}
+
+    def keep(self, item):
+        self.found[item] = item
+
+    def __getitem__(self, item):
+        return item
+
+
+MODEL, STORE = Model(), Store()
 
 
 def names_an_object(item):
@@ -93,7 +106,63 @@ def inside(item):
     set_it()
 
 
+def sets_an_item(item):
+    CACHE["last"] = item
+
+
+def removes_an_item(item):
+    return CACHE.pop(item)
+
+
+def adds_and_reads(item):
+    if not FOUND:
+        FOUND.append(item)
+    return FOUND[0]
+
+
+def sets_an_item_of_a_default(item, cache={}):  # noqa: B006  that is what is tested
+    cache["last"] = item
+
+
+def sets_an_item_of_an_attribute(item):
+    STORE.found["last"] = item
+
+
+def has_a_method_set_it(item):
+    STORE.keep(item)
+
+
+def with_closure(kind):
+    last, found = None, {}
+
+    def sets_a_variable(item):
+        nonlocal last
+        last = item
+        return last
+
+    def sets_an_item_of_a_variable(item):
+        found["last"] = item
+
+    def sets_it_inside(item):
+        def inner():
+            found["last"] = item
+
+        inner()
+
+    return {"variable": sets_a_variable, "item": sets_an_item_of_a_variable, "inside": sets_it_inside}[kind]
+
+
 SETTING = {
+    "an item of a global": sets_an_item,
+    "an item of a global, by a method": removes_an_item,
+    "an item of a global that is added once": adds_and_reads,
+    "an item of a default": sets_an_item_of_a_default,
+    "an item of an attribute of an object of the module": sets_an_item_of_an_attribute,
+    "an item of an object of the module, in its method": has_a_method_set_it,
+    "an item of a bound object": Store().keep,
+    "a variable of an enclosing function": with_closure("variable"),
+    "an item of a variable of an enclosing function": with_closure("item"),
+    "the same inside a function inside": with_closure("inside"),
     "a global": sets_a_global,
     "a global, in a function of the module": calls_one_that_sets_a_global,
     "the folder": changes_folder,
@@ -128,7 +197,35 @@ def test_what_sets_process_state_is_recognized(name):
     assert sets_process_state(SETTING[name])
 
 
-@pytest.mark.parametrize("func", [waits, fills_a_dict, Model().read, abs, time.sleep, int])
+def fills_a_dict_inside(item):
+    found, count = {}, 0
+
+    def keep(each):
+        nonlocal count
+        count += 1
+        found[each] = each
+
+    keep(item)
+    return found
+
+
+def only_adds(item):
+    FOUND.append(item)
+    return item
+
+
+def fills_an_item(item):
+    item["seen"] = True
+
+
+def removes_a_file(item):
+    os.remove(item)  # noqa: PTH107  a function whose name is that of a list's method
+
+
+NOTHING = [waits, fills_a_dict, fills_a_dict_inside, only_adds, fills_an_item, Store, Store().__getitem__]
+
+
+@pytest.mark.parametrize("func", [*NOTHING, removes_a_file, Model().read, abs, time.sleep, int])
 def test_what_sets_nothing_is_left_alone(func):
     assert sets_process_state(func) == ""
 
@@ -137,6 +234,9 @@ def test_attributes_do_not_count_where_they_are_left_out():
     assert sets_process_state(attribute_of_argument) == "globals or attributes"
     assert sets_process_state(attribute_of_argument, attributes=False) == ""
     assert sets_process_state(sets_a_global, attributes=False) == "globals or attributes"
+    assert sets_process_state(sets_an_item_of_an_attribute) == "what 'found' holds"
+    assert sets_process_state(sets_an_item_of_an_attribute, attributes=False) == ""
+    assert sets_process_state(sets_an_item, attributes=False) == "what 'CACHE' holds"
 
 
 def attribute_of_argument(item):

@@ -12,6 +12,7 @@ import pytest
 import amorsize
 
 LAST = None
+CACHE = {}
 
 
 def keeps_a_global(item):
@@ -19,6 +20,24 @@ def keeps_a_global(item):
     LAST = item
     time.sleep(0.02)
     return LAST
+
+
+def keeps_an_item_of_a_global(item):
+    CACHE["last"] = item
+    time.sleep(0.02)
+    return CACHE["last"]
+
+
+def keeps_a_variable():
+    last = None
+
+    def keeps(item):
+        nonlocal last
+        last = item
+        time.sleep(0.02)
+        return last
+
+    return keeps
 
 
 def writes_to_standard_output(item):
@@ -38,7 +57,9 @@ class Model:
 
 
 @pytest.mark.parametrize(
-    "func", [keeps_a_global, writes_to_standard_output, Model().run], ids=["global", "out", "self"]
+    "func",
+    [keeps_a_global, keeps_an_item_of_a_global, keeps_a_variable(), writes_to_standard_output, Model().run],
+    ids=["global", "item", "variable", "out", "self"],
 )
 def test_items_that_wait_and_set_state_are_not_mixed_up(func):
     serial = [func(item) for item in range(40)]

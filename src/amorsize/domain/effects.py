@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     attribute of the last two) or ``within`` (what is in an attribute of the first argument).
     """
 
-_MUTATORS: Final = frozenset(
+MUTATORS: Final = frozenset(
     {
         *("add", "append", "appendleft", "clear", "discard", "extend", "extendleft", "insert", "move_to_end", "pop"),
         *("popitem", "popleft", "remove", "reverse", "rotate", "setdefault", "sort", "subtract", "update"),
     }
 )
 """Methods that change the lists, dicts, sets and deques they are called on."""
+_ADDERS: Final = frozenset({"add", "append", "appendleft", "extend", "extendleft", "insert"})
+"""Those of them that only add elements."""
 _FIRST: Final = ("first", "")
 _INSIDE: Final = {"first": "within", "within": "within", "global": "attr", "free": "attr", "attr": "attr"}
 """Where the value of an attribute comes from, by where its owner comes from; other arguments are items."""
@@ -83,11 +85,19 @@ def codes_in(code: CodeType) -> Iterator[CodeType]:
 
 
 class Effects(NamedTuple):
-    """Attributes assigned, with whose they are, collections changed in place, and those of which items are read."""
+    """What code changes outside itself.
+
+    Attributes:
+        assigned: attributes that it assigns, with whose they are.
+        filled: collections that it changes in place.
+        asked: collections of which it reads items.
+        replaced: those of ``filled`` of which it sets or removes items, and does not only add some.
+    """
 
     assigned: frozenset[tuple[Origin, str]] = frozenset()
     filled: frozenset[Origin] = frozenset()
     asked: frozenset[Origin] = frozenset()
+    replaced: frozenset[Origin] = frozenset()
 
 
 _NOTHING: Final = Effects()
@@ -101,7 +111,7 @@ def effects_of(code: CodeType) -> Effects:
     another local variable.
     """
     raw = code.co_code
-    if _RELEVANT.isdisjoint(raw[::2]) and _MUTATORS.isdisjoint(code.co_names):
+    if _RELEVANT.isdisjoint(raw[::2]) and MUTATORS.isdisjoint(code.co_names):
         return _NOTHING
     walk = _Walk(code)
     extended = 0
@@ -115,7 +125,7 @@ def effects_of(code: CodeType) -> Effects:
             continue
         extended = 0
         walk.step(operation, argument)
-    return Effects(frozenset(walk.assigned), frozenset(walk.filled), frozenset(walk.asked))
+    return Effects(frozenset(walk.assigned), frozenset(walk.filled), frozenset(walk.asked), frozenset(walk.replaced))
 
 
 class _Walk:
@@ -137,6 +147,7 @@ class _Walk:
         self.assigned: set[tuple[Origin, str]] = set()
         self.filled: set[Origin] = set()
         self.asked: set[Origin] = set()
+        self.replaced: set[Origin] = set()
 
     def step(self, operation: int, argument: int) -> None:
         """Follow one instruction."""
@@ -192,8 +203,10 @@ class _Walk:
         is_method = operation != opcode.opmap["LOAD_ATTR"] or (_METHOD_BIT and argument & 1)
         attribute = self._names[argument >> 1 if _METHOD_BIT else argument]
         owner = self._pop(1)
-        if owner is not None and attribute in _MUTATORS:
+        if owner is not None and attribute in MUTATORS:
             self.filled.add(owner)
+            if attribute not in _ADDERS:
+                self.replaced.add(owner)
         self._stack.append((_INSIDE[owner[0]], attribute) if owner is not None and owner[0] in _INSIDE else None)
         if is_method:
             self._stack.append(None)
@@ -207,6 +220,7 @@ class _Walk:
             self.assigned.add((owner, self._names[argument]))
         else:
             self.filled.add(owner)
+            self.replaced.add(owner)
 
     def _pass(self, operation: int, argument: int) -> None:
         """Follow an instruction of which only is known how many values it adds or takes away."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from contextlib import suppress
 from opcode import opname
-from types import FunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.domain.effects import codes_in
+from amorsize.domain.effects import MUTATORS, codes_in, effects_of
 from amorsize.domain.iterables import plain
 
 if TYPE_CHECKING:
@@ -40,20 +40,26 @@ _LOOK_UPS: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _GLOBALS: Final = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
 _ATTRIBUTES: Final = frozenset({"STORE_ATTR", "DELETE_ATTR"})
 _SUBSCRIPTS: Final = frozenset({"STORE_SUBSCR", "DELETE_SUBSCR"})
+_ITEMS: Final = _SUBSCRIPTS | {"STORE_SLICE"}
+_VARIABLES: Final = frozenset({"STORE_DEREF", "DELETE_DEREF"})
+
+_NO_COLLECTIONS: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, NoneType)
+"""What has no items: ``numpy.sort(x)`` changes nothing of the module."""
 
 
 def sets_process_state(func: Callable[..., Any], *, attributes: bool = True) -> str:
-    """Return what a function sets that threads of a process share, in a word or two, empty where nothing is found.
+    """Return what a function sets that threads of a process share, in a few words, empty where nothing is found.
 
     Looked at are the function, what is inside it, and the functions and methods of its own module that it names.
-    Such a function gives right results in processes, and in one thread.
+    Such a function gives right results in processes, and in one thread. A collection that it only adds to, and never
+    reads an item of, does not count: no result depends on it.
 
     Args:
         func: the function.
-        attributes: whether attributes count; then they do whatever they belong to.
+        attributes: whether attributes count, and the collections in them; then they do whatever they belong to.
     """
     assignments = _GLOBALS | _ATTRIBUTES if attributes else _GLOBALS
-    for code in _codes(func):
+    for called, code in _codes(func):
         names = _SETTERS.intersection(code.co_names)
         if names:
             return min(names)
@@ -62,6 +68,39 @@ def sets_process_state(func: Callable[..., Any], *, attributes: bool = True) -> 
             return "environ"
         if operations & assignments:
             return "globals or attributes"
+        name = _variable_set(called, code, operations)
+        if not name and (operations & _ITEMS or not MUTATORS.isdisjoint(code.co_names)):
+            name = _collection_changed(called, code, attributes=attributes)
+        if name:
+            return f"what {name!r} holds"
+    return ""
+
+
+def _variable_set(called: _Called, code: CodeType, operations: set[str]) -> str:
+    """Return the name of a variable of an enclosing function that code assigns; empty where there is none."""
+    if not operations & _VARIABLES or not code.co_freevars:
+        return ""
+    from dis import get_instructions
+
+    shared = called.func.__code__.co_freevars
+    return next((str(x.argval) for x in get_instructions(code) if x.opname in _VARIABLES and x.argval in shared), "")
+
+
+def _collection_changed(called: _Called, code: CodeType, *, attributes: bool) -> str:
+    """Return the name of a collection that outlives a call and that code changes, empty where there is none."""
+    effects = effects_of(code)
+    is_nested = code is not called.func.__code__
+    for kind, name in sorted(effects.replaced | (effects.filled & effects.asked)):
+        if kind == "attr":
+            is_shared = attributes
+        elif kind in {"first", "within"}:  # of a function that is not bound, the first argument is an item
+            is_shared = attributes and called.owner is not None and not is_nested
+        elif kind == "argument" and is_nested:
+            is_shared = False
+        else:
+            is_shared = not isinstance(called.value(kind, name), _NO_COLLECTIONS)
+        if is_shared:
+            return name or "self"
     return ""
 
 
@@ -70,7 +109,7 @@ def reads_input(func: Callable[[Any], Any]) -> str:
 
     Each process would take some of it, in no order. So would a debugger.
     """
-    for code in _codes(func):
+    for _, code in _codes(func):
         if not _INPUTS.isdisjoint(code.co_names) and (found := _input_named(code)):
             return found
     return ""
@@ -90,53 +129,83 @@ def _input_named(code: CodeType) -> str:
     return ""
 
 
-def _codes(func: Any) -> Iterator[CodeType]:
-    """Yield the code that calling a function runs, as far as it is looked at."""
-    todo = [func]
+class _Called:
+    """A function that runs, and the class of the object that it is bound to, None if it is not bound."""
+
+    def __init__(self, func: FunctionType, owner: type | None) -> None:
+        self.func = func
+        self.owner = owner
+
+    def variables(self) -> dict[str, Any]:
+        """Return the variables of enclosing functions that the function names."""
+        found: dict[str, Any] = {}
+        for name, cell in zip(self.func.__code__.co_freevars, self.func.__closure__ or (), strict=False):
+            with suppress(ValueError):  # it is empty still
+                found[name] = cell.cell_contents
+        return found
+
+    def value(self, kind: str, name: str) -> Any:
+        """Return a ``global``, a ``free`` variable, or the default of an ``argument``; None where there is none."""
+        if kind == "global":
+            return self.func.__globals__.get(name)
+        if kind == "free":
+            return self.variables().get(name)
+        code, defaults = self.func.__code__, self.func.__defaults__ or ()
+        names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+        return {**dict(zip(names, defaults, strict=True)), **(self.func.__kwdefaults__ or {})}.get(name)
+
+
+def _codes(func: Any) -> Iterator[tuple[_Called, CodeType]]:
+    """Yield the code that calling a function runs, as far as it is looked at, each with the function that it is of."""
+    todo: list[tuple[Any, type | None]] = [(func, None)]
     seen: set[CodeType] = set()
-    for each in todo:
-        called, owner = _called(each)
-        if called is not None and called.__code__ not in seen and len(seen) < _MOST_CODES:
-            for code in codes_in(called.__code__):
+    for each, owner in todo:
+        called = _called(each, owner)
+        if called is not None and called.func.__code__ not in seen and len(seen) < _MOST_CODES:
+            for code in codes_in(called.func.__code__):
                 seen.add(code)
-                yield code
-                todo += _named(called, code, owner)
+                yield called, code
+                todo += _named(called, code)
 
 
-def _called(func: Any) -> tuple[FunctionType | None, type | None]:
-    """Return the function that runs when something is called, None if there is none, and the class that it is of."""
+def _called(func: Any, owner: type | None) -> _Called | None:
+    """Return the function that runs when something is called, None if it is not one of Python.
+
+    ``owner`` is the class of the object that it is bound to, where that is known.
+    """
     func = plain(func)
     while isinstance(func, functools.partial):
         func = func.func
     func = getattr(func, "__wrapped__", func)
-    owner: type | None = None
     if isinstance(func, MethodType):
         owner = func.__self__ if isinstance(func.__self__, type) else type(func.__self__)
         func = func.__func__
     elif not isinstance(func, FunctionType):
         owner = type(func)
         func = getattr(owner, "__call__", None)  # noqa: B004  what calling it runs
-    return (func if isinstance(func, FunctionType) else None), owner
+    return _Called(func, owner) if isinstance(func, FunctionType) else None
 
 
-def _named(func: FunctionType, code: CodeType, owner: type | None) -> Iterator[Any]:
-    """Yield what code of a function may call: its module's functions, its closure's, and methods of their objects."""
-    known = func.__globals__
-    kinds = [] if owner is None else [owner]
+def _named(called: _Called, code: CodeType) -> Iterator[tuple[Any, type | None]]:
+    """Yield what code of a function may call: its module's functions, its closure's, and methods of their objects.
+
+    With a method of an object that outlives the call comes the object's class.
+    """
+    known = called.func.__globals__
+    kinds: list[tuple[type, type | None]] = [] if called.owner is None else [(called.owner, called.owner)]
     values = [known.get(name) for name in code.co_names]
-    for cell in func.__closure__ or ():
-        with suppress(ValueError):  # it is empty still
-            values.append(cell.cell_contents)
-            yield cell.cell_contents
+    for value in called.variables().values():
+        values.append(value)
+        yield value, None
     for value in values:
         kind = value if isinstance(value, type) else type(value)
-        called = getattr(value, "__func__", value)
-        if isinstance(called, FunctionType):
-            if called.__globals__ is known:
-                yield value
+        function = getattr(value, "__func__", value)
+        if isinstance(function, FunctionType):
+            if function.__globals__ is known:
+                yield value, None
         elif kind.__module__ == known.get("__name__"):
-            kinds.append(kind)
-    for kind in kinds:
+            kinds.append((kind, None if kind is value else kind))
+    for kind, owner in kinds:
         methods = {name: value for each in reversed(kind.__mro__) for name, value in vars(each).items()}
         for name in code.co_names:
-            yield methods.get(name)
+            yield methods.get(name), owner

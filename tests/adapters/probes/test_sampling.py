@@ -181,7 +181,8 @@ def test_a_function_whose_child_processes_compute_is_not_taken_to_wait(func, com
     found = sample(func, range(100), min_seconds=0.2, fraction=0.1)
     assert found.cpu_fraction * found.seconds_per_item > 0.8 * computed
     assert found.children_fraction > 0.5
-    assert found.gil_fraction < 0.7
+    keeps_it = func in {in_a_pool_that_stays, in_a_program_that_stays}  # in a global, which threads share
+    assert found.gil_fraction == 1.0 if keeps_it else found.gil_fraction < 0.7
     assert found.threads_variable is None
 
 
