@@ -15,7 +15,7 @@ from amorsize.domain.fingerprint.fingerprint import Fingerprints, changes, finge
 from amorsize.domain.fingerprint.loaded import Loaded
 from amorsize.domain.fingerprint.parts import Surroundings
 from amorsize.domain.items import item_kind
-from amorsize.domain.iterables import IndexedRows, PulledRows, Rows, Spread, plain, rows
+from amorsize.domain.iterables import IndexedRows, PulledRows, Rows, StarFunction, plain, rows
 
 COLUMNS = st.lists(st.lists(st.integers(), max_size=6), min_size=1, max_size=4)
 
@@ -67,12 +67,12 @@ def test_the_kind_of_rows_is_that_of_tuples():
 def test_a_function_of_several_iterables_is_known_by_itself_and_their_number():
     loaded = Loaded(sys.modules)
     memo = Fingerprints(loaded)
-    two, three = fingerprint(Spread(add, 2), loaded), fingerprint(Spread(add, 3), loaded)
-    assert (two.name, memo.of(Spread(add, 2)).hex) == (fingerprint(add, loaded).name, two.hex)
+    two, three = fingerprint(StarFunction(add, 2), loaded), fingerprint(StarFunction(add, 3), loaded)
+    assert (two.name, memo.of(StarFunction(add, 2)).hex) == (fingerprint(add, loaded).name, two.hex)
     assert len({fingerprint(add, loaded).hex, two.hex, three.hex}) == 3
     assert changes(two.outline, three.outline) == "iterables 2 → 3"
 
 
 def test_the_function_comes_through_a_pickle():
-    again = pickle.loads(pickle.dumps(Spread(add, 2)))
+    again = pickle.loads(pickle.dumps(StarFunction(add, 2)))
     assert (again((1, 2)), plain(again), plain(add), again.count) == (3, add, add, 2)

@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 
 BOX = None
 FILE = None
+CACHE = {}
 GENERATOR = random.Random(7)
 
 
@@ -90,6 +91,13 @@ def boxed(number):
     BOX = number
     time.sleep(0.02)
     return BOX, (os.getpid(), threading.get_ident())
+
+
+def cached(number):
+    """Keep a number in a dict of this module while other threads have time to take the next task."""
+    CACHE["number"] = number
+    time.sleep(0.02)
+    return CACHE["number"], (os.getpid(), threading.get_ident())
 
 
 def drawn(_):

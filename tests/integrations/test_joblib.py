@@ -20,16 +20,17 @@ from joblib import Parallel, delayed, parallel_config
 from joblib._parallel_backends import SequentialBackend
 from joblib.externals.loky import reusable_executor
 
-import amorsize.integrations.joblib
 from amorsize import AmorsizeWarning, WorkerError, default_client, execute, optimize
 from amorsize.domain.values import Constraints, Sample
-from amorsize.integrations import choosing, crew, judging, tasks
-from amorsize.integrations.joblib import AmorsizeBackend, _length_hint
-from amorsize.integrations.judging import SERIAL, Choice, Judge
+from amorsize.integrations.joblib import AmorsizeBackend, decision, nesting, worker_pool
+from amorsize.integrations.joblib.call import _length_hint
+from amorsize.integrations.joblib.clocks import clocks
+from amorsize.integrations.joblib.planning import SERIAL, Choice, Planner
+from amorsize.integrations.joblib.restrictions import Restrictions
 
 FORKS = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
-KINDS = ["serial", "thread", pytest.param("process", marks=FORKS), "pool"]
-WORKERS = ["thread", pytest.param("process", marks=FORKS), "pool"]
+KINDS = ["serial", "thread", pytest.param("process", marks=FORKS), "loky"]
+WORKERS = ["thread", pytest.param("process", marks=FORKS), "loky"]
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def ours():
     """Have calls run by amorsize, and joblib's pool ended afterwards."""
     with parallel_config(backend="amorsize"):
         yield
-    while tasks.busy():  # a thread ends with the task that it is at
+    while nesting.busy_workers():  # a thread ends with the task that it is at
         time.sleep(0.001)
     if reusable_executor._executor is not None:
         reusable_executor._executor.shutdown(wait=True, kill_workers=True)
@@ -52,11 +53,11 @@ def run_by(monkeypatch, ours):
 
     def settle(kind):
         choice = SERIAL if kind == "serial" else Choice(kind, 2)
-        monkeypatch.setattr(Judge, "choose", lambda *_, **__: choice)
-        monkeypatch.setattr(Judge, "may_try_threads", lambda *_: False)
-        monkeypatch.setattr(choosing, "FIRST_LOOK_SECONDS", 0.0)
-        monkeypatch.setattr(crew, "FIRST_LOOK_SECONDS", 0.0)
-        monkeypatch.setattr(crew, "LEAST_FORKED_SECONDS", 0.0)
+        monkeypatch.setattr(Planner, "choose", lambda *_, **__: choice)
+        monkeypatch.setattr(Planner, "may_try_threads", lambda *_: False)
+        monkeypatch.setattr(decision, "FIRST_LOOK_SECONDS", 0.0)
+        monkeypatch.setattr(worker_pool, "FIRST_LOOK_SECONDS", 0.0)
+        monkeypatch.setattr(worker_pool, "LEAST_FORKED_SECONDS", 0.0)
 
     return settle
 
@@ -131,17 +132,19 @@ def test_a_warning_that_is_an_error_ends_a_call_in_the_background_without_a_hang
 @FORKS
 def test_no_process_is_forked_once_tasks_have_started_threads_of_openmp(run_by, monkeypatch):
     run_by("process")
-    monkeypatch.setattr(Judge, "fork_danger", lambda _: "an OpenMP library runs threads in this process")
-    ruled_out = []
-    monkeypatch.setattr(Judge, "rule_out_fork", lambda self, why: ruled_out.append(why))
-    monkeypatch.setattr(Judge, "choose", lambda *_, **__: SERIAL if ruled_out else Choice("process", 2))
+    why = "an OpenMP library runs threads in this process"
+    monkeypatch.setattr(Restrictions, "why_no_fork_now", lambda _: why)
+    monkeypatch.setattr(
+        Planner,
+        "choose",
+        lambda self, *_, **__: SERIAL if self.restrictions.no_fork == why else Choice("process", 2),
+    )
     assert {pid for pid, _ in run(jobs.place, range(20))} == {os.getpid()}
-    assert ruled_out == ["an OpenMP library runs threads in this process"]
 
 
 @FORKS
 def test_tasks_that_do_not_pickle_stay_in_this_process(ours, monkeypatch):
-    monkeypatch.setattr(choosing, "FIRST_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(decision, "FIRST_LOOK_SECONDS", 0.0)
     lock = threading.Lock()
 
     def holds(held, number):
@@ -242,14 +245,16 @@ def test_calls_inside_tasks_give_the_same(run_by, kind):
 )
 def test_calls_inside_tasks_run_serially_after_a_short_one(run_by, monkeypatch, seconds, backends):
     run_by("serial")
-    monkeypatch.setattr(tasks, "SHORT_SECONDS", seconds)
-    monkeypatch.setattr(amorsize.integrations.joblib, "cpu_count", lambda: 64)  # calls of other tests may still end
+    monkeypatch.setattr(nesting, "SHORT_SECONDS", seconds)
+    monkeypatch.setattr(
+        "amorsize.integrations.joblib.backend.cpu_count", lambda: 64
+    )  # calls of other tests may still end
     for _ in range(2):  # each call learns it anew
         assert [backend for _, backend in run(jobs.nested, [5] * 6)] == backends
 
 
 def test_after_some_serial_calls_one_may_have_workers_again():
-    inner = tasks.Inner()
+    inner = nesting.InnerCalls()
     assert inner.may_have_workers()
     inner.note(0.001)
     assert [inner.may_have_workers() for _ in range(17)].count(True) == 2
@@ -286,7 +291,7 @@ def test_large_arrays_reach_the_tasks(run_by, kind):
     array = np.ones(300_000)
     seen = run(jobs.total, [array] * 20, batch_size=1)
     assert {each for _, each in seen} == {300_000.0}
-    assert {name for name, _ in seen[10:]} == ({"memmap"} if kind == "pool" else {"ndarray"})
+    assert {name for name, _ in seen[10:]} == ({"memmap"} if kind == "loky" else {"ndarray"})
 
 
 def test_an_initializer_has_been_called_wherever_a_task_runs(ours, tmp_path):
@@ -301,8 +306,8 @@ def test_progress_is_printed(ours, capsys):
 
 def test_a_second_call_knows_the_function(ours, monkeypatch):
     asked = []
-    recall = Judge.recall
-    monkeypatch.setattr(Judge, "recall", lambda *args: asked.append(recall(*args)) or asked[-1])
+    recall = Planner.recall
+    monkeypatch.setattr(Planner, "recall", lambda *args: asked.append(recall(*args)) or asked[-1])
     for _ in range(2):
         run(jobs.sleeping, [0.001] * 30)
     first, second = asked
@@ -318,26 +323,25 @@ def test_a_mapping_of_a_generator_tells_how_many_tasks_are_left():
     assert _length_hint(iter(lambda: 1, 2)) is None
 
 
-def test_threads_that_wait_for_the_lock_are_seen():
-    judge = Judge(2, is_cap=True, executor="auto", is_warm=lambda: True, is_alone=lambda: True)
-    judge.saw_together(computed=0.1, idle=0.001, switches=40, threads=2)
-    assert not judge.threads_are_in_vain
-    judge.saw_together(computed=0.1, idle=0.1, switches=20, threads=2)
-    assert judge.threads_are_in_vain
+def test_threads_that_wait_for_the_gil_are_seen():
+    planner = Planner(2, is_cap=True, executor="auto")
+    planner.note_threads(computed=0.1, idle=0.001, switches=40, threads=2)
+    assert not planner.waits_for_gil
+    planner.note_threads(computed=0.1, idle=0.1, switches=20, threads=2)
+    assert planner.waits_for_gil
 
 
 def test_clocks_count_what_a_thread_has_computed():
-    before = judging.clocks()
+    before = clocks()
     sum(range(1_000_000))
-    now = judging.clocks()
+    now = clocks()
     assert now.computed > before.computed
     assert now.asked > before.asked
 
 
 def test_the_backend_travels_as_what_it_is():
-    assert amorsize.integrations.joblib.__doc__
-    backend = AmorsizeBackend(nesting_level=1, inner_max_num_threads=1)
-    assert backend.__reduce__() == (AmorsizeBackend, (1, 1))
+    found = AmorsizeBackend(nesting_level=1, inner_max_num_threads=1)
+    assert found.__reduce__() == (AmorsizeBackend, (1, 1))
 
 
 def sums(count):
@@ -357,8 +361,8 @@ def test_a_worker_of_joblibs_own_pool_may_call_execute():
 )
 def test_what_optimize_has_stored_is_known_to_a_call(func, columns):
     def known():
-        judge = Judge(2, is_cap=False, executor="auto", is_warm=bool, is_alone=bool)
-        return judge.recall(func, tuple(column[0] for column in columns), 40)
+        planner = Planner(2, is_cap=False, executor="auto")
+        return planner.recall(func, tuple(column[0] for column in columns), 40)
 
     assert known() is None
     stored = optimize(func, *columns, profile=False)
@@ -374,9 +378,9 @@ def test_execute_knows_what_a_call_has_learnt(ours):
 
 
 def test_a_short_rest_runs_here_whatever_is_known():
-    judge = Judge(2, is_cap=False, executor="auto", is_warm=bool, is_alone=bool)
+    planner = Planner(2, is_cap=False, executor="auto")
     sample = Sample(5, 1e-5, 0.0, 1e-5, 1.0)
-    assert judge.choose(sample, 100, assumed=False) == SERIAL
+    assert planner.choose(sample, 100, assumed=False) == SERIAL
     long = attrs.evolve(sample, seconds_per_item=1.0)
-    judge.rule_out("these cannot be pickled")
-    assert judge.choose(attrs.evolve(long, cpu_fraction=0.0), 100, assumed=False).kind == "thread"
+    planner.restrictions.no_process = "these cannot be pickled"
+    assert planner.choose(attrs.evolve(long, cpu_fraction=0.0), 100, assumed=False).kind == "thread"

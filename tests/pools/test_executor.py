@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 import amorsize
-from amorsize.pools.costs import Cost, may_move
+from amorsize.pools.costs import CallCost, may_move
 
 SEEN = []
 
@@ -123,17 +123,17 @@ def test_only_functions_that_change_nothing_of_others_may_move():
 
 
 def test_costs_say_when_processes_pay():
-    cost = Cost(spin)
+    cost = CallCost(spin)
     cost.add(0.1, 0.1, None)
     assert not cost.pays()  # not as long as starting processes takes
     for _ in range(4):
         cost.add(0.1, 0.1, None)
     assert cost.pays()
-    waits = Cost(nap)
+    waits = CallCost(nap)
     for _ in range(100):
         waits.add(1.0, 0.005, None)
     assert not waits.pays()
-    heavy = Cost(spin)
+    heavy = CallCost(spin)
     for _ in range(100):
         heavy.add(0.01, 0.01, lambda: None)
     assert not heavy.may_move

@@ -8,8 +8,8 @@ from typing import Any
 from amorsize.domain.source import is_indexed, length_of
 
 
-class Spread:
-    """A function of several arguments as one that takes them in a row.
+class StarFunction:
+    """A function that takes its arguments in one row: it is called as ``func(*row)``, as in ``itertools.starmap``.
 
     Args:
         func: takes as many arguments as there are iterables.
@@ -98,9 +98,9 @@ def together(
     """Return a function of one item and its items in place of a function and several iterables."""
     if not more:
         return func, data
-    return Spread(func, 1 + len(more)), rows((data, *more))
+    return StarFunction(func, 1 + len(more)), rows((data, *more))
 
 
 def plain(func: Any) -> Any:
-    """Return the caller's own function, which Spread may call."""
-    return func.func if type(func) is Spread else func
+    """Return the caller's own function, which StarFunction may call."""
+    return func.func if type(func) is StarFunction else func

@@ -6,7 +6,7 @@ from array import array
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.domain.iterables import IndexedRows, Spread
+from amorsize.domain.iterables import IndexedRows, StarFunction
 from amorsize.domain.wording import counted
 from amorsize.errors import ExecutionError
 from amorsize.execution.chunks import LocalChunkQueue, PipeChunkQueue, cut
@@ -182,11 +182,13 @@ class Loop(Run):
     def _plain(self, first: int, items: Sequence[Any]) -> list[Any]:
         """Run items by a list comprehension, the fastest loop in Python; its iterator knows where it stopped."""
         func, stop = self.job.func, first + len(items)
-        spread = func.func if type(func) is Spread and type(self.data) is IndexedRows else None  # then without tuples
-        columns = self.data.columns if spread is not None else ()
+        several = (
+            func.func if type(func) is StarFunction and type(self.data) is IndexedRows else None
+        )  # needs no tuples
+        columns = self.data.columns if several is not None else ()
         left = [_counted(column[first:stop]) for column in columns] or [self._iterator(first, stop)]
         try:
-            return [func(item) for item in left[0]] if spread is None else list(map(spread, *left))
+            return [func(item) for item in left[0]] if several is None else list(map(several, *left))
         except BaseException as error:
             self._failed_at = position = stop - length_hint(left[0]) - 1
             note_item(error, position, self.data[position])

@@ -1,1 +1,1 @@
-"""An Executor and a Pool in the form of the standard library's."""
+"""Executor and Pool, with the methods of concurrent.futures.Executor and multiprocessing.Pool."""

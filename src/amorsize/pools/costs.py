@@ -1,4 +1,4 @@
-"""What calls of a function have cost in threads, and whether processes pay for the next ones."""
+"""Measures what calls of a function cost in threads of an Executor, to see whether processes pay for the next ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MOVES: Final = 0.5
 """Share of a call's seconds that pickling its result may take."""
 
 
-class Cost:
+class CallCost:
     """What calls of a function have cost in threads, and whether processes may run it."""
 
     def __init__(self, fn: FunctionType) -> None:
@@ -96,7 +96,7 @@ def may_move(fn: FunctionType) -> bool:
     return found is fn and not changes and find_process_bound(fn) == ("", "")
 
 
-def timed(cost: Cost, fn: Callable[..., R], args: Any, kwargs: Any) -> R:
+def timed(cost: CallCost, fn: Callable[..., R], args: Any, kwargs: Any) -> R:
     """Run a call in a thread and take note of what it costs."""
     began, cpu_began = time.perf_counter(), time.thread_time()
     result = fn(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""A concurrent.futures.Executor that chooses between threads and processes by what calls cost."""
+"""Executor: a concurrent.futures.Executor that chooses between threads and processes by what calls cost."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from amorsize.adapters.probes.start_conditions import blocked_reason, start_meth
 from amorsize.client.arguments import check_workers
 from amorsize.client.client import default_calls
 from amorsize.config.files import is_disabled
-from amorsize.domain.iterables import Spread
+from amorsize.domain.iterables import StarFunction
 from amorsize.domain.sharing import CONSTANT
 from amorsize.domain.values import EXECUTORS
 from amorsize.execution.job import checked_initargs
 from amorsize.execution.pickling import key_of
 from amorsize.execution.workers.chunk import DONE, Answer, Head, run_chunk, state
 from amorsize.execution.workers.version import expected
-from amorsize.pools.background import Background, breaking, until
-from amorsize.pools.costs import Cost, timed
+from amorsize.pools.costs import CallCost, timed
+from amorsize.pools.streams import BackgroundStream, with_broken_errors, with_timeout
 from amorsize.processes import failures
 from amorsize.processes.warning import warn
 
@@ -87,8 +87,8 @@ class Executor(concurrent.futures.Executor):
         self._is_shut = self._has_said_why = False
         self._threads: ThreadPoolExecutor | None = None
         self._processes: ProcessPoolExecutor | None = None
-        self._costs: dict[tuple[str, str], Cost] = {}
-        self._runs: set[Background] = set()
+        self._costs: dict[tuple[str, str], CallCost] = {}
+        self._runs: set[BackgroundStream] = set()
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         """Return a future of ``fn(*args, **kwargs)``, run in a thread or a process.
@@ -110,7 +110,7 @@ class Executor(concurrent.futures.Executor):
                 return self._threads.submit(fn, *args, **kwargs)
             return self._threads.submit(self._choose, cost, fn, args, kwargs)
 
-    def _choose(self, cost: Cost, fn: Callable[..., R], args: Any, kwargs: Any) -> R:
+    def _choose(self, cost: CallCost, fn: Callable[..., R], args: Any, kwargs: Any) -> R:
         """Run a call in this thread, or have a process run it and wait for that."""
         moves = cost.pays() and not is_disabled() and sys.stdout is sys.__stdout__  # else output would go elsewhere
         if moves and all(map(_is_constant, (*args, *kwargs.values()))) and blocked_reason(fn, _method()) is None:
@@ -132,7 +132,7 @@ class Executor(concurrent.futures.Executor):
         The worker imports the function anew. It runs the call only if it finds there what this process has: the same
         code and the same values of the globals that it reads.
         """
-        func = Spread(fn, len(args))
+        func = StarFunction(fn, len(args))
         try:
             text = pickle.dumps(func, pickle.HIGHEST_PROTOCOL)
             version = expected(default_calls.optimizer().fingerprint(func), func)
@@ -178,14 +178,17 @@ class Executor(concurrent.futures.Executor):
         if not iterables:
             return iter(())
         if buffersize is not None:
-            return until(breaking(self._stream(fn, iterables, buffersize)), timeout)
+            return with_timeout(self._stream(fn, iterables, buffersize), timeout)
         if timeout is not None:
             return super().map(fn, *iterables, timeout=timeout)
-        rows = list(zip(*iterables, strict=False))
-        columns = list(zip(*rows, strict=True))
+        return self._map_in_background(fn, list(zip(*iterables, strict=False)))
+
+    def _map_in_background(self, fn: Callable[..., R], rows: list[tuple[Any, ...]]) -> Iterator[R]:
+        """Begin to run all rows of arguments, and return an iterator over their results."""
         if not rows:
             return iter(())
-        run = Background(lambda: breaking(self._stream(fn, columns, len(rows))), "amorsize-map")
+        columns = list(zip(*rows, strict=True))
+        run = BackgroundStream(lambda: self._stream(fn, columns, len(rows)), "amorsize-map")
         with self._lock:
             self._check_open()
             self._runs = {each for each in self._runs if each.thread.is_alive()} | {run}
@@ -211,7 +214,7 @@ class Executor(concurrent.futures.Executor):
             processes.shutdown(wait, cancel_futures=cancel_futures)
 
     def _stream(self, fn: Callable[..., R], iterables: Any, in_flight: int) -> Iterator[R]:
-        return api.iexecute(
+        results: Iterator[R] = api.iexecute(
             fn,
             *iterables,
             in_flight=in_flight,
@@ -220,6 +223,7 @@ class Executor(concurrent.futures.Executor):
             initializer=self._initializer,
             initargs=self._initargs,
         )
+        return with_broken_errors(results)
 
     def _check_open(self) -> None:
         if self._is_shut:
@@ -253,7 +257,7 @@ class Executor(concurrent.futures.Executor):
             )
             return self._processes.submit(fn, *args, **kwargs)
 
-    def _cost_of(self, fn: Any) -> Cost | None:
+    def _cost_of(self, fn: Any) -> CallCost | None:
         """Return what is known of a function that a process could run, None for any other callable."""
         if type(fn) is not FunctionType or self._kind != "auto" or self._processes_at_most <= 1:
             return None
@@ -262,7 +266,7 @@ class Executor(concurrent.futures.Executor):
         if cost is None or cost.code is not fn.__code__:
             if len(self._costs) >= _MOST_COSTS:
                 self._costs.clear()
-            cost = self._costs[key] = Cost(fn)
+            cost = self._costs[key] = CallCost(fn)
         return cost if cost.may_move else None
 
 

@@ -1,4 +1,4 @@
-"""The part of multiprocessing.Pool that people use, with amorsize deciding who works and in what chunks."""
+"""Pool: the methods of multiprocessing.Pool that people use; amorsize chooses workers and chunks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from amorsize.adapters.inspectors.psutil import PsutilInspector, PsutilOptions
 from amorsize.client.arguments import check_workers, checked
 from amorsize.client.calls import CallLimits, CallOptions
 from amorsize.client.client import default_calls
-from amorsize.domain.iterables import Spread
+from amorsize.domain.iterables import StarFunction
 from amorsize.execution.job import Failed, checked_initargs
-from amorsize.pools.background import Background
 from amorsize.pools.executor import Executor
+from amorsize.pools.streams import BackgroundStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -66,17 +66,20 @@ class Results(Generic[R]):
 
     Args:
         outcomes: gives the results, and a Failed for each item that failed.
-        go_on: raises when the pool was terminated.
+        check_not_terminated: raises when the pool was terminated.
         unasked: holds the iterators that nobody has asked yet; this one leaves it.
     """
 
     def __init__(
-        self, outcomes: Iterator[Any], go_on: Callable[[int, int | None], None], unasked: set[Results[Any]]
+        self,
+        outcomes: Iterator[Any],
+        check_not_terminated: Callable[[int, int | None], None],
+        unasked: set[Results[Any]],
     ) -> None:
         self._outcomes = outcomes
-        self._go_on = go_on
+        self._check_not_terminated = check_not_terminated
         self._unasked = unasked
-        self._background: Background | None = None
+        self._background: BackgroundStream | None = None
 
     def __iter__(self) -> Self:
         return self
@@ -90,7 +93,7 @@ class Results(Generic[R]):
         From the first timeout on, the items run in the background.
         """
         self._unasked.discard(self)
-        self._go_on(0, None)
+        self._check_not_terminated(0, None)
         background = self._background
         if timeout is not None and background is None:
             background = self._begin()
@@ -104,10 +107,10 @@ class Results(Generic[R]):
             raise outcome.error
         return outcome  # type: ignore[no-any-return]  # of func
 
-    def run_on(self) -> threading.Thread:
+    def run_to_end(self) -> threading.Thread:
         """Have all that is left run in the background; return the thread that runs it."""
         background = self._background or self._begin()
-        background.run_on()
+        background.run_to_end()
         return background.thread
 
     def cancel(self) -> None:
@@ -115,9 +118,9 @@ class Results(Generic[R]):
         if self._background is not None:
             self._background.cancel()
 
-    def _begin(self) -> Background:
+    def _begin(self) -> BackgroundStream:
         outcomes = self._outcomes
-        background = Background(lambda: outcomes, "amorsize-pool", daemon=True, most=_MOST_AHEAD)
+        background = BackgroundStream(lambda: outcomes, "amorsize-pool", daemon=True, most_waiting=_MOST_AHEAD)
         finalize(self, background.cancel).atexit = False
         background.thread.start()
         self._background = background
@@ -176,7 +179,7 @@ class Pool:
 
     def starmap(self, func: Callable[..., R], iterable: Iterable[Any], chunksize: int | None = None) -> list[R]:
         """Return the results of func for each item, which holds its arguments."""
-        return self.map(Spread(func, 0), iterable, chunksize)
+        return self.map(StarFunction(func, 0), iterable, chunksize)
 
     def apply(self, func: Callable[..., R], args: Iterable[Any] = (), kwds: Mapping[str, Any] | None = None) -> R:
         """Return ``func(*args, **kwds)``, run in a worker."""
@@ -215,7 +218,7 @@ class Pool:
 
         def run() -> None:
             try:
-                results = self._execute(func, items, progress=self._go_on)
+                results = self._execute(func, items, progress=self._check_not_terminated)
             except BaseException as error:  # noqa: BLE001  raised where the result is asked for
                 _settle(future, error_callback, error=error)
             else:
@@ -235,7 +238,7 @@ class Pool:
         error_callback: Callable[[BaseException], object] | None = None,
     ) -> AsyncResult[list[R]]:
         """Begin ``starmap`` in the background."""
-        return self.map_async(Spread(func, 0), iterable, chunksize, callback, error_callback)
+        return self.map_async(StarFunction(func, 0), iterable, chunksize, callback, error_callback)
 
     def apply_async(
         self,
@@ -286,7 +289,7 @@ class Pool:
             raise ValueError("Pool is still running")
         if self._state == "terminated":
             return
-        threads = [*self._background, *(results.run_on() for results in list(self._streams))]
+        threads = [*self._background, *(results.run_to_end() for results in list(self._streams))]
         for thread in threads:
             thread.join()
         self._executor.shutdown(wait=True)
@@ -300,7 +303,7 @@ class Pool:
         if chunksize is not None and chunksize < 1:
             raise ValueError(f"Pool: chunksize must be at least 1, got {chunksize!r:.80}")
 
-    def _go_on(self, _done: int, _total: int | None) -> None:
+    def _check_not_terminated(self, _done: int, _total: int | None) -> None:
         """Let a map go on until the pool is terminated."""
         if self._state == "terminated":
             raise CancelledError("the pool was terminated")
@@ -313,7 +316,7 @@ class Pool:
     ) -> Results[R]:
         self._check(chunksize)
         outcomes = imap(func, items, ordered=ordered, **self._options)
-        results: Results[R] = Results(outcomes, self._go_on, self._unasked)
+        results: Results[R] = Results(outcomes, self._check_not_terminated, self._unasked)
         self._unasked.add(results)
         self._streams.add(results)
         return results

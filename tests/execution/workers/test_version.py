@@ -13,7 +13,7 @@ import pytest
 from execution.jobs import spin
 
 from amorsize import AmorsizeWarning, execute
-from amorsize.domain.iterables import Spread
+from amorsize.domain.iterables import StarFunction
 from amorsize.execution.workers.version import version_of
 
 
@@ -108,14 +108,14 @@ CHANGED = {
 @pytest.mark.parametrize("func", CHANGED, ids=lambda func: func.__name__)
 def test_the_version_changes_with_a_value_that_the_function_reads_and_comes_back_with_it(func):
     change, change_back = CHANGED[func]
-    before = version_of(func), version_of(Spread(func, 2))
+    before = version_of(func), version_of(StarFunction(func, 2))
     change()
     try:
         assert version_of(func) != before[0]
-        assert version_of(Spread(func, 2)) != before[1]
+        assert version_of(StarFunction(func, 2)) != before[1]
     finally:
         change_back()
-    assert (version_of(func), version_of(Spread(func, 2))) == before
+    assert (version_of(func), version_of(StarFunction(func, 2))) == before
 
 
 PROGRAM = """

@@ -14,7 +14,7 @@ from amorsize.domain.fingerprint.encoding import framed, text
 from amorsize.domain.fingerprint.memo import Watch
 from amorsize.domain.fingerprint.objects import crop, digest, name_of
 from amorsize.domain.fingerprint.reader import read
-from amorsize.domain.iterables import Spread
+from amorsize.domain.iterables import StarFunction
 from amorsize.domain.values import LONG_TEXT, Value
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def fingerprint(func: Callable[..., Any], loaded: Loaded) -> Fingerprint:
     Raises:
         TypeError: an ``__amorsize_fingerprint__()`` returned neither str nor bytes.
     """
-    if type(func) is Spread:
-        return _of_spread(fingerprint(func.func, loaded), func.count)
+    if type(func) is StarFunction:
+        return _of_star_function(fingerprint(func.func, loaded), func.count)
     reading = read(func, loaded, outlined=True)
     return attrs.evolve(_fingerprint(func, reading), outline=_bounded(reading.outline))
 
@@ -82,15 +82,15 @@ def with_unread(func: Callable[..., Any], loaded: Loaded) -> tuple[str, list[Any
 
     What the callable itself changes is left out.
     """
-    if type(func) is Spread:
+    if type(func) is StarFunction:
         digits, unread = with_unread(func.func, loaded)
-        return _of_spread(Fingerprint(digits, ""), func.count).hex, unread
+        return _of_star_function(Fingerprint(digits, ""), func.count).hex, unread
     reading = read(func, loaded)
     changed = reading.changes.objects if reading.origins.unread else ()
     return _fingerprint(func, reading).hex, [each for each in reading.origins.unread if id(each) not in changed]
 
 
-def _of_spread(inner: Fingerprint, count: int) -> Fingerprint:
+def _of_star_function(inner: Fingerprint, count: int) -> Fingerprint:
     """Return the fingerprint of a function that is called with so many items, one from each of several iterables."""
     digits = sha256(f"{inner.hex}*{count}".encode()).hexdigest()[:_DIGITS]
     outline = (*inner.outline, ("iterables", str(count))) if inner.outline else ()
@@ -182,8 +182,8 @@ class Fingerprints:
 
     def of(self, func: Callable[..., Any]) -> Fingerprint:
         """Return the fingerprint of any callable; raises what ``fingerprint`` raises."""
-        if type(func) is Spread:
-            return _of_spread(self.of(func.func), func.count)
+        if type(func) is StarFunction:
+            return _of_star_function(self.of(func.func), func.count)
         owner: Any = func
         key: object = id(func)
         if type(func) is MethodType:  # a fresh object at each access

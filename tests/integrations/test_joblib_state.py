@@ -13,10 +13,10 @@ from integrations import jobs
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import reusable_executor
 
-import amorsize.integrations.joblib  # noqa: F401  it registers the backend
+from amorsize import execute
 from amorsize.domain.values import Sample
-from amorsize.integrations import choosing
-from amorsize.integrations.judging import SERIAL, Choice, Judge
+from amorsize.integrations.joblib import decision
+from amorsize.integrations.joblib.planning import SERIAL, Choice, Planner
 
 WAITING = Sample(5, 0.05, 0.0, 0.05, 0.0)
 """Tasks that wait: threads are the first choice for them."""
@@ -43,36 +43,48 @@ def closed():
     jobs.FILE = jobs.Drawer.file = None
 
 
-def judge(func, executor="auto"):
-    found = Judge(4, is_cap=True, executor=executor, is_warm=lambda: True, is_alone=lambda: True)
-    found.meet(func)
-    return found
+def planner_of(func, executor="auto"):
+    planner = Planner(4, is_cap=True, executor=executor)
+    planner.restrictions.check(func)
+    return planner
 
 
 def may_use_threads(func, executor="auto"):
-    found = judge(func, executor)
-    found.rule_out("these cannot be pickled")
-    return found.choose(WAITING, 100, assumed=False).kind == "thread"
+    planner = planner_of(func, executor)
+    planner.restrictions.no_process = "these cannot be pickled"
+    return planner.choose(WAITING, 100, assumed=False).kind == "thread"
 
 
 def run(func, count, **options):
     return Parallel(n_jobs=4, batch_size=1, **options)(delayed(func)(number) for number in range(count))
 
 
+KEEPING = pytest.mark.parametrize("func", [jobs.boxed, jobs.cached], ids=["global", "item"])
+
+
+@KEEPING
 @pytest.mark.parametrize("options", [{}, {"prefer": "processes"}, {"return_as": "generator"}])
-def test_a_function_that_keeps_state_in_a_global_gives_what_loky_gives(ours, options):
+def test_a_function_that_keeps_state_in_a_global_gives_what_loky_gives(ours, func, options):
     for _ in range(2):  # the second call knows the function
-        results = list(run(jobs.boxed, 12, **options))
+        results = list(run(func, 12, **options))
         assert [number for number, _ in results] == list(range(12))
         processes = {pid for _, (pid, _) in results}
         assert len({place for _, place in results}) == len(processes)  # one thread in each
 
 
-def test_only_threads_that_were_asked_for_may_run_it():
-    assert judge(jobs.boxed).choose(WAITING, 100, assumed=False).kind != "thread"
-    assert not may_use_threads(jobs.boxed)
-    assert may_use_threads(jobs.boxed, "thread")
+@KEEPING
+def test_only_threads_that_were_asked_for_may_run_it(func):
+    assert planner_of(func).choose(WAITING, 100, assumed=False).kind != "thread"
+    assert not may_use_threads(func)
+    assert may_use_threads(func, "thread")
     assert may_use_threads(jobs.patient)
+
+
+@KEEPING
+def test_execute_gives_it_no_threads_either(func):
+    places = [place for _, place in execute(func, range(40))]
+    assert len(set(places)) == len({pid for pid, _ in places})  # one thread in each process
+    assert {pid for _, (pid, _) in execute(func, range(4), executor="thread")} == {os.getpid()}
 
 
 @pytest.mark.parametrize("prefer", [None, "threads"])
@@ -85,7 +97,7 @@ def test_a_function_with_a_generator_runs_in_the_caller_in_order(ours, monkeypat
 
 def test_attributes_count_in_functions_of_the_user_only(monkeypatch):
     assert not may_use_threads(jobs.numbered)
-    monkeypatch.setattr("amorsize.integrations.judging.is_installed", lambda _: True)
+    monkeypatch.setattr("amorsize.integrations.joblib.restrictions.is_installed", lambda _: True)
     assert may_use_threads(jobs.numbered)
     assert not may_use_threads(jobs.boxed)
 
@@ -97,13 +109,15 @@ def test_a_memorized_function_is_looked_into(tmp_path):
 
 @pytest.mark.parametrize("first", ["thread", "trial"])
 def test_no_thread_takes_a_later_task_of_another_function_that_keeps_state(ours, monkeypatch, first):
-    choose = Judge.choose
+    choose = Planner.choose
     monkeypatch.setattr(
-        Judge,
+        Planner,
         "choose",
-        lambda self, *args, **options: choose(self, *args, **options) if self.no_thread else Choice(first, 4),
+        lambda self, *args, **options: (
+            choose(self, *args, **options) if self.restrictions.no_thread else Choice(first, 4)
+        ),
     )
-    monkeypatch.setattr(choosing, "FIRST_LOOK_SECONDS", 1e-9)
+    monkeypatch.setattr(decision, "FIRST_LOOK_SECONDS", 1e-9)
     tasks = [delayed(jobs.patient)(number) for number in range(12)]
     tasks += [delayed(jobs.boxed)(number) for number in range(12, 24)]
     results = Parallel(n_jobs=4, batch_size=1)(tasks)
@@ -112,11 +126,11 @@ def test_no_thread_takes_a_later_task_of_another_function_that_keeps_state(ours,
     assert len(set(kept)) == len({pid for pid, _ in kept})
 
 
-@pytest.mark.parametrize("kind", ["process", "pool"])
+@pytest.mark.parametrize("kind", ["process", "loky"])
 def test_a_later_task_that_is_bound_to_this_process_runs_in_the_caller(ours, monkeypatch, kind):
     monkeypatch.setattr(jobs, "GENERATOR", random.Random(7))
-    monkeypatch.setattr(Judge, "choose", lambda *_, **__: Choice(kind, 2))
-    monkeypatch.setattr(choosing, "FIRST_LOOK_SECONDS", 1e-9)
+    monkeypatch.setattr(Planner, "choose", lambda *_, **__: Choice(kind, 2))
+    monkeypatch.setattr(decision, "FIRST_LOOK_SECONDS", 1e-9)
     tasks = [delayed(jobs.patient)(number) for number in range(8)] + [delayed(jobs.drawn)(0) for _ in range(8)]
     results = Parallel(n_jobs=2, batch_size=1)(tasks)
     plain = random.Random(7)
@@ -127,14 +141,16 @@ def test_a_later_task_that_is_bound_to_this_process_runs_in_the_caller(ours, mon
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 @pytest.mark.parametrize("func", [jobs.written, jobs.written_to_class], ids=["global", "class"])
 def test_no_worker_is_forked_once_tasks_have_left_a_file_open(ours, closed, monkeypatch, func):
-    kinds = {"process": Choice("process", 2), "pool": Choice("pool", 2)}
+    kinds = {"process": Choice("process", 2), "loky": Choice("loky", 2)}
     monkeypatch.setattr(
-        Judge,
+        Planner,
         "choose",
-        lambda self, *_, **__: SERIAL if self.no_process else kinds["pool" if self.no_fork else "process"],
+        lambda self, *_, **__: (
+            SERIAL if self.restrictions.no_process else kinds["loky" if self.restrictions.no_fork else "process"]
+        ),
     )
-    monkeypatch.setattr(choosing, "FIRST_LOOK_SECONDS", 1e-9)
+    monkeypatch.setattr(decision, "FIRST_LOOK_SECONDS", 1e-9)
     for _ in range(2):
         assert [number for number, _ in run(func, 12)] == list(range(12))
-    found = judge(func)
+    found = planner_of(func).restrictions
     assert found.no_process or "a file" in found.no_fork

@@ -1,4 +1,4 @@
-"""Streams that go on in the background while nobody asks for their results."""
+"""Runs a stream of results in a background thread, for ``Executor.map`` and ``Pool.imap``."""
 
 from __future__ import annotations
 
@@ -26,21 +26,26 @@ class BrokenInitializerError(InitializerError, BrokenProcessPool):
     """The initializer of an Executor failed in a worker of ``map``, which then ran no items."""
 
 
-class Background:
+class BackgroundStream:
     """A stream that a thread of its own runs, so that it goes on while nobody asks for results.
 
     Args:
         stream: returns the stream; called in the thread.
         name: the thread's name.
         daemon: whether the thread ends with the program.
-        most: most results that wait until they are asked for; None: any number.
+        most_waiting: most results that wait until they are asked for; None: any number.
     """
 
     def __init__(
-        self, stream: Callable[[], Iterator[Any]], name: str, *, daemon: bool = False, most: int | None = None
+        self,
+        stream: Callable[[], Iterator[Any]],
+        name: str,
+        *,
+        daemon: bool = False,
+        most_waiting: int | None = None,
     ) -> None:
         self._stream = stream
-        self._most = most
+        self._most_waiting = most_waiting
         self._results: deque[Any] = deque()
         self._changed = threading.Condition()
         self._has_ended = False
@@ -50,15 +55,15 @@ class Background:
         self.thread = threading.Thread(target=context.run, args=(self._run,), name=name, daemon=daemon)
 
     def cancel(self) -> None:
-        """Give up what has not begun."""
+        """Drop what has not begun."""
         with self._changed:
             self._is_cancelled = True
             self._changed.notify_all()
 
-    def run_on(self) -> None:
-        """Have any number of results wait until they are asked for."""
+    def run_to_end(self) -> None:
+        """Run all that is left; any number of results wait until they are asked for."""
         with self._changed:
-            self._most = None
+            self._most_waiting = None
             self._changed.notify_all()
 
     def _run(self) -> None:
@@ -81,7 +86,7 @@ class Background:
                 self._changed.notify_all()
 
     def _has_room(self) -> bool:
-        return self._most is None or len(self._results) < self._most or self._is_cancelled
+        return self._most_waiting is None or len(self._results) < self._most_waiting or self._is_cancelled
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the next result or for the end, for at most so many seconds; return whether it is there."""
@@ -114,7 +119,7 @@ class Background:
             self.take()
 
 
-def until(stream: Iterator[R], timeout: float | None) -> Iterator[R]:
+def with_timeout(stream: Iterator[R], timeout: float | None) -> Iterator[R]:
     """Yield results; TimeoutError once one comes later than so many seconds from now."""
     end = None if timeout is None else time.monotonic() + timeout
 
@@ -127,8 +132,8 @@ def until(stream: Iterator[R], timeout: float | None) -> Iterator[R]:
     return results()
 
 
-def breaking(stream: Iterator[R]) -> Iterator[R]:
-    """Yield results; what workers have broken is raised as an error that ``except BrokenExecutor`` catches too."""
+def with_broken_errors(stream: Iterator[R]) -> Iterator[R]:
+    """Yield results; a WorkerError is raised as one that ``except BrokenExecutor`` catches too."""
     try:
         yield from stream
     except WorkerError as error:

@@ -1,0 +1,150 @@
+"""The decision who runs the tasks of one call, made again as more is known of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from amorsize.execution.measure import Measure
+from amorsize.integrations.joblib.call import why_not_picklable
+from amorsize.integrations.joblib.planning import LEAST_FORKED_SECONDS, SERIAL, Choice
+from amorsize.processes import process_info
+
+if TYPE_CHECKING:
+    from amorsize.domain.values import Sample
+    from amorsize.integrations.joblib.call import Call
+
+FIRST_LOOK_SECONDS: Final = 0.002
+"""Seconds of tasks after which it is decided for the first time who runs the rest."""
+
+_TRUSTED_SECONDS: Final = 0.05
+"""Seconds of tasks after which a choice that rests on an earlier call is made again, if they take so long."""
+
+TRIAL_SECONDS: Final = 0.02
+"""How long threads run side by side until it is known whether they get more done together."""
+
+_BATCH_SECONDS: Final = {"trial": 0.002, "serial": 0.02, "thread": 0.01, "process": 0.1, "loky": 0.05}
+"""Work in a batch, by who runs it; joblib's own dispatch of one takes 40 us."""
+
+_FORKS_WORTH: Final = 20
+"""Times what a fork takes that a forked batch should hold."""
+
+_MOST_GROWTH: Final = 64
+"""Times the tasks that have run that a batch has at most."""
+
+
+class Decision:
+    """The decision of one call.
+
+    Args:
+        call: the call.
+        helpers: most threads or processes that work beside the caller.
+        choice: who runs everything, where that is fixed.
+    """
+
+    def __init__(self, call: Call, helpers: int, choice: Choice | None) -> None:
+        self._call = call
+        self._planner = call.planner
+        self._restrictions = call.planner.restrictions
+        self._most = helpers
+        self.measure = Measure()
+        self.choice = choice or Choice("trial", 2)
+        self.func: Any = None
+        self.is_recalled = False
+        self.example: tuple[Any, Any] | None = None
+        """A batch with its results, to see whether they pickle."""
+        self._is_fixed = self._is_final = choice is not None
+        self._next_look = FIRST_LOOK_SECONDS
+        self._batch_seconds = _batch_seconds(self.choice.kind)
+
+    def check(self, calls: Any) -> None:
+        """Look at the functions of a batch that no earlier batch had, before anybody runs them."""
+        if self._is_fixed:
+            return
+        news = [self._restrictions.check(func) for func, _, _ in calls.items]
+        if any(news) and self.choice.kind == "thread":
+            self._set(SERIAL, is_final=False)
+            self._next_look = self.measure.seconds
+
+    def recall(self, calls: Any, queued: int) -> None:
+        """Choose at once where the function of the first batch is known; else the first tasks are measured."""
+        func, args, kwargs = calls.items[0]
+        self.func = func
+        if self._is_final:
+            return
+        left, assumed = self._call.tasks_left(queued)
+        sample = self._planner.recall(func, (*args, *kwargs.values()), left)
+        if sample is not None:
+            self.is_recalled = True
+            self.example = (calls, None)
+            self.measure.add(sample.seconds_per_item, sample.cpu_fraction * sample.seconds_per_item, 1)
+            self._choose(sample, left, assumed=assumed)
+            if self.choice.kind == "serial":
+                expected = min(_TRUSTED_SECONDS, left * sample.seconds_per_item)
+                self._next_look = max(self._next_look, self.measure.seconds + expected)
+
+    def review(self, queued: int) -> None:
+        """Choose again where there is news: each time that twice as much is done, or once threads wait for the GIL."""
+        if self._is_final and not (self.choice.kind == "thread" and self._planner.waits_for_gil):
+            return
+        if self.measure.seconds >= self._next_look:
+            self._next_look = 2 * self.measure.seconds
+            self.choose(queued)
+
+    def choose(self, queued: int) -> None:
+        """Choose by what is known now; so many tasks are queued."""
+        left, assumed = self._call.tasks_left(queued)
+        self._choose(self.measure.sample(), left, assumed=assumed)
+
+    def _choose(self, sample: Sample, left: int, *, assumed: bool) -> None:
+        if assumed:
+            left = max(left, self.measure.items)
+        choice = self._planner.choose(sample, left, assumed=assumed)
+        if choice.kind in {"process", "loky"} and self.example is not None:
+            why = why_not_picklable(*self.example)
+            if why:
+                self._restrictions.no_process = why
+                choice = self._planner.choose(sample, left, assumed=assumed)
+        if choice.kind in {"serial", "loky"} and self._planner.may_try_threads(sample, left):
+            self._next_look = self.measure.seconds + TRIAL_SECONDS
+            self._set(Choice("thread", 2), is_final=False)  # only running side by side shows what threads gain
+            return
+        self._set(choice, is_final=choice.kind != "serial")
+
+    def rule_out_processes(self, why: str) -> None:
+        """Have no process run any more tasks."""
+        self._restrictions.no_process = why
+        self._set(SERIAL, is_final=True)
+
+    def _set(self, choice: Choice, *, is_final: bool) -> None:
+        workers = min(choice.workers, self._most + 1)
+        self.choice = Choice(choice.kind, workers) if workers > 1 else SERIAL
+        self._is_final = is_final
+        self._batch_seconds = _batch_seconds(self.choice.kind)
+
+    def batch_size(self) -> int:
+        """Return how many tasks a batch should have, by what they take and who runs them."""
+        if not self.measure.items:
+            return 1
+        kind, workers = self.choice
+        mean = max(self.measure.seconds_per_item, 1e-7)
+        most = min(int(self._batch_seconds / mean), _MOST_GROWTH * self.measure.items)
+        left, assumed = self._call.tasks_left(0)
+        if left and not assumed:
+            if kind in {"serial", "trial"}:  # joblib cuts a rest that is too short for its workers into 10 each
+                most = min(most, left // self._call.n_jobs)
+            elif kind == "process":
+                most = min(most, max(left // (2 * workers), int(LEAST_FORKED_SECONDS / mean)))
+            else:
+                most = min(most, left // (2 * workers))
+        return max(1, most)
+
+    def learn(self) -> None:
+        """Keep what the call has shown of the function."""
+        if self.measure.items > 1:
+            self._planner.learn(self.measure.sample())
+
+
+def _batch_seconds(kind: str) -> float:
+    """Return how much work a batch should hold: enough to make what it costs small, little enough to share."""
+    seconds = _BATCH_SECONDS[kind]
+    return max(seconds, _FORKS_WORTH * process_info.fork_seconds()) if kind == "process" else seconds
