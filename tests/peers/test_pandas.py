@@ -236,6 +236,74 @@ def test_each_row_is_run_once():
     assert seen == list(range(200))
 
 
+def two_numbers(row):
+    return pd.Series({"sum": row["a"] + row["b"], "b": row["b"]})
+
+
+def two_texts(row):
+    return pd.Series({"a": str(row["a"]), "b": "x"})
+
+
+def mixed_values(row):
+    return pd.Series(["x", row["a"]], dtype="object")
+
+
+def other_labels_later(row):
+    return pd.Series({"a": 1.0} if row["a"] < 290 else {"b": 2.0, "a": 1.5})
+
+
+def other_dtype_later(row):
+    return pd.Series({"a": 1 if row["a"] < 150 else 2.5})
+
+
+def series_later(row):
+    return 1.0 if row["a"] == 0 else pd.Series({"a": 2.0})
+
+
+def last_row(row, seen=pd.Series({"a": 0.0})):  # noqa: B008  it is one series for all rows
+    seen["a"] = row["a"]
+    return seen
+
+
+SERIES = [two_numbers, two_texts, mixed_values, other_labels_later, other_dtype_later, series_later, last_row]
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, Engine(executor="process", max_workers=2, min_speedup=1.0)])
+@pytest.mark.parametrize("func", SERIES)
+def test_rows_that_give_series_make_the_frame_that_pandas_makes(func, engine):
+    frame = pd.DataFrame({"a": np.arange(300.0), "b": 1.5}, index=pd.Index(range(300), name="place"))
+    frame.attrs["source"] = "made"
+    assert_same(outcome(lambda: frame.apply(func, axis=1, engine=engine)), outcome(lambda: frame.apply(func, axis=1)))
+
+
+class Frame(pd.DataFrame):
+    """A frame of the user's own."""
+
+    @property
+    def _constructor(self):
+        return Frame
+
+
+def test_rows_of_a_frame_of_another_class_that_give_series_make_one_of_its_class():
+    frame = Frame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    assert_same(frame.apply(two_numbers, axis=1, engine=Engine()), frame.apply(two_numbers, axis=1))
+
+
+def test_each_row_that_gives_a_series_is_run_once_where_pandas_goes_on():
+    seen = []
+
+    def text(row):
+        seen.append(row["a"])
+        if row["a"] == 299:
+            raise LookupError
+        return pd.Series({"a": "x"})
+
+    with pytest.raises(LookupError) as caught:
+        pd.DataFrame({"a": range(300)}).apply(text, axis=1, engine=Engine())
+    assert seen == list(range(300))
+    assert "the row 299" in caught.value.__notes__[0]
+
+
 def test_a_row_that_is_kept_is_not_overwritten_by_the_next():
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
     pd.testing.assert_frame_equal(frame.apply(lambda row: row, axis=1, engine=Engine()), frame)

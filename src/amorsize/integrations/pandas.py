@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, cast
 
 import attrs
 import numpy as np
@@ -20,7 +20,7 @@ from amorsize.client.client import default_calls
 from amorsize.plugins.registry import AUTO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from amorsize.composition import CacheChoice, Config
 
@@ -46,6 +46,9 @@ _HEAD: Final = 63
 
 _CHEAP_SECONDS: Final = 2e-6
 """Seconds of a call up to which no worker pays: to send a result takes a worker and the caller about as long."""
+
+_PANDAS: Final = (pd.Series, pd.DataFrame)
+"""What takes long to pickle."""
 
 _AXES: Final = {0: 0, 1: 1, "index": 0, "rows": 0, "columns": 1}
 
@@ -90,16 +93,23 @@ class _Functions(BaseExecutionEngine):  # type: ignore[misc]  # pandas comes wit
         engine, along = decorator or Engine(), _AXES[axis]
         if isinstance(data, np.ndarray):
             run = partial(_of_lines, func, args, kwargs)
-            return _assembled(engine.run_parts(run, data if along else data.T), along)
+            parts = engine.run_parts(run, data if along else data.T)
+            return _assembled([result for part in parts for result in part], along)
         if not callable(func) or isinstance(func, np.ufunc):  # names, lists and ufuncs: pandas does not loop
             return data.apply(func, axis=along, args=args, **kwargs)
-        results = engine.run_parts(partial(_of_part, func, along, args, kwargs), data, along)
-        if type(data) is pd.DataFrame and pd.api.types.is_scalar(results[0]):
-            result = pd.Series(dict(enumerate(results)))
-            result.index = data.index if along else data.columns
-            return result.__finalize__(data, method="apply")
-        replayed = iter(results)
-        return data.apply(lambda _: next(replayed), axis=along)  # pandas builds the frame as it always does
+        bound = partial(_with_arguments, func, args, kwargs) if args or kwargs else func
+        results = _joined(engine.run_parts(partial(_of_part, bound, along), data, along))
+        if isinstance(results, _Table):
+            if type(data) is pd.DataFrame:
+                frame = pd.DataFrame(results.array, data.index, results.labels, results.array.dtype)
+                return frame.infer_objects().__finalize__(data, method="apply")
+            results = results.series()
+        names = data.index if along else data.columns
+        if type(data) is pd.DataFrame and len(results) == len(names) and pd.api.types.is_scalar(results[0]):
+            series = pd.Series(dict(enumerate(results)))
+            series.index = names
+            return series.__finalize__(data, method="apply")
+        return _built_by_pandas(bound, data, along, results)
 
 
 @attrs.frozen
@@ -133,21 +143,24 @@ class Engine:
         options = attrs.asdict(self, recurse=False)
         return cast("list[Any]", execute(func, data, **options))
 
-    def run_parts(self, func: Callable[[Any], list[Any]], data: Any, along: int = 1) -> list[Any]:
-        """Return the results of all parts of a frame or an array; ``along`` is 1 for rows, 0 for columns.
+    def run_parts(self, func: Callable[[Any], Iterable[Any]], data: Any, along: int = 1) -> list[Any]:
+        """Return the results of each part of a frame or an array; ``along`` is 1 for rows, 0 for columns.
 
         Of many rows the first few run here, of columns the first one: most functions of a column are quick. The rest
-        runs here too where all of it takes no longer than workers may cost.
+        runs here too where all of it takes no longer than workers may cost. Where the first rows give series that no
+        table holds, nothing else runs: to send them takes longer than pandas takes to go on.
         """
         length = data.shape[1 - along]
         if (along and length < _MANY) or not self._may_run_here():
-            return [result for part in self.run(func, _cut(data, along, self._parts())) for result in part]
+            return self.run(func, _cut(data, along, self._parts()))
         head = max(1, length // _HEAD_SHARE)
         began = time.perf_counter()
-        results = func(_part(data, along, slice(0, head)))
-        if head == length or (time.perf_counter() - began) * length < _SHORT_SECONDS * head:
-            return results + (func(_part(data, along, slice(head, None))) if head < length else [])
-        return results + [result for part in self.run(func, _cut(data, along, self._parts(), head)) for result in part]
+        first = func(_part(data, along, slice(0, head)))
+        if head == length or (along and isinstance(first, list) and any(isinstance(each, _PANDAS) for each in first)):
+            return [first]
+        if (time.perf_counter() - began) * length < _SHORT_SECONDS * head:
+            return [first, func(_part(data, along, slice(head, None)))]
+        return [first, *self.run(func, _cut(data, along, self._parts(), head))]
 
     @staticmethod
     def _parts() -> int:
@@ -238,26 +251,103 @@ def _part(data: Any, along: int, span: slice) -> Any:
     return data.iloc[span] if along else data.iloc[:, span]
 
 
-def _of_part(func: Callable[..., Any], along: int, args: tuple[Any, ...], kwargs: dict[str, Any], part: Any) -> Any:
+class _Table(NamedTuple):
+    """The values of a series, or of series that have the same labels and dtype, a line for each.
+
+    Pickling takes as long as a hundred lines of simple Python for a series, and next to nothing for a table of many.
+    """
+
+    labels: Any
+    array: Any
+
+    def fits(self, other: object) -> bool:
+        """Tell whether the other one is a table too, of the same labels and dtype."""
+        if not isinstance(other, _Table) or self.array.dtype != other.array.dtype:
+            return False
+        return self.labels is other.labels or bool(self.labels.identical(other.labels))
+
+    def series(self) -> list[Any]:
+        """Return a series for each line of a table of many."""
+        return [pd.Series(line, self.labels) for line in self.array]
+
+
+def _is_plain_series(result: Any) -> bool:
+    """Tell whether a table can hold a result without a difference to what pandas makes of it."""
+    return (
+        type(result) is pd.Series
+        and isinstance(result.dtype, np.dtype)
+        and result.dtype.kind in "iufbO"
+        and type(result.index) in {pd.Index, pd.RangeIndex}
+        and len(result) > 0
+    )
+
+
+def _with_arguments(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], series: Any) -> Any:
+    return func(series, *args, **kwargs)
+
+
+def _of_part(func: Callable[[Any], Any], along: int, part: Any) -> list[Any] | _Table:
     """Return what func gives for each row or column of a part of a frame, as pandas hands them to it."""
     results: list[Any] = []
-    append, series_type, is_plain = results.append, pd.Series, not (args or kwargs)  # each row pays for what keep does
+    append, series_type = results.append, pd.Series  # each row pays for what keep does
 
     def keep(series: Any) -> None:
-        result = func(series) if is_plain else func(series, *args, **kwargs)
+        result = func(series)
         if isinstance(result, series_type):
-            result = result.copy(deep=series is result)  # pandas puts the next row into the same series
+            if along and _is_plain_series(result):
+                result = _Table(result.index, result.to_numpy(copy=True))
+            else:
+                result = result.copy(deep=series is result)  # pandas puts the next row into the same series
         append(result)
 
     try:
         part.apply(keep, axis=along)
     except Exception as error:
-        names = part.index if along else part.columns
-        if len(results) < len(names):
-            name = names[len(results)]
-            error.add_note(f"amorsize was running the {'row' if along else 'column'} {name!r:.80}")
+        _name_line(error, part, along, len(results))
         raise
-    return results
+    return _packed(results)
+
+
+def _name_line(error: Exception, data: Any, along: int, place: int) -> None:
+    """Note in an error which row or column was run, if one was."""
+    names = data.index if along else data.columns
+    if place < len(names):
+        error.add_note(f"amorsize was running the {'row' if along else 'column'} {names[place]!r:.80}")
+
+
+def _packed(results: list[Any]) -> list[Any] | _Table:
+    """Return the results of rows as one table; where they are no series or differ, as they are."""
+    first = results[0] if results else None
+    if isinstance(first, _Table) and all(map(first.fits, results)):
+        values = np.empty((len(results), len(first.labels)), first.array.dtype)
+        for line, result in zip(values, results, strict=True):
+            line[:] = result.array
+        return _Table(first.labels, values)
+    return [pd.Series(each.array, each.labels) if isinstance(each, _Table) else each for each in results]
+
+
+def _joined(parts: list[Any]) -> list[Any] | _Table:
+    """Return the results of all parts as one table, or else as a list."""
+    first = parts[0]
+    if isinstance(first, _Table) and all(map(first.fits, parts)):
+        return _Table(first.labels, np.concatenate([part.array for part in parts]))
+    return [result for part in parts for result in (part.series() if isinstance(part, _Table) else part)]
+
+
+def _built_by_pandas(func: Callable[[Any], Any], data: Any, along: int, results: list[Any]) -> Any:
+    """Return what pandas makes of results; where some are missing at the end, pandas runs func for them."""
+    left, place = iter(results), 0
+
+    def result_of(series: Any) -> Any:
+        nonlocal place
+        place += 1
+        return next(left) if place <= len(results) else func(series)
+
+    try:
+        return data.apply(result_of, axis=along)
+    except Exception as error:
+        _name_line(error, data, along, place - 1)
+        raise
 
 
 def _of_lines(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], lines: Any) -> list[Any]:
