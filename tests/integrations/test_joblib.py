@@ -24,7 +24,7 @@ from amorsize import AmorsizeWarning, WorkerError, default_client, execute, opti
 from amorsize.domain.values import Constraints, Sample
 from amorsize.integrations.joblib import AmorsizeBackend, decision, nesting, worker_pool
 from amorsize.integrations.joblib.call import _length_hint
-from amorsize.integrations.joblib.clocks import clocks
+from amorsize.integrations.joblib.clocks import Clocks, clocks, work
 from amorsize.integrations.joblib.planning import SERIAL, Choice, Planner
 from amorsize.integrations.joblib.restrictions import Restrictions
 
@@ -57,7 +57,7 @@ def run_by(monkeypatch, ours):
         monkeypatch.setattr(Planner, "may_try_threads", lambda *_: False)
         monkeypatch.setattr(decision, "FIRST_LOOK_SECONDS", 0.0)
         monkeypatch.setattr(worker_pool, "FIRST_LOOK_SECONDS", 0.0)
-        monkeypatch.setattr(worker_pool, "LEAST_FORKED_SECONDS", 0.0)
+        monkeypatch.setattr(Planner, "least_forked_seconds", 0.0)
 
     return settle
 
@@ -337,6 +337,26 @@ def test_clocks_count_what_a_thread_has_computed():
     now = clocks()
     assert now.computed > before.computed
     assert now.asked > before.asked
+
+
+@pytest.mark.parametrize(
+    ("now", "shared", "found"),
+    [
+        (Clocks(1.0, 1.0, 0.4, 0), False, (0.4, 0.4)),  # it waited for a CPU that others had
+        (Clocks(1.9, 0.9, 0.9, 0), False, (1.0, 1.9)),  # it ran threads of its own
+        (Clocks(1.9, 0.9, 0.8, 0), True, (0.8, 0.8)),  # other threads ran beside it
+        (Clocks(0.3, 0.3, 0.2, 9), False, (1.0, 0.3)),  # it waited for an answer
+    ],
+)
+def test_a_batch_that_computes_takes_what_it_would_on_a_cpu_of_its_own(now, shared, found):
+    assert work(1.0, Clocks(0.0, 0.0, 0.0, 0), now, shared=shared) == pytest.approx(found)
+
+
+@FORKS
+def test_a_batch_that_is_not_worth_a_fork_runs_here(run_by, monkeypatch):
+    run_by("process")
+    monkeypatch.setattr(Planner, "least_forked_seconds", 1e9)
+    assert {pid for pid, _ in run(jobs.place, range(20))} == {os.getpid()}
 
 
 def test_the_backend_travels_as_what_it_is():

@@ -80,6 +80,7 @@ def test_only_threads_that_were_asked_for_may_run_it(func):
     assert may_use_threads(jobs.patient)
 
 
+@pytest.mark.filterwarnings("ignore:execute. items run in the caller's process")  # where earlier tests rule forks out
 @KEEPING
 def test_execute_gives_it_no_threads_either(func):
     places = [place for _, place in execute(func, range(40))]

@@ -84,8 +84,9 @@ class AmorsizeBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib come
         **options: Any,
     ) -> int:
         """Get ready for calls and return the most workers; see joblib."""
-        workers = self.effective_n_jobs(n_jobs)
-        if workers == 1 or (self.nesting_level or 0) > 1 or not _may_have_workers():
+        is_serial = n_jobs == 1 or (self.nesting_level or 0) > 1 or not _may_have_workers()
+        workers = 1 if is_serial else self.effective_n_jobs(n_jobs)
+        if workers == 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         self.parallel = parallel
         self._n_jobs, self._asked = workers, n_jobs
@@ -121,7 +122,7 @@ class AmorsizeBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib come
             self._explain(decision)
 
     def _explain(self, decision: Decision) -> None:
-        kind, workers = decision.choice
+        kind, workers, _ = decision.choice
         who = f"{workers} {_WORDS[kind]}" if kind in _WORDS else "serial"
         cache = "cache hit" if decision.is_recalled else "cache miss"
         tasks = counted(self.parallel.n_completed_tasks, "task")
@@ -198,7 +199,7 @@ def _may_have_workers() -> bool:
     """
     if here.inner_calls is None:
         return True
-    return busy_workers() < cpu_count() and here.inner_calls.may_have_workers()
+    return here.inner_calls.may_have_workers() and busy_workers() < cpu_count()
 
 
 def _runs_serially() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from contextlib import suppress
 from operator import length_hint
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 _MOST_LAYERS: Final = 8
 """Generators around a generator that are looked into for what the innermost runs over."""
+
+_MOST_NAMES: Final = 1 << 16
+"""Bytes at the beginning of a pickle in which the name of the main module is looked for."""
 
 _GUESSED: Final = 4
 """Tasks for each worker that are assumed to be left of an iterator of unknown length, at least."""
@@ -62,32 +66,43 @@ class Call:
 
 
 class _Nowhere(io.RawIOBase):
-    """A file that keeps nothing, to see whether something pickles."""
+    """A file that counts bytes and keeps none, to see whether something pickles and how large it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.names_main = False
 
     def write(self, data: Any) -> int:
         """Return the length of the data."""
-        return memoryview(data).nbytes
+        length = memoryview(data).nbytes
+        self.count += length
+        self.names_main = self.names_main or b"__main__" in bytes(data[:_MOST_NAMES])
+        return length
+
+    def write_buffer(self, buffer: pickle.PickleBuffer) -> None:
+        """Count the bytes of an array, which is not copied."""
+        self.count += buffer.raw().nbytes
 
 
-def why_not_picklable(calls: Any, results: Any) -> str:
-    """Say why a batch or its results do not pickle, empty where they do; arrays are not copied for it."""
+def pickled_bytes(calls: Any, results: Any) -> tuple[int, str]:
+    """Return how many bytes a batch with its results takes when it is pickled, and why it does not pickle, or ""."""
     try:
-        _pickle((calls.items, results))
+        return _pickled_bytes((calls.items, results)), ""
     except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-        return f"a task or its result does not pickle ({type(error).__name__}: {error})"
-    return ""
+        return 0, f"a task or its result does not pickle ({type(error).__name__}: {error})"
 
 
-def _pickle(thing: object) -> None:
-    """Pickle by reference, or by value where that fails; raise what pickling raises."""
-    try:
-        pickle.Pickler(_Nowhere(), 5, buffer_callback=_ignore).dump(thing)
-    except Exception:  # noqa: BLE001  __reduce__ of the user's may raise anything
-        cloudpickle.Pickler(_Nowhere(), 5, buffer_callback=_ignore).dump(thing)
-
-
-def _ignore(_: Any) -> None:
-    """Keep nothing of a buffer."""
+def _pickled_bytes(thing: object) -> int:
+    """Pickle as loky does: by value what the main module defines or pickle refuses; raise what pickling raises."""
+    file = _Nowhere()
+    with suppress(Exception):  # __reduce__ of the user's may raise anything
+        pickle.Pickler(file, 5, buffer_callback=file.write_buffer).dump(thing)
+        if not file.names_main:
+            return file.count
+    file = _Nowhere()
+    cloudpickle.Pickler(file, 5, buffer_callback=file.write_buffer).dump(thing)
+    return file.count
 
 
 def _length_hint(iterator: Any) -> int | None:

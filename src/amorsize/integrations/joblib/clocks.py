@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from time import process_time, thread_time
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Clocks(NamedTuple):
@@ -26,6 +26,10 @@ class Clocks(NamedTuple):
     switches: int
 
 
+_COMPUTES: Final = 0.75
+"""CPU seconds asked for per second from which on a batch computes."""
+
+
 def clocks() -> Clocks:
     """Return what this process and this thread have done until now; takes some 15 us."""
     if sys.platform == "win32":
@@ -41,3 +45,22 @@ def clocks() -> Clocks:
         switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
     computed = thread_time()
     return Clocks(process_time() + children + waited, computed + waited, computed, switches)
+
+
+def work(wall: float, before: Clocks, after: Clocks, *, shared: bool) -> tuple[float, float]:
+    """Return the seconds that a batch takes on a CPU of its own, and its CPU seconds.
+
+    Of a batch that computes that is what it has computed: it is compared with what workers cost on an idle machine.
+
+    Args:
+        wall: the seconds that it has taken.
+        before: the clocks before it.
+        after: the clocks after it, in the same thread.
+        shared: whether other threads of this process ran batches too.
+    """
+    own, computed = after.own - before.own, after.computed - before.computed
+    asked = own if shared else after.asked - before.asked
+    if after.asked - before.asked <= _COMPUTES * wall:
+        return wall, max(0.0, asked)
+    cpu = max(asked - (own - computed), 1e-9)
+    return min(wall, cpu), cpu

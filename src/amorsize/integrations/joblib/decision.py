@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.execution.measure import Measure
-from amorsize.integrations.joblib.call import why_not_picklable
-from amorsize.integrations.joblib.planning import LEAST_FORKED_SECONDS, SERIAL, Choice
-from amorsize.processes import process_info
+from amorsize.integrations.joblib.call import pickled_bytes
+from amorsize.integrations.joblib.planning import SERIAL, Choice
 
 if TYPE_CHECKING:
     from amorsize.domain.values import Sample
@@ -25,8 +24,8 @@ TRIAL_SECONDS: Final = 0.02
 _BATCH_SECONDS: Final = {"trial": 0.002, "serial": 0.02, "thread": 0.01, "process": 0.1, "loky": 0.05}
 """Work in a batch, by who runs it; joblib's own dispatch of one takes 40 us."""
 
-_FORKS_WORTH: Final = 20
-"""Times what a fork takes that a forked batch should hold."""
+_FORKS_WORTH: Final = 5
+"""Times the least work worth a fork that a forked batch should hold."""
 
 _MOST_GROWTH: Final = 64
 """Times the tasks that have run that a batch has at most."""
@@ -54,7 +53,6 @@ class Decision:
         """A batch with its results, to see whether they pickle."""
         self._is_fixed = self._is_final = choice is not None
         self._next_look = FIRST_LOOK_SECONDS
-        self._batch_seconds = _batch_seconds(self.choice.kind)
 
     def check(self, calls: Any) -> None:
         """Look at the functions of a batch that no earlier batch had, before anybody runs them."""
@@ -100,9 +98,9 @@ class Decision:
             left = max(left, self.measure.items)
         choice = self._planner.choose(sample, left, assumed=assumed)
         if choice.kind in {"process", "loky"} and self.example is not None:
-            why = why_not_picklable(*self.example)
-            if why:
-                self._restrictions.no_process = why
+            size, why = pickled_bytes(*self.example)
+            self._restrictions.no_process = why or self._restrictions.no_process
+            if why or self._planner.note_batch_bytes(size):
                 choice = self._planner.choose(sample, left, assumed=assumed)
         if choice.kind in {"serial", "loky"} and self._planner.may_try_threads(sample, left):
             self._next_look = self.measure.seconds + TRIAL_SECONDS
@@ -117,34 +115,24 @@ class Decision:
 
     def _set(self, choice: Choice, *, is_final: bool) -> None:
         workers = min(choice.workers, self._most + 1)
-        self.choice = Choice(choice.kind, workers) if workers > 1 else SERIAL
+        self.choice = choice._replace(workers=workers) if workers > 1 else SERIAL
         self._is_final = is_final
-        self._batch_seconds = _batch_seconds(self.choice.kind)
 
     def batch_size(self) -> int:
         """Return how many tasks a batch should have, by what they take and who runs them."""
         if not self.measure.items:
             return 1
-        kind, workers = self.choice
+        kind, workers, chunksize = self.choice
         mean = max(self.measure.seconds_per_item, 1e-7)
-        most = min(int(self._batch_seconds / mean), _MOST_GROWTH * self.measure.items)
+        least = self._planner.least_forked_seconds if kind == "process" else 0.0
+        most = min(int(max(_BATCH_SECONDS[kind], _FORKS_WORTH * least) / mean), _MOST_GROWTH * self.measure.items)
         left, assumed = self._call.tasks_left(0)
         if left and not assumed:
-            if kind in {"serial", "trial"}:  # joblib cuts a rest that is too short for its workers into 10 each
-                most = min(most, left // self._call.n_jobs)
-            elif kind == "process":
-                most = min(most, max(left // (2 * workers), int(LEAST_FORKED_SECONDS / mean)))
-            else:
-                most = min(most, left // (2 * workers))
+            share = left if kind in {"serial", "trial"} else max(left // (2 * workers), chunksize)
+            most = min(most, share, left // self._call.n_jobs)  # joblib cuts a shorter rest into 10 for each job
         return max(1, most)
 
     def learn(self) -> None:
         """Keep what the call has shown of the function."""
         if self.measure.items > 1:
             self._planner.learn(self.measure.sample())
-
-
-def _batch_seconds(kind: str) -> float:
-    """Return how much work a batch should hold: enough to make what it costs small, little enough to share."""
-    seconds = _BATCH_SECONDS[kind]
-    return max(seconds, _FORKS_WORTH * process_info.fork_seconds()) if kind == "process" else seconds

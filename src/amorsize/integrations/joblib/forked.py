@@ -20,6 +20,7 @@ from amorsize.errors import WorkerError
 from amorsize.execution.out_of_band import pack, read
 from amorsize.integrations.joblib import loky
 from amorsize.integrations.joblib.batch import Outcome
+from amorsize.integrations.joblib.clocks import clocks, work
 from amorsize.processes.blas import setters
 from amorsize.processes.failures import pack as pack_error
 from amorsize.processes.failures import unpack as unpack_error
@@ -105,9 +106,11 @@ class ForkedWorkers:
         loky.forget_inherited()
         own = {file, self._done_read, self._done_write, *(each.file for each in self._running)}
         is_cut = become_independent(self._threads, frozenset(own), self._limits)
-        began = monotonic()
+        before, began = clocks(), monotonic()
         try:
-            outcome: tuple[str, Any, float] = (DONE, batch.calls(), monotonic() - began)
+            results = batch.calls()
+            seconds, _ = work(monotonic() - began, before, clocks(), shared=False)
+            outcome: tuple[str, Any, float] = (DONE, results, seconds)
         except BaseException as error:  # noqa: BLE001  it is raised again where the caller is
             outcome = (RERUN, "a connection was cut in a worker", 0.0) if is_cut else (FAILED, pack_error(error), 0.0)
         write_all(file, _packed(outcome), 0)

@@ -14,6 +14,7 @@ from amorsize.domain.iterables import StarFunction
 from amorsize.domain.planning.planner import decide
 from amorsize.domain.planning.situation import Situation
 from amorsize.domain.values import Constraints
+from amorsize.execution.policy import WORKER_FORKS
 from amorsize.integrations.joblib import loky
 from amorsize.integrations.joblib.restrictions import Restrictions
 from amorsize.processes import process_info
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 _TASK_SECONDS: Final = 0.001
 """What one more task costs through loky: joblib's dispatch and two pickles."""
 
+_BYTE_SECONDS: Final = 3e-9
+"""What each byte of a batch takes through loky, as measured with a function of the main module that reads 16 MB."""
+
 _START_SECONDS: Final = 0.12
 """What the first worker of loky takes to start; each module that the caller has imported adds to it."""
 
@@ -35,7 +39,10 @@ _MODULE_SECONDS: Final = 0.0005
 """What a module takes to import, on average: scikit-learn brings some 1,300 and takes 0.7 s."""
 
 _BATCH_SECONDS: Final = 0.002
-"""What a forked batch costs beside the fork: to get ready, to give results back, and to end."""
+"""Least cost of a forked batch beside the fork: to get ready, to give results back, and to end."""
+
+_COPY_FORKS: Final = 2
+"""Times what a fork takes that the copies of pages take a forked batch, as measured with scikit-learn's trees."""
 
 _MOST_KEY_ITEMS: Final = 10_000
 """Items from which on the number makes no difference to the key of an entry."""
@@ -43,7 +50,7 @@ _MOST_KEY_ITEMS: Final = 10_000
 _OWN_THREADS: Final = 1.3
 """CPU seconds per second from which on a task runs threads of its own, which leaves fewer CPUs to other tasks."""
 
-LEAST_FORKED_SECONDS: Final = 0.01
+_LEAST_FORKED_SECONDS: Final = 0.01
 """Least work in a forked batch at the end, where batches become smaller so that all workers end together."""
 
 _TOO_SHORT: Final = "the tasks that are left take less than a worker process costs"
@@ -75,10 +82,12 @@ class Choice(NamedTuple):
         kind: ``serial``, ``thread``, ``process`` (forked), ``loky`` (processes that start empty), or ``trial``: the
             caller, and a thread while a task takes long.
         workers: how many at the same time; of threads the caller is one.
+        chunksize: tasks in a batch that is worth what a worker process costs.
     """
 
     kind: str
     workers: int
+    chunksize: int = 1
 
 
 SERIAL: Final = Choice("serial", 1)
@@ -99,6 +108,7 @@ class Planner:
         self._n_jobs = n_jobs
         self._known: Known | None = None
         self._gil_fraction: float | None = None
+        self._batch_bytes = 0
         self.restrictions = Restrictions(wants_threads=executor == "thread")
 
     @property
@@ -163,7 +173,7 @@ class Planner:
         if self._fills_machine(sample) or (restrictions.no_thread and restrictions.no_process):
             return SERIAL
         sample = attrs.evolve(sample, gil_fraction=self._gil_fraction)
-        blocked = restrictions.no_process or (_TOO_SHORT if left_seconds < LEAST_FORKED_SECONDS else None)
+        blocked = restrictions.no_process or (_TOO_SHORT if left_seconds < _LEAST_FORKED_SECONDS else None)
         situation = Situation(tasks, sample, self._machine, self._allowed, blocked, assumed=assumed)
         plan, kind = decide(situation, self._overheads if blocked else self._loky_overheads).plan, "loky"
         if not blocked and not restrictions.no_fork:
@@ -174,7 +184,7 @@ class Planner:
             return SERIAL
         computes = plan.executor == "process" or sample.cpu_fraction > _COMPUTES
         workers = min(plan.n_jobs, self._n_jobs) if computes else plan.n_jobs
-        return Choice(kind if plan.executor == "process" else "thread", workers)
+        return Choice(kind, workers, plan.chunksize) if plan.executor == "process" else Choice("thread", workers)
 
     def _fills_machine(self, sample: Sample) -> bool:
         """Return whether tasks run threads of their own that leave no CPU for another task."""
@@ -193,22 +203,42 @@ class Planner:
         return self._optimizer.overheads().running()
 
     @cached_property
+    def _fork_seconds(self) -> float:
+        """What forking this process takes."""
+        return process_info.fork_seconds()
+
+    @property
+    def least_forked_seconds(self) -> float:
+        """Least work in a batch that is worth a fork."""
+        return max(_LEAST_FORKED_SECONDS, WORKER_FORKS * self._fork_seconds)
+
+    @property
+    def copy_seconds(self) -> float:
+        """What a forked batch takes longer than here, since each page that it writes to is copied."""
+        return _COPY_FORKS * self._fork_seconds
+
+    @cached_property
     def _fork_overheads(self) -> Overheads:
         """What it costs to fork a worker for each batch."""
         return attrs.evolve(
             self._overheads,
-            chunk_parent_seconds=process_info.fork_seconds(),
-            chunk_worker_seconds=_BATCH_SECONDS,
+            chunk_parent_seconds=self._fork_seconds,
+            chunk_worker_seconds=max(_BATCH_SECONDS, (WORKER_FORKS - 1) * self._fork_seconds),
             fork_byte_seconds=0.0,
             first_pool_seconds=0.0,
         )
 
-    @cached_property
+    def note_batch_bytes(self, size: int) -> bool:
+        """Take note of what a batch takes when it is pickled for loky; return whether that changes a choice."""
+        before, self._batch_bytes = self._batch_bytes, size
+        return abs(size - before) * _BYTE_SECONDS > _TASK_SECONDS
+
+    @property
     def _loky_overheads(self) -> Overheads:
         """What it costs to have loky run tasks."""
         return attrs.evolve(
             self._overheads,
-            chunk_parent_seconds=_TASK_SECONDS,
+            chunk_parent_seconds=_TASK_SECONDS + self._batch_bytes * _BYTE_SECONDS,
             boot_seconds=0.0 if loky.is_warm() else _START_SECONDS + _MODULE_SECONDS * len(sys.modules),
             first_pool_seconds=0.0,
         )

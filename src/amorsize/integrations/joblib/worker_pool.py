@@ -10,14 +10,14 @@ import contextvars
 import sys
 import threading
 from collections import deque
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.integrations.joblib.batch import Batch
-from amorsize.integrations.joblib.clocks import clocks
+from amorsize.integrations.joblib.clocks import clocks, work
 from amorsize.integrations.joblib.decision import FIRST_LOOK_SECONDS, TRIAL_SECONDS, Decision
 from amorsize.integrations.joblib.nesting import InnerCalls, busy_workers, here, is_inside_task, running_pools
-from amorsize.integrations.joblib.planning import LEAST_FORKED_SECONDS
 from amorsize.processes.warning import warn
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ _LONG_TASK_SECONDS: Final = 0.005
 
 _COMPUTES: Final = 0.75
 """CPU seconds a second from which on tasks compute."""
+
+_MOST_LOOKED: Final = 32
+"""Batches of the queue that are looked at for one that is worth a fork."""
 
 _PAUSE_SECONDS: Final = 0.1
 """How long the runner and threads wait for news before they look around."""
@@ -190,12 +193,22 @@ class WorkerPool:
             if not self._queue and self._running and not self._stopped:
                 self._changed.wait(_PAUSE_SECONDS)
 
-    def _take(self) -> Batch | None:
+    def _take(self, *, worth_a_fork: bool = False) -> Batch | None:
+        """Take the next batch of the queue, or the next that is worth a fork; None where there is none."""
         with self._changed:
-            if not self._queue or self._stopped:
+            if self._stopped:
                 return None
-            self._running += 1
-            return self._queue.popleft()
+            for batch in islice(self._queue, _MOST_LOOKED):
+                if not worth_a_fork or self._is_worth_a_fork(batch):
+                    self._queue.remove(batch)
+                    self._running += 1
+                    return batch
+            return None
+
+    def _is_worth_a_fork(self, batch: Batch) -> bool:
+        """Return whether a fork for a batch pays: what tasks that set state keep here, the next fork would share."""
+        work = len(batch.calls) * self._measure.seconds_per_item
+        return bool(self._restrictions.no_thread) or work >= self._planner.least_forked_seconds
 
     def _count_off(self) -> None:
         """Count a batch that was taken as one that has run."""
@@ -233,13 +246,10 @@ class WorkerPool:
             self._count_off()
 
     def _note(self, tasks: int, wall: float, before: Clocks, *, shared: bool) -> None:
-        """Take note of what a batch took; where others ran beside it, what it would have taken alone."""
-        now = clocks()
-        asked, own = max(0.0, now.asked - before.asked), max(0.0, now.own - before.own)
+        """Take note of what a batch took, or would have taken alone on its CPU."""
+        seconds, cpu_seconds = work(wall, before, clocks(), shared=shared)
         with self._changed:
-            if shared and asked > _COMPUTES * wall:
-                wall = max(own, 1e-9)
-            self._measure.add(wall, own if shared else asked, tasks)
+            self._measure.add(seconds, cpu_seconds, tasks)
 
     def _compare(self, wall: float, before: Clocks) -> None:
         """Take note of what a thread did beside the runner."""
@@ -320,20 +330,20 @@ class WorkerPool:
         if self._forked is None and not self._begin_forked():
             return
         forked = self._forked
-        while forked is not None and forked.has_room() and (batch := self._take()) is not None:
-            is_short = len(batch.calls) * self._measure.seconds_per_item < LEAST_FORKED_SECONDS / 2
-            if is_short and not self._restrictions.no_thread:  # what it keeps here, the next fork would share
-                self._run_here(batch)  # a fork costs as much
-                continue
+        while forked is not None and forked.has_room() and (batch := self._take(worth_a_fork=True)) is not None:
             try:
                 forked.start(batch)
             except OSError as error:
                 self._give_up_processes(f"no worker can be started here ({error})")
                 self._run_here(batch)
                 return
-        if forked is not None:
-            for outcome in forked.wait(_PAUSE_SECONDS if len(forked) else 0.0):
-                self._receive(outcome)
+        if forked is None:
+            return
+        is_short = bool(self._queue) and forked.has_room()  # what is left there is not worth a fork
+        if is_short:
+            self._run_next()
+        for outcome in forked.wait(0.0 if is_short or not len(forked) else _PAUSE_SECONDS):
+            self._receive(outcome)
 
     def _begin_forked(self) -> bool:
         """Get ready to fork, where that is safe now; return whether it is."""
@@ -362,7 +372,8 @@ class WorkerPool:
             warn(f"joblib: tasks run again in the caller's process: {outcome.value}")
             return
         if outcome.seconds:
-            self._measure.add(outcome.seconds, outcome.seconds * self._measure.cpu_fraction, len(batch.calls))
+            seconds = max(outcome.seconds - self._planner.copy_seconds, outcome.seconds / 2)
+            self._measure.add(seconds, seconds * self._measure.cpu_fraction, len(batch.calls))
         try:
             self._report(batch.succeed if outcome.kind == "done" else batch.fail, outcome.value)
         finally:
