@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import warnings
+from types import SimpleNamespace
 
 import attrs
 import joblib
@@ -23,7 +24,7 @@ from joblib.externals.loky import reusable_executor
 from amorsize import AmorsizeWarning, WorkerError, default_client, execute, optimize
 from amorsize.domain.values import Constraints, Sample
 from amorsize.integrations.joblib import AmorsizeBackend, decision, nesting, worker_pool
-from amorsize.integrations.joblib.call import _length_hint
+from amorsize.integrations.joblib.call import _length_hint, pickled_bytes
 from amorsize.integrations.joblib.clocks import Clocks, clocks, work
 from amorsize.integrations.joblib.planning import SERIAL, Choice, Planner
 from amorsize.integrations.joblib.restrictions import Restrictions
@@ -357,6 +358,27 @@ def test_a_batch_that_is_not_worth_a_fork_runs_here(run_by, monkeypatch):
     run_by("process")
     monkeypatch.setattr(Planner, "least_forked_seconds", 1e9)
     assert {pid for pid, _ in run(jobs.place, range(20))} == {os.getpid()}
+
+
+def test_what_a_function_of_the_main_module_reads_counts_for_loky(monkeypatch):
+    space = {"__name__": "__main__", "TABLE": np.ones(100_000)}
+    exec("def reads(number):\n return TABLE[number]", space)
+    monkeypatch.setattr(sys.modules["__main__"], "reads", space["reads"], raising=False)
+    assert pickled_bytes(SimpleNamespace(items=[(space["reads"], (1,), {})]), [1.0])[0] > 800_000
+    assert pickled_bytes(SimpleNamespace(items=[(jobs.square, (1,), {})]), [1])[0] < 1000
+
+
+def test_loky_is_not_used_where_batches_take_long_to_send(monkeypatch):
+    machine = default_client()._calls.optimizer().machine()
+    monkeypatch.setattr(Planner, "_machine", attrs.evolve(machine, usable_cpus=4.0, logical_cores=4, load=0.0))
+    monkeypatch.setattr("amorsize.integrations.joblib.loky.is_warm", lambda: True)
+    planner = Planner(4, is_cap=False, executor="auto")
+    planner.restrictions.no_fork = "the settings say so"
+    sample = Sample(5, 0.01, 0.0, 0.01, 1.0)
+    assert planner.choose(sample, 100, assumed=False).kind == "loky"
+    assert not planner.note_batch_bytes(1000)
+    assert planner.note_batch_bytes(1_000_000_000)
+    assert planner.choose(sample, 100, assumed=False) == SERIAL
 
 
 def test_the_backend_travels_as_what_it_is():

@@ -219,7 +219,7 @@ def test_calls_are_cheap_unless_two_parts_of_the_first_are_not(monkeypatch, slow
         now[0] += 1.0 if value in slow else 1e-7
         return value
 
-    assert Engine().looked(run, list(range(40))) == (list(range(runs)), is_cheap)
+    assert Engine().run_first(run, list(range(40))) == (list(range(runs)), is_cheap)
 
 
 @pytest.mark.parametrize(("cpus", "parts"), [(0.5, 6), (2.0, 24), (100.0, 64)])

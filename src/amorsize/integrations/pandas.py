@@ -74,8 +74,8 @@ class _Functions(BaseExecutionEngine):  # type: ignore[misc]  # pandas comes wit
             values = _values(data, na_action)
         except _RefusedError:
             return data.map(bound, na_action=na_action)
-        if engine.may_look(data):
-            results, cheap = engine.looked(bound, values[:_HEAD])
+        if engine.may_run_first(data):
+            results, cheap = engine.run_first(bound, values[:_HEAD])
         left = values[len(results) :]
         results += map(bound, left) if cheap else engine.run(bound, left)
         return _mapped(data, results, na_action)
@@ -168,7 +168,7 @@ class Engine:
         usable = default_calls.optimizer().machine().usable_cpus
         return max(1, min(_MOST_PARTS, int(_CPU_PARTS * usable)))
 
-    def may_look(self, data: Any) -> bool:
+    def may_run_first(self, data: Any) -> bool:
         """Tell whether data is a series of many plain values, of which the first may run here."""
         if len(data) < _MANY or type(data) is not pd.Series:
             return False
@@ -182,7 +182,7 @@ class Engine:
         found = default_calls.having(self.config, None).settings()
         return found.executor == AUTO and found.budget.where != "worker"
 
-    def looked(self, func: Callable[[Any], Any], values: list[Any]) -> tuple[list[Any], bool]:
+    def run_first(self, func: Callable[[Any], Any], values: list[Any]) -> tuple[list[Any], bool]:
         """Return the results of the first values, and whether a call is so cheap that no worker pays.
 
         As many are run as there are, or until two parts of them are not cheap: the first call may prepare something,

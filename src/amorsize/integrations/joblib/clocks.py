@@ -26,7 +26,7 @@ class Clocks(NamedTuple):
     switches: int
 
 
-_COMPUTES: Final = 0.75
+COMPUTES: Final = 0.75
 """CPU seconds asked for per second from which on a batch computes."""
 
 
@@ -60,7 +60,7 @@ def work(wall: float, before: Clocks, after: Clocks, *, shared: bool) -> tuple[f
     """
     own, computed = after.own - before.own, after.computed - before.computed
     asked = own if shared else after.asked - before.asked
-    if after.asked - before.asked <= _COMPUTES * wall:
+    if after.asked - before.asked <= COMPUTES * wall:
         return wall, max(0.0, asked)
     cpu = max(asked - (own - computed), 1e-9)
     return min(wall, cpu), cpu

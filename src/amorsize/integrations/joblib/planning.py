@@ -13,7 +13,7 @@ from amorsize.client.client import default_calls
 from amorsize.domain.iterables import StarFunction
 from amorsize.domain.planning.planner import decide
 from amorsize.domain.planning.situation import Situation
-from amorsize.domain.values import Constraints
+from amorsize.domain.values import OWN_THREADS, Constraints
 from amorsize.execution.policy import WORKER_FORKS
 from amorsize.integrations.joblib import loky
 from amorsize.integrations.joblib.restrictions import Restrictions
@@ -46,9 +46,6 @@ _COPY_FORKS: Final = 2
 
 _MOST_KEY_ITEMS: Final = 10_000
 """Items from which on the number makes no difference to the key of an entry."""
-
-_OWN_THREADS: Final = 1.3
-"""CPU seconds per second from which on a task runs threads of its own, which leaves fewer CPUs to other tasks."""
 
 _LEAST_FORKED_SECONDS: Final = 0.01
 """Least work in a forked batch at the end, where batches become smaller so that all workers end together."""
@@ -189,7 +186,7 @@ class Planner:
     def _fills_machine(self, sample: Sample) -> bool:
         """Return whether tasks run threads of their own that leave no CPU for another task."""
         fills = sample.cpu_fraction >= _MOSTLY * self._machine.usable_cpus
-        return fills and sample.cpu_fraction > _OWN_THREADS
+        return fills and sample.cpu_fraction > OWN_THREADS
 
     def may_try_threads(self, sample: Sample, tasks: int) -> bool:
         """Return whether it is worth finding out by running side by side what threads gain."""

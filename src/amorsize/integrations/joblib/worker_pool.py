@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.integrations.joblib.batch import Batch
-from amorsize.integrations.joblib.clocks import clocks, work
+from amorsize.integrations.joblib.clocks import COMPUTES, clocks, work
 from amorsize.integrations.joblib.decision import FIRST_LOOK_SECONDS, TRIAL_SECONDS, Decision
 from amorsize.integrations.joblib.nesting import InnerCalls, busy_workers, here, is_inside_task, running_pools
 from amorsize.processes.warning import warn
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
 _LONG_TASK_SECONDS: Final = 0.005
 """Seconds of a task of the runner, during the trial, after which a thread takes the next one."""
-
-_COMPUTES: Final = 0.75
-"""CPU seconds a second from which on tasks compute."""
 
 _MOST_LOOKED: Final = 32
 """Batches of the queue that are looked at for one that is worth a fork."""
@@ -259,7 +256,7 @@ class WorkerPool:
             self._beside[1] += max(0.0, wall - (now.own - before.own))
             self._beside[2] += now.switches - before.switches
             computed, idle, switches = self._beside
-            if computed + idle > TRIAL_SECONDS and self._measure.cpu_fraction > _COMPUTES:
+            if computed + idle > TRIAL_SECONDS and self._measure.cpu_fraction > COMPUTES:
                 threads = max(2, min(self._running, self._choice.workers))
                 self._planner.note_threads(computed, idle, int(switches), threads)
 
