@@ -237,3 +237,60 @@ def test_a_source_says_whether_it_reads_items_where_it_likes():
 def test_a_range_of_more_items_than_an_index_can_count_is_pulled():
     source = Source(range(10**20))
     assert (source.total, source.hint, next(source.positions()), source.at(0)) == (None, None, 0, 0)
+
+
+def filled():
+    row = [0]
+    for number in range(6):
+        row[0] = number
+        yield row
+
+
+def emptied():
+    for number in range(6):
+        row = [number]
+        yield row
+        row.clear()
+
+
+def stepping():
+    state = [0]
+    for number in range(6):
+        state[0] = number
+        yield lambda: state[0]
+
+
+def views():
+    buffer = bytearray(1)
+    for number in range(6):
+        buffer[0] = number
+        yield memoryview(buffer)
+
+
+@pytest.mark.parametrize("make", [filled, emptied, stepping, views])
+def test_an_item_that_changes_when_the_next_one_is_pulled_is_handed_back_as_it_was(make):
+    given = make()
+    source = Source(given)
+    assert len(list(source.positions())) < 6
+    data = source.data(given)
+    assert not is_begun(data)
+    assert [item() if callable(item) else item[0] for item in data] == list(range(6))
+    assert is_begun(data)
+
+
+def test_an_only_item_that_changes_at_the_end_is_handed_back_as_it_was():
+    def only():
+        row = [1]
+        yield row
+        row.clear()
+
+    source = Source(only())
+    assert list(source.positions()) == [0]
+    assert source.at(0) == [1]
+
+
+def test_an_item_that_is_the_same_each_time_may_be_taken_ahead():
+    item = [1]
+    source = Source(item for _ in range(50))
+    assert len(list(source.positions())) == 50
+    assert not source.is_changing

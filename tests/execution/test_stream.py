@@ -6,14 +6,16 @@ import mmap
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from itertools import count, islice
 from unittest.mock import Mock
 
+import numpy as np
 import psutil
 import pytest
-from execution.jobs import Marked, nap, times_run, twice
+from execution.jobs import Marked, first_of, nap, times_run, twice
 
 from amorsize import execute, iexecute, optimize
 from amorsize.client.calls import CallLimits
@@ -198,3 +200,125 @@ def test_blocks_that_are_taken_back_as_the_last_worker_ends_are_given_out_once()
     config = RunConfig(usable_cpus=2.0, available_bytes=1 << 30)
     stream = Stream(job, iter(range(20)), None, config, make_team, in_flight=20, ordered=True)
     assert list(stream.results()) == [2 * x for x in range(20)]
+
+
+CHANGING = 20
+"""Items of an iterator whose items change."""
+
+
+def filled(row, at=0):
+    """Yield one object again and again, filled with another number each time."""
+    for number in range(CHANGING):
+        row[at] = number
+        yield row
+
+
+def in_turn():
+    """Yield two lists in turn."""
+    rows = [[0], [0]]
+    for number in range(CHANGING):
+        rows[number % 2][0] = number
+        yield rows[number % 2]
+
+
+def emptied():
+    """Yield new objects, each of which is emptied before the next one is made."""
+    for number in range(CHANGING):
+        row = [number]
+        yield row
+        row[0] = -1
+
+
+class Row:
+    """A row that cannot be pickled."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __getitem__(self, at):
+        return getattr(self, f"value{at}")
+
+    def __setitem__(self, at, value):
+        setattr(self, f"value{at}", value)
+
+
+class Step:
+    """Items that share what they show, and are new objects each."""
+
+    def __init__(self, state):
+        self.state = state
+
+    def __getitem__(self, at):
+        return self.state[at]
+
+
+def steps():
+    state = [0]
+    for number in range(CHANGING):
+        state[0] = number
+        yield Step(state)
+
+
+MAKE = {
+    "list": lambda: filled([0]),
+    "dict": lambda: filled({}),
+    "bytearray": lambda: filled(bytearray(4)),
+    "memoryview": lambda: filled(memoryview(bytearray(4))),
+    "array": lambda: filled(np.zeros(3)),
+    "large array": lambda: filled(np.zeros(200_000)),
+    "object that cannot be pickled": lambda: filled(Row()),
+    "two in turn": in_turn,
+    "emptied after the yield": emptied,
+    "shared state": steps,
+}
+CALLS = {
+    "execute": execute,
+    "ordered": lambda func, data, **asked: list(iexecute(func, data, **asked)),
+    "unordered": lambda func, data, **asked: sorted(iexecute(func, data, ordered=False, **asked)),
+    "optimize": lambda func, data, **asked: optimize(func, data, use_cache=False, **asked).run(),
+    "data": lambda func, data, **asked: list(map(func, optimize(func, data, use_cache=False, **asked).data)),
+}
+
+
+@pytest.mark.parametrize("kind", ["auto", "thread", "process"])
+@pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
+@pytest.mark.parametrize("make", MAKE.values(), ids=list(MAKE))
+@pytest.mark.filterwarnings("ignore:execute:")
+def test_an_item_that_changes_when_the_next_one_is_pulled_runs_before(make, call, kind):
+    assert call(first_of, make(), executor=kind) == list(range(CHANGING))
+
+
+@pytest.mark.parametrize("make", [MAKE["list"], MAKE["memoryview"], MAKE["two in turn"]])
+def test_threads_that_alone_run_items_run_none_that_changes(make):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        given = execute(first_of, make(), executor="thread", timeout=60, item_timeout=30)
+    assert given == list(range(CHANGING))
+    assert len(caught) <= 1
+
+
+def test_a_warning_says_once_why_no_worker_of_the_kind_that_was_asked_for_runs_items():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        execute(first_of, MAKE["list"](), executor="process")
+    assert [str(each.message) for each in caught] == [
+        "execute: an item changes when the next one is pulled; the items run one by one in the caller's process"
+    ]
+
+
+def test_nothing_is_said_where_no_kind_of_worker_was_asked_for():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        execute(first_of, MAKE["list"]())
+
+
+@pytest.mark.parametrize("item", [[1], {}, (), np.zeros(3), nap], ids=lambda item: type(item).__name__)
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_workers_run_an_item_that_is_the_same_each_time(item):
+    def where(_):
+        time.sleep(0.002)
+        return os.getpid()
+
+    given = execute(where, (item for _ in range(100)), executor="process")
+    assert len(given) == 100
+    assert os.getpid() not in given

@@ -10,6 +10,9 @@ from typing import Any, Final
 CONSTANT: Final = frozenset({int, float, complex, bool, str, bytes, type(None), range, frozenset})
 """Types that nothing can change."""
 
+UNSHAREABLE: Final = "the items are iterators or open files, which cannot be shared"
+"""Why such items run here, one after another."""
+
 _MOST_PARTS: Final = 16
 """Parts of an item that are looked at: our choice, a microsecond at most."""
 

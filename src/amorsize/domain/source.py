@@ -11,6 +11,7 @@ from operator import length_hint
 from types import GeneratorType
 from typing import Any, Final
 
+from amorsize.domain.pulling import Watch, shows_others
 from amorsize.domain.sharing import is_unshareable
 
 GOLDEN: Final = 0.6180339887498949
@@ -41,6 +42,7 @@ class Source:
     Attributes:
         total: number of items, None when only iterating would show it.
         comes_again: whether the caller's data can be iterated again, unlike an iterator.
+        is_changing: whether an item changes when the next one is pulled; then no more are taken ahead.
         hint: the length hint of an iterator, or the number of items; None when there is none.
     """
 
@@ -50,8 +52,10 @@ class Source:
         "_indexed",
         "_iterator",
         "_positions",
+        "_watch",
         "comes_again",
         "hint",
+        "is_changing",
         "total",
     )
 
@@ -60,6 +64,8 @@ class Source:
         self._indexed: Any = None
         self._iterator: Iterator[Any] = iter(())
         self._ended: int | None = None
+        self._watch = Watch()
+        self.is_changing = False
         self.total = length_of(data) if isinstance(data, Sized) else None
         self.hint: int | None = self.total
         if self.total is not None and is_indexed(data):
@@ -107,16 +113,36 @@ class Source:
         while self._pull(position):
             yield position
             position += 1
-            if not self.comes_again and is_unshareable(self._head[position - 1]):
-                return  # to pull the next one could end this one, as the groups of itertools.groupby do
+            if self.is_changing or (not self.comes_again and self._must_stay(position - 1)):
+                return
+
+    def _must_stay(self, position: int) -> bool:
+        """Return whether to pull the next item could spoil this one for good."""
+        item = self._head[position]
+        if is_unshareable(item):  # it could end this one, as the groups of itertools.groupby do
+            return True
+        return not position and shows_others(item)
 
     def _pull(self, position: int) -> bool:
         missing = position + 1 - len(self._head)
         if missing > 0:
+            if not self._watch.is_over:
+                self._watch.look()
             self._head.extend(islice(self._iterator, missing))
             if position >= len(self._head):
                 self._ended = len(self._head)
+            if not self._watch.is_over:
+                self._look_back(position)
         return position < len(self._head)
+
+    def _look_back(self, position: int) -> None:
+        """Restore the items before the one at a position, which was pulled last, if that has changed them."""
+        head, watch = self._head, self._watch
+        pulled = head[position] if position < len(head) else None
+        if watch.is_changed_by(pulled):
+            self.is_changing = True
+            head[:position] = map(watch.before_pull, head[:position])
+        watch.keep(pulled)
 
     def at(self, position: int) -> Any:
         """Return the item at a position that ``positions`` has yielded."""
@@ -149,7 +175,7 @@ class Source:
         """Return what to run over instead of the data given: the data, or an iterator that yields all items."""
         if self.comes_again:
             return given
-        return _once(self._head, self._iterator)
+        return (_once_in_turn if self.is_changing else _once)(self._head, self._iterator)
 
 
 def untouched(data: Iterable[Any]) -> Iterable[Any]:
@@ -159,7 +185,7 @@ def untouched(data: Iterable[Any]) -> Iterable[Any]:
 
 def is_begun(data: object) -> bool:
     """Tell whether data is an iterator of a Source of which items have been taken."""
-    if not isinstance(data, GeneratorType) or data.gi_code is not _once.__code__:
+    if not isinstance(data, GeneratorType) or data.gi_code not in {_once.__code__, _once_in_turn.__code__}:
         return False
     return data.gi_running or data.gi_suspended or data.gi_frame is None
 
@@ -167,6 +193,16 @@ def is_begun(data: object) -> bool:
 def _once(head: Iterable[Any], rest: Iterable[Any]) -> Iterator[Any]:
     """Yield all items. A generator knows whether it was started, and the chain does not close a generator in rest."""
     yield from chain(head, rest)
+
+
+def _once_in_turn(head: Iterable[Any], rest: Iterable[Any]) -> Iterator[Any]:
+    """Yield all items, each of which changes when the next one is pulled."""
+    yield from chain(head, rest)
+
+
+def is_changing(data: object) -> bool:
+    """Tell whether data is an iterator of a Source that has found that an item changes when the next one is pulled."""
+    return isinstance(data, GeneratorType) and data.gi_code is _once_in_turn.__code__
 
 
 def is_indexed(data: object) -> bool:

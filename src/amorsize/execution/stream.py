@@ -6,14 +6,17 @@ from collections import deque
 from contextlib import closing
 from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from amorsize.domain.arrivals import Arrivals
-from amorsize.domain.sharing import is_unshareable
+from amorsize.domain.pulling import CHANGING, can_copy
+from amorsize.domain.sharing import UNSHAREABLE, is_unshareable
+from amorsize.domain.source import is_changing
 from amorsize.domain.wording import brief
 from amorsize.execution.block_queues import MOST_BLOCKS, LocalBlockQueue, SharedBlockQueue
+from amorsize.execution.blocks import AHEAD_BLOCKS, ARRIVAL_SECONDS, UNKNOWN_ITEMS, Block, FirstBlocks
 from amorsize.execution.policy import SHARE
 from amorsize.execution.run import BLOCK_SECONDS, WAIT_SECONDS, Run
 from amorsize.processes.failures import note_item
@@ -24,30 +27,6 @@ if TYPE_CHECKING:
     from amorsize.execution.job import Job
     from amorsize.execution.resources import RunConfig
     from amorsize.execution.team import Team
-
-UNKNOWN_ITEMS: Final = 1 << 40
-"""Items of data whose number is not known: there may be any number."""
-
-UNSHAREABLE: Final = "the items are iterators or open files, which cannot be shared"
-"""Why such items run here, one after another."""
-
-AHEAD_BLOCKS: Final = 2
-"""Blocks that each taker has ahead of it, so that none waits for the caller."""
-
-ARRIVAL_SECONDS: Final = 0.005
-"""A wait for workers is interrupted this often while items may arrive that workers could take."""
-
-
-@attrs.define(eq=False)
-class Block:
-    """Consecutive items that were pulled, and their results as soon as they have come."""
-
-    number: int
-    first: int
-    items: list[Any]
-    results: list[Any] = attrs.field(factory=list)
-    error: BaseException | None = None
-    is_done: bool = False
 
 
 class Stream(Run):
@@ -89,6 +68,10 @@ class Stream(Run):
         self._queues: list[LocalBlockQueue | SharedBlockQueue] = []
         self._taken_back: deque[Block] = deque()
         self._first_item: list[Any] = []
+        self._firsts = FirstBlocks() if indexed is None else None
+        if is_changing(data):
+            self._say_changing()
+            self.config = attrs.evolve(config, kind="serial", isolated=False)
 
     cheap_seconds = 3e-6
     """Items are moved too, in blocks."""
@@ -289,13 +272,13 @@ class Stream(Run):
 
     def _fill(self, team: Team, items: int, most: int) -> None:
         """Hand out blocks of so many items until ``most`` blocks are not done."""
+        if self._firsts is not None and self._queue is not None:
+            self._fill_first(team, self._queue, self._firsts, most)
+            if not self._firsts.watch.is_over:
+                return
+            self._firsts = None
         queue = self._queue
-        while (
-            queue is not None
-            and self._held < self._in_flight
-            and sum(not block.is_done for block in self._blocks) < most
-            and self._has_next()
-        ):
+        while queue is not None and self._has_room(most):
             block = self._pull(min(items, self._in_flight - self._held) if self.next_position else 1)
             if not block.items:
                 return
@@ -303,14 +286,61 @@ class Stream(Run):
                 team.rule_out_kind(UNSHAREABLE)
                 self._run_block(block)
                 return
-            began = perf_counter()
-            try:
-                queue.put(block.number, block.first, block.items)
-            except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-                where = f"from position {block.first} on"
-                self._warn(f"items {where} cannot be pickled ({brief(error)})", "they run in the caller's process")
-                self._run_block(block)
-            self.taking_in_seconds += perf_counter() - began
+            self._put(queue, block)
+
+    def _fill_first(
+        self, team: Team, queue: LocalBlockQueue | SharedBlockQueue, firsts: FirstBlocks, most: int
+    ) -> None:
+        """Hand out the first items one by one, until it is clear that none changes when the next one is pulled.
+
+        A queue without copies gets an item only after the next ones are pulled.
+        """
+        has_copies = isinstance(queue, SharedBlockQueue)
+        kept_back: list[Block] = []
+        while not firsts.watch.is_over and self._has_room(most) and (has_copies or not firsts.is_any_out(kept_back)):
+            firsts.look()
+            block = self._pull(1)
+            changed = firsts.are_changed_by(block)
+            if changed or any(map(is_unshareable, block.items)):  # from now on, each runs before the next is pulled
+                if changed:
+                    self._say_changing()
+                team.rule_out_kind(CHANGING if changed else UNSHAREABLE)
+                for each in [*kept_back, block] if block.items else kept_back:
+                    self._run_block(each)
+                return
+            if not block.items:
+                break
+            firsts.keep(block)
+            if has_copies or not can_copy(block.items[0]):
+                self._put(queue, block)
+            else:
+                kept_back.append(block)
+        for each in kept_back:
+            self._put(queue, each)
+
+    def _say_changing(self) -> None:
+        """Warn that no worker runs items, if workers of some kind were asked for."""
+        if self.config.kind not in {"auto", "serial"} or self.config.isolated or not self.config.may_thread:
+            self._warn(CHANGING, "the items run one by one in the caller's process")
+
+    def _has_room(self, most: int) -> bool:
+        """Return whether one more block may be handed out, of ``most`` that are not done, and there may be one."""
+        return (
+            self._held < self._in_flight
+            and sum(not block.is_done for block in self._blocks) < most
+            and self._has_next()
+        )
+
+    def _put(self, queue: LocalBlockQueue | SharedBlockQueue, block: Block) -> None:
+        """Hand out a block, or run it here if its items cannot be pickled."""
+        began = perf_counter()
+        try:
+            queue.put(block.number, block.first, block.items)
+        except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
+            where = f"from position {block.first} on"
+            self._warn(f"items {where} cannot be pickled ({brief(error)})", "they run in the caller's process")
+            self._run_block(block)
+        self.taking_in_seconds += perf_counter() - began
 
     def _has_next(self) -> bool:
         """Return whether there may be a next item which nobody has to wait for."""
@@ -390,6 +420,8 @@ class Stream(Run):
                 self._first_item = block.items[:1]
                 if self.team is not None and any(map(is_unshareable, self._first_item)):
                     self.team.rule_out_kind(UNSHAREABLE)
+            if self._firsts is not None and self.team is not None:
+                self._firsts.has_run(block.items[-1])
             self.size_next()
             self.beat()
         return True

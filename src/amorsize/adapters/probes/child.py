@@ -65,6 +65,9 @@ class ChildItems:
         taken: those to begin with, each with its position.
     """
 
+    is_changing = False
+    """Those that a child is given do not change."""
+
     def __init__(self, source: Source, taken: list[tuple[int, Any]]) -> None:
         self.total = source.total
         self.hint = source.hint
@@ -250,15 +253,15 @@ class UnusableChildError(Exception):
 
 def take_some(source: Source, least: int, most: int) -> list[tuple[int, Any]]:
     """Take items of a source for a child, each with its position: as many as come in a moment, and a least number."""
-    taken: list[tuple[int, Any]] = []
+    taken: list[int] = []
     until = perf_counter() + _TAKING_SECONDS
     if source.in_order:  # items of a slow or endless iterator are not taken without need
         most = min(most, max(_FIRST_ITEMS, 3 * source.taken))
     for position in islice(source.positions(), most):
-        taken.append((position, source.at(position)))
+        taken.append(position)
         if len(taken) >= least and perf_counter() >= until:
             break
-    return taken
+    return [(position, source.at(position)) for position in taken]  # only now: to take one may change those before it
 
 
 def take_first(source: Source, budget: Budget) -> ChildItems:

@@ -344,7 +344,8 @@ class Sampling:
     def _take(self, size: int) -> list[tuple[int, Any]]:
         """Return the next items, each with its position; fewer where there are no more."""
         source = self.source
-        return [(position, source.at(position)) for position in islice(source.positions(), size)]
+        taken = [(position, source.at(position)) for position in islice(source.positions(), size)]
+        return [(position, source.at(position)) for position, _ in taken] if source.is_changing else taken
 
     def _pickles(self) -> tuple[dict[str, Any], str | None]:
         """Return what pickling an item and a result costs, and what cannot be pickled."""

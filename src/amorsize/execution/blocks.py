@@ -1,0 +1,64 @@
+"""Blocks of a stream, and what is watched of the first ones."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+from amorsize.domain.pulling import Watch
+
+UNKNOWN_ITEMS: Final = 1 << 40
+"""Items of data whose number is not known: there may be any number."""
+
+AHEAD_BLOCKS: Final = 2
+"""Blocks that each taker has ahead of it, so that none waits for the caller."""
+
+ARRIVAL_SECONDS: Final = 0.005
+"""A wait for workers is interrupted this often while items may arrive that workers could take."""
+
+
+@attrs.define(eq=False)
+class Block:
+    """Consecutive items that were pulled, and their results as soon as they have come."""
+
+    number: int
+    first: int
+    items: list[Any]
+    results: list[Any] = attrs.field(factory=list)
+    error: BaseException | None = None
+    is_done: bool = False
+
+
+class FirstBlocks:
+    """The first blocks that are pulled ahead, of one item each: whether an item changes when the next one is pulled."""
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+        self._blocks: list[Block] = []
+
+    def has_run(self, item: Any) -> None:
+        """Watch an item that was pulled last and has run."""
+        self._blocks = [each for each in self._blocks if not each.is_done]
+        (self.watch.keep if self._blocks else self.watch.keep_only)(item)
+
+    def look(self) -> None:
+        """Look at the items before the next one is pulled."""
+        self.watch.look(copies=any(not each.is_done for each in self._blocks))
+
+    def are_changed_by(self, pulled: Block) -> bool:
+        """Return whether the pull of a block changed items before it. Those that have not run are restored."""
+        changed = self.watch.is_changed_by(pulled.items[0] if pulled.items else None)
+        for block in self._blocks if changed else ():
+            if not block.is_done:
+                block.items = [self.watch.before_pull(block.items[0])]
+        return changed
+
+    def keep(self, block: Block) -> None:
+        """Watch the item of a block from now on."""
+        self.watch.keep(block.items[0])
+        self._blocks.append(block)
+
+    def is_any_out(self, kept_back: list[Block]) -> bool:
+        """Return whether somebody may be at an item that is watched."""
+        return any(not each.is_done and each not in kept_back for each in self._blocks)
