@@ -7,6 +7,7 @@ import os
 import random
 import sys
 import time
+import types
 import warnings
 
 import pytest
@@ -318,3 +319,27 @@ def has_a_variable_of_that_name(item):
 @pytest.mark.parametrize("func", [uses_attributes_of_these_names, has_a_variable_of_that_name, abs, sets_a_global, int])
 def test_attributes_and_variables_of_these_names_are_no_standard_input(func):
     assert reads_input(func) == ""
+
+
+def test_functions_of_other_modules_of_ones_own_are_looked_at_and_installed_ones_are_not():
+    code = "def sets():\n    global COUNT\n    COUNT = 1\n"
+    code += "class Model:\n    def run(self): self.last = 1\nmodel = Model()"
+    for file, found in (("/home/me/own_state.py", True), ("/usr/lib/python3/dist-packages/own_state.py", False)):
+        module = types.ModuleType("own_state")
+        module.__file__ = file
+        exec(code, vars(module))
+        space = {"own_state": module, "sets": module.sets, "model": module.model, "__name__": "__main__"}
+        for call in ("own_state.sets()", "sets()", "own_state.model.run()", "model.run()", "own_state.Model().run()"):
+            assert bool(sets_process_state(eval(f"lambda item: {call}", space))) is found, (file, call)
+
+
+class Refusing:
+    def __getattribute__(self, name):
+        raise RuntimeError("working outside of a context")
+
+
+def test_objects_that_refuse_to_be_looked_at_are_passed_over():
+    refusing = Refusing()
+    assert sets_process_state(lambda item: (refusing, os.chdir(item))) == "chdir"
+    assert not reads_input(functools.partial(waits, refusing))
+    assert not reads_input(refusing)

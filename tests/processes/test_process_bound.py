@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import csv
+import functools
+import importlib
 import io
 import logging
 import mmap
@@ -11,6 +15,7 @@ import random
 import socket
 import sqlite3
 import sys
+import threading
 import types
 from functools import partial
 
@@ -18,7 +23,7 @@ import numpy as np
 import pytest
 
 from amorsize.processes import process_bound
-from amorsize.processes.process_bound import find_process_bound, is_installed
+from amorsize.processes.process_bound import find_process_bound, has_other_threads, is_installed
 
 OWN = random.Random(1)
 NUMPY = np.random.default_rng(1)
@@ -154,7 +159,7 @@ def test_what_libraries_hold_deep_inside_does_not_count(tmp_path):
 
 def test_of_a_value_with_very_many_parts_few_are_looked_at():
     large = {number: [number] * 100 for number in range(1000)}
-    assert sum(1 for _ in process_bound._parts([large] * 1000, "execution")) < 100
+    assert sum(1 for _ in process_bound._parts([large] * 1000, process_bound._Own("execution"))) < 100
 
 
 def test_memory_that_processes_share_is_found_unless_it_is_only_read(tmp_path):
@@ -173,3 +178,192 @@ def test_functions_of_python_and_of_packages_are_installed(func):
 
 def test_functions_of_ones_own_are_not_installed():
     assert not is_installed(partial(test_functions_of_ones_own_are_not_installed))
+
+
+OWN_MODULE = """
+import functools, random, sys, threading
+import numpy as np
+
+rng, late, lock = np.random.default_rng(1), random.Random(5), threading.Lock()
+held = open(__file__, "rb")
+draw_late, partly = late.random, functools.partial(lambda generator, item: item, late)
+
+def draw(): return rng.random()
+def reads(item): held.seek(item); return held.read(1)
+def computes(item): return item + 1
+def waits(item):
+    while not lock.acquire(blocking=False): pass
+
+class Inner:
+    def __init__(self): self.late = random.Random(3)
+    def draw(self): return self.late.random()
+
+class Noise:
+    def __init__(self): self.inner = Inner()
+    def get(self): return self.inner.draw()
+
+class Plain:
+    shared = random.Random(4)
+    def get(self): return draw()
+    def computes(self): return 1
+    @property
+    def drawn(self): return draw()
+
+class Drawing:
+    def __init__(self, item): self.noise = rng.random()
+
+noise, plain = Noise(), Plain()
+"""
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    """A package of the user's own with the module ``inner``, which is its attribute ``sub`` too."""
+    (tmp_path / "bound_own").mkdir()
+    (tmp_path / "bound_own" / "inner.py").write_text(OWN_MODULE)
+    (tmp_path / "bound_own" / "__init__.py").write_text("from bound_own import inner as sub\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("bound_own.inner")
+    yield module
+    module.held.close()
+    for name in ("bound_own", "bound_own.inner"):
+        del sys.modules[name]
+
+
+DRAWING = {
+    "a function": "inner.draw()",
+    "a generator": "inner.rng.random()",
+    "an object that holds one deep inside": "inner.noise.get()",
+    "a method that reads a global of its module": "inner.plain.get()",
+    "a method of a class": "inner.Plain().get()",
+    "a property": "inner.plain.drawn",
+    "an attribute of a class": "inner.Plain.shared.random()",
+    "a class that draws when it makes an object": "inner.Drawing(item)",
+    "a method of a generator that has a name": "inner.draw_late()",
+    "a partial": "inner.partly(item)",
+    "a module in a package": "bound_own.sub.draw()",
+    "a function by its own name": "draw()",
+    "a method of an object by its own name": "plain.get()",
+    "a class by its own name": "Drawing(item)",
+}
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_what_modules_of_ones_own_hold_is_found(own_module, name):
+    package = importlib.import_module("bound_own")
+    space = {"inner": own_module, "bound_own": package, "__name__": "__main__"}
+    space |= {"draw": own_module.draw, "plain": own_module.plain, "Drawing": own_module.Drawing}
+    assert find_process_bound(eval(f"lambda item: {DRAWING[name]}", space))[1] == "generator"
+
+
+def test_a_file_that_a_module_of_ones_own_holds_is_found(own_module):
+    space = {"inner": own_module, "__name__": "__main__"}
+    assert find_process_bound(eval("lambda item: inner.reads(item)", space)) == ("held", "open file")
+
+
+def test_a_module_of_ones_own_that_the_function_imports_itself_is_followed(own_module):
+    def imports(item):
+        from bound_own.inner import draw  # noqa: PLC0415  that is what is tested
+
+        return draw()
+
+    assert find_process_bound(imports)[1] == "generator"
+
+
+def test_what_code_does_not_name_of_a_module_of_ones_own_does_not_count(own_module):
+    space = {"inner": own_module, "__name__": "__main__", "OWN": OWN}
+    for code in ("inner.computes(item)", "item.OWN", "inner.plain.computes()", "inner", "inner.missing"):
+        assert find_process_bound(eval(f"lambda item: {code}", space)) == ("", "")
+
+
+def test_installed_modules_are_not_followed():
+    fake = types.ModuleType("bound_installed")
+    fake.__file__ = "/usr/lib/python3/dist-packages/bound_installed.py"
+    exec("import random\nrng = random.Random(1)\ndef draw(): return rng.random()", vars(fake))
+    space = {"fake": fake, "draw": fake.draw, "logging": logging, "__name__": "__main__"}
+    for code in ("fake.draw()", "fake.rng.random()", "draw()", "logging.info(item)"):
+        assert find_process_bound(eval(f"lambda item: {code}", space)) == ("", "")
+
+
+def test_functions_in_closures_arguments_and_attributes_are_followed():
+    def wrapping(func):
+        return lambda item: func()
+
+    def draws():
+        return OWN.random()
+
+    for func in (wrapping(draws), partial(lambda call, item: call(), draws), functools.lru_cache(draws), Holder(draws)):
+        assert find_process_bound(func)[1] == "generator"
+
+
+class _Refusing:
+    def __getattribute__(self, name):
+        raise RuntimeError("working outside of a context")
+
+
+def test_objects_that_refuse_to_be_looked_at_are_passed_over():
+    refusing = _Refusing()
+    assert find_process_bound(lambda item: (refusing, OWN.random()))[1] == "generator"
+    assert find_process_bound(partial(lambda *items: OWN, refusing))[1] == "generator"
+    assert find_process_bound(refusing) == ("", "")
+
+
+@pytest.fixture
+def other_thread():
+    """A thread that runs beside the test."""
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait, name="other")
+    thread.start()
+    yield thread
+    ended.set()
+    thread.join()
+
+
+OF_THREADS = {
+    "lock": threading.Lock,
+    "another lock": threading.RLock,
+    "condition": threading.Condition,
+    "event": threading.Event,
+    "semaphore": threading.BoundedSemaphore,
+    "barrier": lambda: threading.Barrier(2),
+    "thread": threading.Thread,
+    "future": concurrent.futures.Future,
+    "executor": concurrent.futures.ThreadPoolExecutor,
+    "event loop": asyncio.new_event_loop,
+}
+
+
+@pytest.mark.usefixtures("other_thread")
+@pytest.mark.parametrize("word", OF_THREADS)
+def test_what_threads_wait_for_is_found_while_others_run(word, own_module):
+    held = OF_THREADS[word]()
+    word = word.removeprefix("another ")
+    for func in (closing(held), Holder(held), closing(Holder(held)), Holder([held]).draw, partial(closing(1), held)):
+        assert find_process_bound(func)[1] == word
+    assert find_process_bound(eval("lambda _: inner.waits(_)", {"inner": own_module}))[1] == "lock"
+    if word == "event loop":
+        held.close()
+
+
+@pytest.mark.usefixtures("other_thread")
+def test_locks_in_what_is_installed_do_not_count():
+    logger = logging.getLogger("amorsize-test")
+    found = [closing(logger), logger.info, logging.info, partial(logging.info, "a"), closing(logging.NullHandler())]
+    assert {find_process_bound(func) for func in found} == {("", "")}
+
+
+def test_without_other_threads_a_lock_binds_nothing(monkeypatch):
+    monkeypatch.setattr(threading, "enumerate", lambda: [threading.main_thread()])
+    assert not has_other_threads()
+    for word, make in OF_THREADS.items():
+        if word not in {"event loop", "executor", "thread"}:  # they hold a socket, a queue and an open file
+            assert find_process_bound(closing(make())) == ("", "")
+
+
+def test_threads_of_amorsize_are_no_other_threads(monkeypatch):
+    ours = threading.Thread(name="amorsize_0")
+    monkeypatch.setattr(threading, "active_count", lambda: 2)
+    monkeypatch.setattr(threading, "enumerate", lambda: [threading.main_thread(), ours])
+    assert not has_other_threads()
+    monkeypatch.setattr(threading, "enumerate", lambda: [threading.main_thread(), threading.Thread()])
+    assert has_other_threads()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain.effects import MUTATORS, codes_in, effects_of
 from amorsize.domain.iterables import plain
+from amorsize.domain.own_code import is_own, is_own_class, named_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +51,8 @@ _NO_COLLECTIONS: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, N
 def sets_process_state(func: Callable[..., Any], *, attributes: bool = True) -> str:
     """Return what a function sets that threads of a process share, in a few words, empty where nothing is found.
 
-    Looked at are the function, what is inside it, and the functions and methods of its own module that it names.
+    Looked at are the function, what is inside it, and the functions and methods that it names, of its own module and
+    of other modules that are the user's own and not installed.
     Such a function gives right results in processes, and in one thread. A collection that it only adds to, and never
     reads an item of, does not count: no result depends on it.
 
@@ -98,7 +100,7 @@ def _collection_changed(called: _Called, code: CodeType, *, attributes: bool) ->
         elif kind == "argument" and is_nested:
             is_shared = False
         else:
-            is_shared = not isinstance(called.value(kind, name), _NO_COLLECTIONS)
+            is_shared = not issubclass(type(called.value(kind, name)), _NO_COLLECTIONS)
         if is_shared:
             return name or "self"
     return ""
@@ -174,36 +176,38 @@ def _called(func: Any, owner: type | None) -> _Called | None:
     ``owner`` is the class of the object that it is bound to, where that is known.
     """
     func = plain(func)
-    while isinstance(func, functools.partial):
+    while issubclass(type(func), functools.partial):
         func = func.func
-    func = getattr(func, "__wrapped__", func)
-    if isinstance(func, MethodType):
-        owner = func.__self__ if isinstance(func.__self__, type) else type(func.__self__)
+    with suppress(Exception):  # what stands for another object may raise anything
+        func = getattr(func, "__wrapped__", func)
+    if type(func) is MethodType:
+        bound: Any = func.__self__
+        owner = bound if issubclass(type(bound), type) else type(bound)
         func = func.__func__
-    elif not isinstance(func, FunctionType):
+    elif type(func) is not FunctionType:
         owner = type(func)
         func = getattr(owner, "__call__", None)  # noqa: B004  what calling it runs
-    return _Called(func, owner) if isinstance(func, FunctionType) else None
+    return _Called(func, owner) if type(func) is FunctionType else None
 
 
 def _named(called: _Called, code: CodeType) -> Iterator[tuple[Any, type | None]]:
-    """Yield what code of a function may call: its module's functions, its closure's, and methods of their objects.
+    """Yield what code of a function may call: the user's own functions, its closure's, and methods of their objects.
 
     With a method of an object that outlives the call comes the object's class.
     """
     known = called.func.__globals__
     kinds: list[tuple[type, type | None]] = [] if called.owner is None else [(called.owner, called.owner)]
-    values = [known.get(name) for name in code.co_names]
+    values = [value for _, value in named_in(known, code)]
     for value in called.variables().values():
         values.append(value)
         yield value, None
     for value in values:
-        kind = value if isinstance(value, type) else type(value)
-        function = getattr(value, "__func__", value)
-        if isinstance(function, FunctionType):
-            if function.__globals__ is known:
+        kind = value if issubclass(type(value), type) else type(value)
+        function = value.__func__ if type(value) is MethodType else value
+        if type(function) is FunctionType:
+            if function.__globals__ is known or is_own(function.__globals__):
                 yield value, None
-        elif kind.__module__ == known.get("__name__"):
+        elif kind.__module__ == known.get("__name__") or is_own_class(kind):
             kinds.append((kind, None if kind is value else kind))
     for kind, owner in kinds:
         methods = {name: value for each in reversed(kind.__mro__) for name, value in vars(each).items()}

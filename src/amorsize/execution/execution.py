@@ -43,6 +43,8 @@ _ADVICE: Final = {
     "numpy.random.default_rng([seed, item])",
     "open file": "All processes would share its position. Open it inside the function",
     "standard input": "Each process would take some of it. Read it first, and give what it says as items",
+    "of threads": "Other threads run in this program. A worker process has no copy of them, and could wait for one for "
+    "ever. Pass executor='thread' to use workers",
     "connection": "All processes would share it, and read one another's answers. Open it inside the function",
 }
 """What to do about an object that binds a function to one process."""
@@ -221,13 +223,13 @@ class Execution:
 
     def _bound(self, config: RunConfig) -> str:
         """Return what binds the items to this process or to their order, and what to do; empty where nothing does."""
-        from amorsize.processes.process_bound import IN_ORDER, find_process_bound
+        from amorsize.processes.process_bound import IN_ORDER, OF_THREADS, find_process_bound
 
         name, tie = find_process_bound(self._func)
         has_own = config.kind == "thread" or self._options.initializer is not None  # each worker has it, or its own
         if not name or (has_own and tie not in IN_ORDER):
             return ""
-        return f"the function uses the {tie} {name!r}. {_ADVICE[tie]}"
+        return f"the function uses the {tie} {name!r}. {_ADVICE['of threads' if tie in OF_THREADS else tie]}"
 
     def _is_elsewhere(self, indexed: Any) -> bool:
         """Return whether executors that were chosen by name should run everything."""

@@ -31,6 +31,7 @@ from amorsize.execution.workers.version import expected
 from amorsize.pools.costs import CallCost, timed
 from amorsize.pools.streams import BackgroundStream, with_broken_errors, with_timeout
 from amorsize.processes import failures
+from amorsize.processes.process_bound import find_process_bound
 from amorsize.processes.warning import warn
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ class Executor(concurrent.futures.Executor):
     def _choose(self, cost: CallCost, fn: Callable[..., R], args: Any, kwargs: Any) -> R:
         """Run a call in this thread, or have a process run it and wait for that."""
         moves = cost.pays() and not is_disabled() and sys.stdout is sys.__stdout__  # else output would go elsewhere
-        if moves and all(map(_is_constant, (*args, *kwargs.values()))) and blocked_reason(fn, _method()) is None:
+        moves = moves and all(map(_is_constant, (*args, *kwargs.values()))) and blocked_reason(fn, _method()) is None
+        if moves and find_process_bound(fn) == ("", ""):  # threads may run now that did not run when it was submitted
             answer = self._answer(partial(fn, **kwargs) if kwargs else fn, args)
             if answer is not None and not answer.lost:
                 cost.note(fn, "processes")

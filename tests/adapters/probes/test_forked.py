@@ -31,6 +31,8 @@ from amorsize.processes.process_info import foreign_threads
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux samples in a forked child")
 
 LOCK = threading.Lock()
+EVENTS = []
+"""Both are read through ``globals()`` where they are not to be found in the code."""
 
 
 def sample(func, data, method="fork", **budget):
@@ -77,10 +79,11 @@ def test_a_child_that_waits_for_a_thread_that_was_not_forked_is_ended_and_items_
 
     def needs_the_lock(item):
         if os.getpid() == here:
-            over.set()
-        with LOCK:
+            globals()["EVENTS"][-1].set()
+        with globals()["LOCK"]:
             return item
 
+    EVENTS.append(over)
     here = os.getpid()
     thread = threading.Thread(target=hold)
     thread.start()
@@ -91,6 +94,23 @@ def test_a_child_that_waits_for_a_thread_that_was_not_forked_is_ended_and_items_
     assert found.sampled_in == "caller"
     assert found.sampled_why == "a forked child of this process waited for what only a thread here would do"
     assert time.monotonic() - began < 30
+
+
+def test_no_child_is_forked_for_a_function_that_uses_a_lock_while_other_threads_run():
+    def uses_the_lock(item):
+        with LOCK:
+            return os.getpid() + item
+
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    try:
+        found = sample(uses_the_lock, range(10))
+    finally:
+        over.set()
+        thread.join()
+    assert found.sampled_in == "caller"
+    assert found.sampled_why == "the function uses the lock 'LOCK', and other threads run in this program"
 
 
 def test_a_child_that_asks_again_and_again_for_what_a_thread_here_would_do_is_ended_too():
@@ -127,11 +147,15 @@ def receive_nothing():
             ours.recv(1)
 
 
-@pytest.mark.parametrize("wait", [lambda: time.sleep(1), lambda: LOCK.acquire(timeout=1), receive_nothing])
+def acquire_nothing():
+    globals()["LOCK"].acquire(timeout=1)
+
+
+@pytest.mark.parametrize("wait", [lambda: time.sleep(1), acquire_nothing, receive_nothing])
 def test_a_child_that_waits_for_a_while_is_not_taken_for_one_that_waits_for_ever(wait):
     def waits(item):
-        if not LOCK.locked():
-            LOCK.acquire()
+        if not globals()["LOCK"].locked():
+            globals()["LOCK"].acquire()
         wait()
 
     over = threading.Event()

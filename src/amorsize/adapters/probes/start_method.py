@@ -110,7 +110,11 @@ class StartMethodProbe:
     def _sample_there(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
         """Sample in a child; NoChildError when items are to run in the caller."""
         from amorsize.adapters.probes.child import NoChildError
+        from amorsize.processes.process_bound import OF_THREADS, find_process_bound
 
+        name, tie = find_process_bound(func)
+        if tie in OF_THREADS:
+            raise NoChildError(f"the function uses the {tie} {name!r}, and other threads run in this program", source)
         if budget.where == "worker" and self.start_method != "fork":
             blocked_reason = self.blocked_reason(func)
             if blocked_reason is not None:

@@ -35,6 +35,15 @@ def unknown_version(_: str) -> str | None:
     return None
 
 
+def has_installed_file(space: Mapping[str, Any]) -> bool:
+    """Tell whether the file of a module, given by its namespace, is compiled or in a folder of installed packages."""
+    file = space.get("__file__")
+    if type(file) is not str:
+        return False
+    path = file.replace("\\", "/")
+    return any(folder in path for folder in _INSTALLED) or not path.endswith((".py", ".pyc"))
+
+
 class Loaded:
     """The modules that are loaded.
 
@@ -72,11 +81,7 @@ class Loaded:
         module = self.get(name)
         if module is None:
             module = self.get(top)
-        file = None if module is None else module_space(module).get("__file__")
-        if type(file) is not str:
-            return False
-        path = file.replace("\\", "/")
-        return any(folder in path for folder in _INSTALLED) or not path.endswith((".py", ".pyc"))
+        return module is not None and has_installed_file(module_space(module))
 
     def stated_version(self, name: str) -> str | None:
         """Return the ``__version__`` of the top-level package of a module, None if it states none as text."""
