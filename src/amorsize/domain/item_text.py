@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from time import perf_counter
+from time import thread_time
 from types import CellType, FunctionType
 from typing import Any, Final
 
@@ -11,7 +11,10 @@ _MOST_BYTES: Final = 16 << 20
 """Items of more bytes have no text: they are only compared by identity."""
 
 _MOST_SECONDS: Final = 0.01
-"""The same of items that take longer to pickle."""
+"""The same of items that take more CPU seconds to pickle, if they have more than a few bytes."""
+
+_FEW_BYTES: Final = 1 << 16
+"""Items of no more bytes have a text whatever it takes."""
 
 
 class _TooLargeError(Exception):
@@ -24,11 +27,11 @@ class _Text:
     def __init__(self) -> None:
         self.parts: list[bytes] = []
         self._size = 0
-        self._until = perf_counter() + _MOST_SECONDS
+        self._until = thread_time() + _MOST_SECONDS
 
     def write(self, part: Any) -> None:
         self._size += len(part)
-        if self._size > _MOST_BYTES or perf_counter() > self._until:
+        if self._size > _MOST_BYTES or (self._size > _FEW_BYTES and thread_time() > self._until):
             raise _TooLargeError
         self.parts.append(bytes(part))
 
