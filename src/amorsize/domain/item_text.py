@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from time import thread_time
 from types import CellType, FunctionType
 from typing import Any, Final
 
-_MOST_BYTES: Final = 16 << 20
-"""Items of more bytes have no text: they are only compared by identity."""
-
-_MOST_SECONDS: Final = 0.01
-"""The same of items that take more CPU seconds to pickle, if they have more than a few bytes."""
-
-_FEW_BYTES: Final = 1 << 16
-"""Items of no more bytes have a text whatever it takes."""
+_MOST_BYTES: Final = 1 << 20
+"""Items of more bytes have no text: they are only compared by identity. Some milliseconds at most: our choice."""
 
 
 class _TooLargeError(Exception):
@@ -22,16 +15,15 @@ class _TooLargeError(Exception):
 
 
 class _Text:
-    """A file in memory that refuses what is too large or takes too long."""
+    """A file in memory that refuses what is too large."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
         self._size = 0
-        self._until = thread_time() + _MOST_SECONDS
 
     def write(self, part: Any) -> None:
         self._size += len(part)
-        if self._size > _MOST_BYTES or (self._size > _FEW_BYTES and thread_time() > self._until):
+        if self._size > _MOST_BYTES:
             raise _TooLargeError
         self.parts.append(bytes(part))
 
