@@ -343,3 +343,15 @@ def test_objects_that_refuse_to_be_looked_at_are_passed_over():
     assert sets_process_state(lambda item: (refusing, os.chdir(item))) == "chdir"
     assert not reads_input(functools.partial(waits, refusing))
     assert not reads_input(refusing)
+
+
+def fills_an_argument_of_an_inner_function(item):
+    def fill(key, found):
+        found[key] = found.get(key, 0) + 1
+        return found
+
+    return fill(item, {})
+
+
+def test_a_collection_that_an_inner_function_is_given_is_not_shared():
+    assert not sets_process_state(fills_an_argument_of_an_inner_function)

@@ -88,11 +88,6 @@ class Watch:
         """Whether enough pulls have changed nothing."""
         return self._new_objects >= _NEW_OBJECTS or self._pulls >= _MOST_PULLS
 
-    @property
-    def has_items(self) -> bool:
-        """Whether there is an item that a pull could change."""
-        return bool(self._kept)
-
     def keep(self, item: Any) -> None:
         """Watch an item from now on."""
         self._kept.append(item)
