@@ -127,14 +127,17 @@ def _cap_of_openblas(loaded: Any) -> Callable[[int], object] | None:
     """Return what caps the threads of an OpenBLAS that runs its own, without starting any; None for other libraries.
 
     After a fork its setter starts as many threads as it had before. Each of them polls for work at full speed for some
-    50 ms, on a CPU that the workers need. The setter's other effect is this variable.
+    50 ms, on a CPU that the workers need. The setter's other effect is this variable, which some builds hide.
     """
     import ctypes
 
     asks = (getattr(loaded, name, None) for name in _OPENBLAS_PARALLEL)
     if next((ask() for ask in asks if ask is not None), 0) != _OWN_THREADS:
         return None
-    used = ctypes.c_int.in_dll(loaded, "blas_cpu_number")
+    try:
+        used = ctypes.c_int.in_dll(loaded, "blas_cpu_number")
+    except ValueError:
+        return None
 
     def cap(threads: int) -> None:
         used.value = min(used.value, threads)
