@@ -210,8 +210,12 @@ def test_each_value_is_run_once_however_cheap(count):
     assert seen == list(range(count))
 
 
-@pytest.mark.parametrize(("slow", "runs", "is_cheap"), [((), 40, True), ((0,), 40, True), ((0, 1), 3, False)])
-def test_calls_are_cheap_unless_two_parts_of_the_first_are_not(monkeypatch, slow, runs, is_cheap):
+@pytest.mark.parametrize(
+    ("slow", "runs"),
+    [((), 20_000), ((0,), 20_000), ((0, 1), 3), ((0, 40), 20_000), (range(5000, 20_000), 12_287)],
+    ids=["never", "first", "first two", "once later", "later"],
+)
+def test_calls_are_cheap_until_two_parts_in_a_row_are_not(monkeypatch, slow, runs):
     now = [0.0]
     monkeypatch.setattr("amorsize.integrations.pandas.time", SimpleNamespace(perf_counter=lambda: now[0]))
 
@@ -219,7 +223,7 @@ def test_calls_are_cheap_unless_two_parts_of_the_first_are_not(monkeypatch, slow
         now[0] += 1.0 if value in slow else 1e-7
         return value
 
-    assert Engine().run_first(run, list(range(40))) == (list(range(runs)), is_cheap)
+    assert Engine.run_cheap(run, list(range(20_000))) == list(range(runs))
 
 
 @pytest.mark.parametrize(("cpus", "parts"), [(0.5, 6), (2.0, 24), (100.0, 64)])
@@ -314,6 +318,14 @@ def test_what_a_function_raises_comes_out_with_the_row_that_it_was_given():
     with pytest.raises(ZeroDivisionError) as caught:
         frame.apply(lambda row: 1 // int(row["a"]), axis=1, engine=Engine())
     assert any("the row 'y'" in note for note in caught.value.__notes__)
+
+
+def test_values_that_take_longer_than_the_first_are_run_once():
+    seen = []
+    series = pd.Series(range(20_000))
+    mapped = series.map(lambda value: seen.append(value) or sum(range(value // 40)), engine=Engine(executor="auto"))
+    assert mapped.equals(series.map(lambda value: sum(range(value // 40))))
+    assert len(set(seen)) == len(seen)  # those in workers are seen there
 
 
 def test_stop_iteration_comes_out():

@@ -41,8 +41,8 @@ _MANY: Final = 256
 _SHORT_SECONDS: Final = 0.05
 """Seconds of all rows up to which they run here: a first call that forks a process with pandas may cost as much."""
 
-_HEAD: Final = 63
-"""Most values that are run to see what one costs."""
+_MOST_TIMED: Final = 4096
+"""Most values that are timed together while they run here: each at most 2 us, all together 8 ms."""
 
 _CHEAP_SECONDS: Final = 2e-6
 """Seconds of a call up to which no worker pays: to send a result takes a worker and the caller about as long."""
@@ -68,16 +68,14 @@ class _Functions(BaseExecutionEngine):  # type: ignore[misc]  # pandas comes wit
         """Return ``data.map(func)`` of a series or a frame."""
         na_action = "ignore" if skip_na else None
         bound = partial(func, *args, **kwargs) if args or kwargs else func
-        engine, cheap = decorator or Engine(), False
-        results: list[Any] = []
+        engine = decorator or Engine()
         try:
             values = _values(data, na_action)
         except _RefusedError:
             return data.map(bound, na_action=na_action)
-        if engine.may_run_first(data):
-            results, cheap = engine.run_first(bound, values[:_HEAD])
-        left = values[len(results) :]
-        results += map(bound, left) if cheap else engine.run(bound, left)
+        results = engine.run_cheap(bound, values) if engine.may_run_first(data) else []
+        if len(results) < len(values) or not values:
+            results += engine.run(bound, values[len(results) :])
         return _mapped(data, results, na_action)
 
     @staticmethod
@@ -182,23 +180,22 @@ class Engine:
         found = default_calls.having(self.config, None).settings()
         return found.executor == AUTO and found.budget.where != "worker"
 
-    def run_first(self, func: Callable[[Any], Any], values: list[Any]) -> tuple[list[Any], bool]:
-        """Return the results of the first values, and whether a call is so cheap that no worker pays.
+    @staticmethod
+    def run_cheap(func: Callable[[Any], Any], values: list[Any]) -> list[Any]:
+        """Return the results of the first values: of all of them while a call is so cheap that no worker pays.
 
-        As many are run as there are, or until two parts of them are not cheap: the first call may prepare something,
-        and other programs may have the CPU for a while.
+        It ends after two parts in a row that are not: the first call may prepare something, and other programs may have
+        the CPU for a while. Later values may take longer than the first.
         """
         results: list[Any] = []
         size, late = 1, 0
-        while len(results) < len(values):
+        while len(results) < len(values) and late <= 1:
             part = values[len(results) : len(results) + size]
             began = time.perf_counter()
             results += [func(value) for value in part]
-            late += time.perf_counter() - began > _CHEAP_SECONDS * len(part)
-            if late > 1:
-                return results, False
-            size *= 2
-        return results, bool(results)
+            late = late + 1 if time.perf_counter() - began > _CHEAP_SECONDS * len(part) else 0
+            size = min(2 * size, _MOST_TIMED)
+        return results
 
 
 class _RefusedError(Exception):
