@@ -341,6 +341,7 @@ def _all_is_loaded():
 def _load():
     for data in ([1] * 100, iter([1] * 100)):
         amorsize.optimize(time.sleep, (0.001 * item for item in data), use_cache=False)
+    amorsize.optimize(len, iter(rows()), use_cache=False)  # loads what compares items that may change
     with contextlib.suppress(ValueError):
         amorsize.optimize(raises, [1], use_cache=False)
 

@@ -68,3 +68,11 @@ def test_a_run_that_ends_early_writes_what_there_is_in_order(capsys):
     output.add(4, 6, [("stdout", "4 ")])
     output.end()
     assert capsys.readouterr().out == "4 8 "
+
+
+def test_a_stream_keeps_its_recorder_which_another_thread_may_still_print_to():
+    seen = []
+    for _ in range(2):
+        with recorded([]):
+            seen.append(sys.stdout)
+    assert seen[0] is seen[1]

@@ -53,6 +53,7 @@ class _Recording:
         self._lock = threading.Lock()
         self._recorded: dict[int, list[Piece]] = {}
         self._recorders: list[tuple[str, _Recorder, Any]] = []
+        self._kept: dict[str, tuple[Any, _Recorder]] = {}
 
     def begin(self, pieces: list[Piece]) -> list[Piece] | None:
         """Record this thread from now on; return what it was recorded to before, None: nothing."""
@@ -62,12 +63,19 @@ class _Recording:
                 for name in ("stdout", "stderr"):
                     stream = getattr(sys, name)
                     if stream is not None:
-                        recorder = _Recorder(stream, name, self._recorded)
+                        recorder = self._recorder(stream, name)
                         self._recorders.append((name, recorder, stream))
                         setattr(sys, name, recorder)
             before = self._recorded.get(thread)
             self._recorded[thread] = pieces
         return before
+
+    def _recorder(self, stream: Any, name: str) -> _Recorder:
+        """Return the recorder of a stream. It stays alive: ``print`` in another thread holds no reference to it."""
+        known = self._kept.get(name)
+        if known is None or known[0] is not stream:
+            known = self._kept[name] = (stream, _Recorder(stream, name, self._recorded))
+        return known[1]
 
     def end(self, before: list[Piece] | None) -> None:
         """Record this thread as before."""
