@@ -8,7 +8,7 @@ import click
 
 from amorsize.cli.documents import Benched, json_option, say_document
 from amorsize.cli.load import Stopwatch
-from amorsize.cli.options import Number
+from amorsize.cli.options import Number, config_option
 from amorsize.cli.terminal import say
 from amorsize.domain.wording import seconds as in_words
 
@@ -25,7 +25,7 @@ _KINDS: Final = {"process": "processes", "thread": "threads"}
 
 @click.command()
 @click.option("--seconds", type=Number(min=0), default=60.0, show_default=True, help="Begin nothing after these.")
-@click.option("--config", type=click.Path(), help="A config file.")
+@config_option
 @json_option
 def bench(*, seconds: float, config: str | None, as_json: bool) -> None:
     """Measure what workers cost here, and run a dozen jobs as planned and in many other ways."""

@@ -12,7 +12,7 @@ import amorsize
 from amorsize.application.cache.maintenance import key_of
 from amorsize.cli.documents import Entries, Found, Listing, Removed, json_option, say_document
 from amorsize.cli.errors import said
-from amorsize.cli.options import Number, UserPath, cache_named, data_options
+from amorsize.cli.options import Number, UserPath, cache_named, config_option, data_options
 from amorsize.cli.terminal import say
 from amorsize.config.inputs import InputError, data_named, function_named
 from amorsize.domain.wording import counted, seconds, size, workers
@@ -22,7 +22,7 @@ _HOUR_SECONDS = 3600.0
 
 
 @click.group()
-@click.option("--config", type=click.Path(), help="A config file.")
+@config_option
 @click.option("--cache", "name", help="Name of a cache backend, or of several layers: json,redis.")
 @click.pass_context
 def cache(context: click.Context, config: str | None, name: str | None) -> None:

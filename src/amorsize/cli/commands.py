@@ -17,7 +17,15 @@ from amorsize.cli.config import config as config_group
 from amorsize.cli.doctor import doctor
 from amorsize.cli.documents import BackendList, Compared, Optimized, json_option, say_document
 from amorsize.cli.errors import Commands
-from amorsize.cli.options import Number, WholeNumber, cache_named, data_options
+from amorsize.cli.options import (
+    Number,
+    WholeNumber,
+    cache_named,
+    config_option,
+    data_options,
+    executor_option,
+    max_workers_option,
+)
 from amorsize.cli.pictures import draw, plot_option, report_option, write_report
 from amorsize.cli.run import run as run_command
 from amorsize.cli.terminal import OutputClosedError, close_output, say, say_lines
@@ -49,19 +57,14 @@ def demo(most: int | None) -> None:
 @amorsize_command.command()
 @click.argument("function", metavar="MODULE:FUNCTION")
 @data_options
-@click.option("--max-workers", type=WholeNumber(min=1), help="Most workers.")
-@click.option(
-    "--executor",
-    type=click.Choice(["auto", "serial", "thread", "process"]),
-    default="auto",
-    help="Which workers are allowed.",
-)
+@max_workers_option
+@executor_option
 @click.option("--min-speedup", type=Number(min=1), help="Least predicted speedup that is worth starting workers.")
 @click.option("--memory-limit", type=WholeNumber(min=1), help="Bytes all workers together may take.")
 @click.option("--cache", "cache_name", help="Name of a cache backend, or of several layers: json,redis.")
 @click.option("--probe", help="Name of a probe backend.")
 @click.option("--inspector", help="Name of an inspector backend.")
-@click.option("--config", type=click.Path(), help="A config file.")
+@config_option
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache.")
 @click.option("--profile", is_flag=True, help="Measure anew and show every plan that was compared.")
 @plot_option
@@ -113,15 +116,10 @@ def optimize(  # noqa: PLR0913  one parameter an option
 @amorsize_command.command()
 @click.argument("function", metavar="MODULE:FUNCTION")
 @data_options
-@click.option("--max-workers", type=WholeNumber(min=1), help="Most workers.")
-@click.option(
-    "--executor",
-    type=click.Choice(["auto", "serial", "thread", "process"]),
-    default="auto",
-    help="Which workers are allowed.",
-)
+@max_workers_option
+@executor_option
 @click.option("--probe", help="Name of a probe backend.")
-@click.option("--config", type=click.Path(), help="A config file.")
+@config_option
 @click.option("--rounds", type=WholeNumber(min=1), default=3, show_default=True, help="Runs of each way.")
 @plot_option
 @report_option

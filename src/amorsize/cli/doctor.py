@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from amorsize.cli.documents import Diagnosed, json_option, say_document
+from amorsize.cli.options import config_option
 from amorsize.cli.terminal import say
 from amorsize.config.inputs import function_named
 
 
 @click.command()
 @click.argument("function", metavar="[MODULE:FUNCTION]", required=False, default="")
-@click.option("--config", type=click.Path(), help="A config file.")
+@config_option
 @json_option
 def doctor(*, function: str, config: str | None, as_json: bool) -> int:
     """Say what amorsize sees of this machine and its own setup, and what to fix; exit with 1 if anything is.

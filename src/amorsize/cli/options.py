@@ -43,6 +43,15 @@ class UserPath(click.Path):
         return super().convert(Path(value).expanduser() if str(value).startswith("~") else value, param, ctx)
 
 
+max_workers_option = click.option("--max-workers", type=WholeNumber(min=1), help="Most workers.")
+executor_option = click.option(
+    "--executor",
+    type=click.Choice(["auto", "serial", "thread", "process"]),
+    default="auto",
+    help="Which workers are allowed.",
+)
+config_option = click.option("--config", type=click.Path(), help="A config file.")
+
 _FILE = click.Path(allow_dash=True)
 """A path that a shell completes; whether it is there is looked at when it is read."""
 

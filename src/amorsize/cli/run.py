@@ -15,7 +15,7 @@ from amorsize.cli.crashes import in_words, placed_apart
 from amorsize.cli.documents import in_json
 from amorsize.cli.errors import said, text_of
 from amorsize.cli.items_left import CHANGED, FAILED, NONE, Known, Lines, Pulled, checksum, checksum_of_file
-from amorsize.cli.options import WholeNumber, data_options
+from amorsize.cli.options import config_option, data_options, executor_option, max_workers_option
 from amorsize.cli.results_file import ResultsFile, UnwrittenError, write_whole
 from amorsize.cli.terminal import Progress, output, own_output, say
 from amorsize.client.arguments import check_func
@@ -57,9 +57,9 @@ class ResultError(AmorsizeError):
 )
 @click.option("--errors", type=click.Choice(["raise", "collect"]), default="raise", help="What an item's failure does.")
 @click.option("--rerun", type=click.Choice([CHANGED, FAILED, NONE]), help="Which items that have a line run again.")
-@click.option("--max-workers", type=WholeNumber(min=1), help="Most workers.")
-@click.option("--executor", type=click.Choice(["auto", "serial", "thread", "process"]), default="auto")
-@click.option("--config", type=click.Path(), help="A config file.")
+@max_workers_option
+@executor_option
+@config_option
 def run(  # noqa: PLR0913  one parameter an option
     *,
     function: str,
