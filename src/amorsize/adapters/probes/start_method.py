@@ -73,17 +73,17 @@ class StartMethodProbe:
     def _sample(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
         """Sample in a child, or in the caller where that was asked for or no child can be trusted, and say why."""
         from amorsize.adapters.probes.child import NoChildError
+        from amorsize.processes.process_bound import find_process_bound
 
+        bound = find_process_bound(func)
         try:
-            return self._sample_there(func, source, budget)
+            return self._sample_there(func, source, budget, bound)
         except NoChildError as error:
-            why, rest, in_order = str(error), error.rest, error.in_order
+            why, rest, in_order = str(error), error.rest, error.in_order or bound != ("", "")
         if budget.where == "worker":
             warn(f"sampled here and not in a worker of {self.start_method}: {why}")
         from amorsize.adapters.probes.sampling import Sampling
-        from amorsize.processes.process_bound import find_process_bound
 
-        in_order = in_order or find_process_bound(func) != ("", "")
         sampling, own_bytes = Sampling(func, rest, budget, in_order=in_order), own_memory_bytes()
         hidden = peak_memory_bytes() - own_bytes
         sample = attrs.evolve(sampling.run(), sampled_why=why[:LONG_TEXT], parent_bytes=own_bytes)
@@ -107,12 +107,14 @@ class StartMethodProbe:
             return attrs.evolve(sample, peak_bytes=max(sample.peak_bytes, there.peak_bytes))
         return sample
 
-    def _sample_there(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
-        """Sample in a child; NoChildError when items are to run in the caller."""
+    def _sample_there(
+        self, func: Callable[[Any], Any], source: Source, budget: Budget, bound: tuple[str, str]
+    ) -> Sample:
+        """Sample in a child; NoChildError when items are to run in the caller. ``bound`` is what binds the function."""
         from amorsize.adapters.probes.child import NoChildError
-        from amorsize.processes.process_bound import OF_THREADS, find_process_bound
+        from amorsize.processes.process_bound import OF_THREADS
 
-        name, tie = find_process_bound(func)
+        name, tie = bound
         if tie in OF_THREADS:
             raise NoChildError(f"the function uses the {tie} {name!r}, and other threads run in this program", source)
         if budget.where == "worker" and self.start_method != "fork":
