@@ -34,6 +34,7 @@ def is_own_class(kind: type) -> bool:
 
 
 _NONE: Final[Mapping[str, Any]] = {}
+"""No modules: what code is given that imports none itself."""
 
 
 def named_in(space: Mapping[str, Any], code: CodeType, modules: Mapping[str, Any] = _NONE) -> Iterator[tuple[str, Any]]:

@@ -126,13 +126,13 @@ class RunPool:
         flying = workers.flying()
         self._workers = None
         workers.pool.kill()
-        has_room = not (isinstance(error, OSError) and error.errno in _NO_ROOM)
-        if not workers.has_begun and not (codes and has_room):
+        lacks_room = isinstance(error, OSError) and error.errno in _NO_ROOM
+        if not workers.has_begun and (lacks_room or not codes):
             self.blocked_reason = f"no workers can be started here ({error})"
             for numbers in [*flying, *(each.numbers for each in workers.unsent)]:
                 self._queue.put_back(numbers)
             return
-        if has_room and (codes != {_SIGKILL} or self._run.config.isolated):
+        if not lacks_room and (codes != {_SIGKILL} or self._run.config.isolated):
             raise said from error
         self.blocked_reason = str(said).partition(";")[0].removeprefix("execute: ")
         for numbers in flying:

@@ -54,9 +54,10 @@ PARTICULAR: Final = (
 """Libraries with a variable of their own."""
 
 _OPENBLAS_PARALLEL: Final = tuple(name.replace("set_num_threads", "get_parallel") for name in PARTICULAR[0].setters)
-"""The functions that say how an OpenBLAS runs in parallel; 1 stands for threads of its own."""
+"""The functions that say how an OpenBLAS runs in parallel."""
 
 _OWN_THREADS: Final = 1
+"""What they return where OpenBLAS runs threads of its own."""
 
 VARIABLES: Final = tuple(library.variable for library in (OPENMP, *PARTICULAR))
 """The environment variables that set a number of threads."""
