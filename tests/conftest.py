@@ -61,7 +61,7 @@ if hasattr(os, "register_at_fork"):
 def measure_this_child():
     """Have a forked child say what it ran, where coverage is measured; coverage's own patch may raise at its end.
 
-    A child that is killed at that moment leaves half a file, which ``coverage combine`` passes over.
+    A child that is killed at that moment leaves half a file, which ``coverage combine`` skips.
     """
     measured, end = sys.modules["coverage"].Coverage.current(), os._exit
 

@@ -163,7 +163,7 @@ class CountingStore:
 
 
 class Desk:
-    """An Optimizer with everything around it at hand, on a machine that was measured unless it is said not to be."""
+    """An Optimizer and all that it uses. Its machine was measured, unless ``measured`` is False."""
 
     def __init__(self, *, measured=True, **probe):
         self.store = CountingStore(MemoryCache(MemoryOptions()))

@@ -256,7 +256,7 @@ ROWS = (
     ("likeness of texts", likeness, rising_pairs, "pure Python, rising, 10 ms"),
     ("digits of a root", digits_of_root, falling_precisions, "holds the lock in C, falling, 5 ms"),
     ("describe groups", describe, bimodal_groups, "pure Python, bimodal, 1 ms"),
-    ("factor numbers", smallest_factor, mostly_easy_numbers, "pure Python, one in fifty 100x dearer, 10 us"),
+    ("factor numbers", smallest_factor, mostly_easy_numbers, "pure Python, one in fifty 100x longer, 10 us"),
     ("prices in cents", in_cents, prices, "pure Python, flat, very many, 1 us, serial is right"),
     ("unpack records", unpack, packed, "pure Python, flat, many, 1 us, serial is right"),
     ("sum csv column", total_of_column, tables, "holds the lock in C, flat, 500 us"),

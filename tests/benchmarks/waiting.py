@@ -63,7 +63,7 @@ ROWS = (
     ("wait for answers", answer_after, lambda: [0.01] * 50, "waits, flat, 10 ms"),
     ("wait for two slow", answer_after, lambda: [1.0, 0.9], "waits, few, 1 s"),
     ("wait two ways", answer_after, bimodal_delays, "waits, bimodal, 5 ms"),
-    ("wait for rare slow", answer_after, rare_delays, "waits, one in fifty 100x dearer, 1 ms"),
+    ("wait for rare slow", answer_after, rare_delays, "waits, one in fifty 100x longer, 1 ms"),
     ("wait for a stream", answer_after, lambda: [0.003] * 120, "waits, generator, 3 ms", {"stream": True}),
     ("wait a moment", answer_after, lambda: [0.0005] * 6, "waits, tiny, 500 us"),
     ("fetch and read", fetch_and_read, lambda: documents(60, 400), "waits and computes, big items, flat, 10 ms"),

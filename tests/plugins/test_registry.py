@@ -269,7 +269,7 @@ BROKEN = {
 def test_a_broken_plugin_costs_one_warning_when_another_is_asked_for(broken):
     gives, why = BROKEN[broken]
     backends = plugged(FakePoint("bad", gives, "amorsize-bad"), FakePoint("a", CachePlugin(cache_named("redis"))))
-    with pytest.warns(AmorsizeWarning, match=rf"amorsize-bad 1\.2: plugin 'bad' is passed over: .*{why}") as caught:
+    with pytest.warns(AmorsizeWarning, match=rf"amorsize-bad 1\.2: plugin 'bad' is ignored: .*{why}") as caught:
         assert backends.backend("caches", "redis").name == "redis"
     assert len(caught) == 1
     backends.backend("caches", "redis")

@@ -110,7 +110,7 @@ def is_alive(process):
 
 
 def test_children_end_when_their_caller_is_killed():
-    """Whoever forked them, and whatever else the program has forked."""
+    """In each way to fork them, and beside each other process that the program has forked."""
     programs = []
     for how in HOW.values():
         for beside in BESIDE.values():

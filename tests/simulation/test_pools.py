@@ -150,7 +150,7 @@ def test_cpu_seconds_are_those_of_the_items_and_of_the_overheads(costs, p, k, cp
 
 
 @given(costs=costs, p=st.integers(1, 12), k=st.integers(1, 15))
-def test_free_workers_never_lose_by_being_more_nor_gain_by_dearer_items(costs, p, k):
+def test_free_workers_never_lose_by_being_more_nor_gain_by_longer_items(costs, p, k):
     seconds = job(costs).processes(p, k).seconds
     assert job(costs).processes(p + 1, k).seconds <= seconds * 1.000001
     assert job([cost * 1.5 for cost in costs]).processes(p, k).seconds == pytest.approx(seconds * 1.5)
@@ -160,8 +160,8 @@ def test_free_workers_never_lose_by_being_more_nor_gain_by_dearer_items(costs, p
 @given(costs=costs, p=st.integers(1, 12), k=st.integers(1, 15), later=st.floats(0, 5))
 def test_a_later_start_and_a_longer_end_are_paid_in_full(costs, p, k, later):
     now = job(costs, overheads=COSTLY).processes(p, k).seconds
-    dearer = attrs.evolve(COSTLY, start_seconds=0.02 + later, end_seconds=0.03 + later)
-    found = job(costs, overheads=dearer).processes(p, k).seconds
+    slower = attrs.evolve(COSTLY, start_seconds=0.02 + later, end_seconds=0.03 + later)
+    found = job(costs, overheads=slower).processes(p, k).seconds
     tied = 0.006 * ceil(len(costs) / k)  # events at one moment may change places by the last digit of a float
     assert found == pytest.approx(now + 2 * later, abs=tied)
 

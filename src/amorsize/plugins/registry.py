@@ -106,7 +106,7 @@ class Backends:
         if name not in offers:
             raise PluginError(self._unknown(kind, name, where or CHOICES[kind]))
         for row in self._broken[self._warned :]:
-            warn(f"{row.owner}: plugin {row.name!r} is passed over: {row.state}")
+            warn(f"{row.owner}: plugin {row.name!r} is ignored: {row.state}")
         self._warned = len(self._broken)
         return offers[name][0]
 

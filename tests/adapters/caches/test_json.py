@@ -145,7 +145,7 @@ def test_a_folder_that_holds_anything_else_is_no_cache_and_stays_as_it_is(place,
     (place / "func%3a4567").mkdir()
     (place / "func%3a4567" / "time%3afast.json").write_text("{}")
     store = JsonCache(JsonOptions(directory=str(place)))
-    if name.startswith("func"):  # a folder of our form; what else lies in there is passed over
+    if name.startswith("func"):  # a folder of our form: the other files in it are ignored
         assert store.discard([("func:0123", "v"), ("func:4567", "time:fast")]) == 1
     else:
         calls = (

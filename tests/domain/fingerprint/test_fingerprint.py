@@ -1,4 +1,4 @@
-"""What a fingerprint is, what it passes over, and what bites."""
+"""What a fingerprint is, what it leaves out, and what it must never do."""
 
 from __future__ import annotations
 

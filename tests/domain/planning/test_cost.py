@@ -344,10 +344,10 @@ def test_the_best_chunk_size_compared_is_near_the_best_of_all(items, p, spread, 
 
 
 @given(p=st.integers(1, 16), k=st.integers(1, 100), extra=st.floats(0, 1))
-def test_any_dearer_overhead_never_makes_a_prediction_cheaper(p, k, extra):
+def test_no_larger_overhead_makes_a_prediction_smaller(p, k, extra):
     for field in ("start_seconds", "start_worker_seconds", "end_seconds", "chunk_parent_seconds", "item_seconds"):
-        dearer = attrs.evolve(FREE, **{field: extra})
-        assert model(overheads=dearer).process(p, k).seconds >= model().process(p, k).seconds
+        larger = attrs.evolve(FREE, **{field: extra})
+        assert model(overheads=larger).process(p, k).seconds >= model().process(p, k).seconds
 
 
 def test_processes_that_are_there_cost_nothing_to_start_to_get_ready_or_to_end():

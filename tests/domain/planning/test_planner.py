@@ -249,11 +249,11 @@ charges = st.sampled_from(["start_worker_seconds", "thread_start_seconds"])
 
 
 @given(items=st.integers(2, 10**6), sampled=values, factor=st.floats(1, 100), charge=charges)
-def test_dearer_workers_never_make_for_more_of_them(items, sampled, factor, charge):
+def test_more_expensive_workers_never_lead_to_more_of_them(items, sampled, factor, charge):
     executor = "thread" if charge == "thread_start_seconds" else "process"
     asked = situation(items, constraints=Constraints(executor=executor, min_speedup=1.0), **sampled)
-    dearer = attrs.evolve(OVERHEADS, **{charge: getattr(OVERHEADS, charge) * factor})
-    few, many = decide(asked, dearer).plan, decide(asked, OVERHEADS).plan
+    expensive = attrs.evolve(OVERHEADS, **{charge: getattr(OVERHEADS, charge) * factor})
+    few, many = decide(asked, expensive).plan, decide(asked, OVERHEADS).plan
     assert few.n_jobs <= many.n_jobs or few.predicted_seconds <= many.predicted_seconds * 1.05
 
 

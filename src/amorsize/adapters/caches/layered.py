@@ -25,7 +25,7 @@ _BATCH: Final = 100
 class LayeredCache:
     """Reads the nearest layer that has anything, fills it back into those before, and writes through to all.
 
-    A layer that fails is passed over, with one AmorsizeWarning that names it; when all fail, so does the call. One that
+    A layer that fails is skipped, with one AmorsizeWarning that names it; when all fail, so does the call. One that
     is ``read_only`` is never written to, and one that is full or forbidden no more. What lies near hides what lies
     behind it: a caller that finds nothing usable there asks ``fetch_each``.
 
