@@ -108,6 +108,7 @@ def quiet_machine(monkeypatch):
     The variable does the same in the programs that a test starts.
     """
     monkeypatch.setattr("amorsize.adapters.inspectors.load.OthersLoad.now", lambda _: 0.0)
+    monkeypatch.setattr("amorsize.adapters.inspectors.files._SLOW_SECONDS", 60.0)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "quiet"), prepend=os.pathsep)
 
 

@@ -40,24 +40,39 @@ def test_of_folders_devices_and_what_is_forbidden_nothing_is_reported(tmp_path, 
     assert sizes.of("a") is None
 
 
-def test_after_a_slow_look_none_is_taken_for_a_minute(tmp_path, monkeypatch):
+@pytest.fixture
+def looks(tmp_path, monkeypatch):
+    """Return a path, the seconds of the looks to come (then 2 ms), those taken, and the clock."""
     (tmp_path / "a").write_bytes(b"abc")
-    path, look = str(tmp_path / "a"), os.stat
-    now, looks = [100.0], []
+    look, now, to_come, taken = os.stat, [100.0], [], []
 
     def slow(path):
-        looks.append(path)
-        now[0] += 0.002
+        taken.append(path)
+        now[0] += to_come.pop(0) if to_come else 0.002
         return look(path)
 
+    monkeypatch.setattr(module, "_SLOW_SECONDS", 0.001)
     monkeypatch.setattr(module.os, "stat", slow)
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    return str(tmp_path / "a"), to_come, taken, now
+
+
+def test_after_two_slow_looks_in_a_row_none_is_taken_for_a_minute(looks):
+    path, _, taken, now = looks
     sizes = FileSizes()
-    assert [sizes.of(path) for _ in range(5)] == [3, None, None, None, None]
-    assert len(looks) == 1
+    assert [sizes.of(path) for _ in range(5)] == [3, 3, None, None, None]
+    assert len(taken) == 2
     now[0] += 61
     assert sizes.of(path) == 3
-    assert len(looks) == 2
+    assert len(taken) == 3
+
+
+def test_one_slow_look_changes_nothing(looks):
+    path, to_come, taken, _ = looks
+    to_come += [0.002, 0.0, 0.002, 0.0]
+    sizes = FileSizes()
+    assert [sizes.of(path) for _ in range(4)] == [3] * 4
+    assert len(taken) == 4
 
 
 def test_a_look_costs_no_more_than_one_call_of_the_system(tmp_path, monkeypatch):
