@@ -6,7 +6,7 @@ import attrs
 import pytest
 from fakes import FREE, OVERHEADS
 from fakes import MACHINE as FOUR_CORES
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from amorsize.domain.planning.advice import advise
@@ -270,7 +270,16 @@ def test_more_items_never_make_for_fewer_workers(items, sampled, times, executor
         assert many.plan.predicted_seconds <= 1.05 * min(predict(few.plan.n_jobs, k).seconds for k in sizes)
 
 
+FEW_LARGE_ITEMS = {
+    "seconds_per_item": 0.25,
+    "spread_seconds": 2.0,
+    "cpu_fraction": 0.5,
+    "item_bytes": 37_615_747,
+}
+
+
 @given(items=st.integers(2, 10**6), sampled=values, cpus=st.integers(1, 512))
+@example(items=15, sampled=FEW_LARGE_ITEMS, cpus=1)
 def test_more_cpus_never_make_for_a_slower_plan(items, sampled, cpus):
     few, many = (
         plan_of(items=items, machine=attrs.evolve(MACHINE, usable_cpus=float(count)), **sampled)

@@ -184,15 +184,27 @@ def decide(situation: Situation, overheads: Overheads | None, external: External
     if not candidates:
         return Decision(serial_plan(situation, _no_candidate(situation)), ())
     candidates.sort(key=lambda one: (one.seconds, one.n_jobs))
-    best = min(candidates, key=_price)
-    beside = "" if external is None else _beside(best, external, candidates)
-    kind = external.kind if external is not None and best.executor == external.name else best.executor
-    plan = serial_plan(situation, _serial_reason(candidates[0], situation) + beside)
-    if best.seconds < situation.serial_seconds:  # otherwise both may be 0, and the gain is undefined
-        ends = _ends(best, kind, situation, models[best.executor])
-        if ends.gain_low >= situation.constraints.min_speedup:
-            plan = _plan(best, ends, situation, models[best.executor].overheads.jitter, beside)
+    best_of_each: dict[str, Candidate] = {}
+    for one in sorted(candidates, key=_price):
+        best_of_each.setdefault(one.executor, one)
+    plan, best = serial_plan(situation, _serial_reason(candidates[0], situation)), next(iter(best_of_each.values()))
+    for one in best_of_each.values():
+        kind = external.kind if external is not None and one.executor == external.name else one.executor
+        if (faster := _surely_faster(one, kind, situation, models[one.executor])) is not None:
+            plan, best = faster, one
+            break
+    if external is not None:
+        plan = attrs.evolve(plan, reason=(plan.reason + _beside(best, external, candidates))[:REASON_TEXT])
     return Decision(plan, tuple(candidates))
+
+
+def _surely_faster(best: Candidate, kind: str, situation: Situation, model: CostModel) -> Plan | None:
+    """Return the plan of a candidate, None unless it is faster than serial by what the constraints ask for."""
+    if best.seconds >= situation.serial_seconds:  # both may be 0, and the gain is undefined
+        return None
+    ends = _ends(best, kind, situation, model)
+    is_sure = ends.gain_low >= situation.constraints.min_speedup
+    return _plan(best, ends, situation, model.overheads.jitter) if is_sure else None
 
 
 def _own(situation: Situation, overheads: Overheads) -> Compared:
@@ -322,7 +334,7 @@ def _unsteady(jitter: float, situation: Situation) -> float:
     return 1 + hypot(_RUN_ERROR, _Z90 * sqrt(2) * jitter, situation.machine.crowding)
 
 
-def _plan(best: Candidate, ends: _Ends, situation: Situation, jitter: float, beside: str) -> Plan:
+def _plan(best: Candidate, ends: _Ends, situation: Situation, jitter: float) -> Plan:
     """Return the plan of a candidate.
 
     Its intervals are wider than those of the decision: single runs differ from a correct prediction, and the speed of
@@ -340,7 +352,7 @@ def _plan(best: Candidate, ends: _Ends, situation: Situation, jitter: float, bes
         serial_seconds=situation.serial_seconds,
         speedup_low=ends.gain_low / unsteady,
         speedup_high=ends.gain_high * unsteady,
-        reason=(_parallel_reason(best, situation) + beside)[:REASON_TEXT],
+        reason=_parallel_reason(best, situation)[:REASON_TEXT],
     )
 
 
