@@ -70,28 +70,34 @@ class Changes:
 
     def copy(self, item: object) -> Any:
         """Return a copy of an item to compare it with, None when it is not compared."""
-        kind = type(item)
         self.left -= 1
-        if kind in CONSTANT or self.left < 0:
-            return None
-        if kind is tuple and all(type(part) in CONSTANT for part in item):  # type: ignore[attr-defined]  # a tuple
-            return None
-        if kind.__eq__ is object.__eq__ or isinstance(item, (type, Iterator, io.IOBase)):
+        if self.left < 0 or not _has_value(item):
             return None
         try:
-            if not _is_small(item):
-                return None
-            copied = deepcopy(item)
-            return copied if _is_equal(copied, item) else None
+            if is_array(item):
+                return _image(item) if _is_small(item) else None
+            copied = deepcopy(item) if _is_small(item) else None
+            is_sure = copied is not None and bool(copied == item)
         except Exception:  # noqa: BLE001  __deepcopy__ and __eq__ of the user's may raise anything
             return None
+        return copied if is_sure else None
 
     def compare(self, copied: Any, item: object) -> None:
         """Record whether an item has changed since it was copied."""
         if copied is None:
             return
         with suppress(Exception):  # as above
-            self.seen = self.seen or not _is_equal(copied, item)
+            self.seen = self.seen or not bool(copied == (_image(item) if is_array(item) else item))
+
+
+def _has_value(item: Any) -> bool:
+    """Return whether an item can be compared by value, and can change."""
+    kind: Any = type(item)
+    if kind in CONSTANT or isinstance(item, (type, Iterator, io.IOBase)):
+        return False
+    if kind is tuple and all(type(part) in CONSTANT for part in item):
+        return False
+    return kind.__eq__ is not object.__eq__
 
 
 def _is_small(item: Any) -> bool:
@@ -120,8 +126,6 @@ def _is_small(item: Any) -> bool:
     return True
 
 
-def _is_equal(one: Any, other: Any) -> bool:
-    if is_array(one):
-        alike: bool = one.shape == other.shape and one.dtype == other.dtype
-        return alike and bool(one.tobytes() == other.tobytes())
-    return bool(one == other)
+def _image(values: Any) -> tuple[Any, ...]:
+    """Return what two arrays share only if they are equal to the last bit."""
+    return values.shape, values.dtype, values.tobytes()

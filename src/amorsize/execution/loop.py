@@ -11,7 +11,7 @@ from amorsize.domain.wording import counted
 from amorsize.errors import ExecutionError
 from amorsize.execution.chunks import LocalChunkQueue, PipeChunkQueue, cut
 from amorsize.execution.policy import SHARE
-from amorsize.execution.run import ALONE_SECONDS, BLOCK_SECONDS, LEAST_SECONDS, WAIT_SECONDS, Run
+from amorsize.execution.run import BLOCK_SECONDS, LEAST_SECONDS, WAIT_SECONDS, Run
 from amorsize.processes.failures import note_item
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Loop(Run):
             return 1
         left = int(self.queue.left())
         if self.team is None or self.is_alone:
-            return max(1, left if self._in_one_go(left * each) else min(left, int(ALONE_SECONDS / each)))
+            return max(1, left if self._in_one_go(left * each) else min(left, int(self.block_seconds / each)))
         takers = self.team.takers
         share, fair = left // (SHARE * takers), -(-left // takers)
         return max(1, min(fair, int(LEAST_SECONDS / each)), min(share, int(BLOCK_SECONDS / each)))
@@ -151,7 +151,7 @@ class Loop(Run):
         """Return whether items that take ``seconds`` run without a look at the clock."""
         options = self.job.options
         is_free = not options.has_time_limits and options.on_progress is None
-        return is_free and self.measure.items > 1 and seconds < REST_SECONDS
+        return is_free and self.measure.items > 1 and seconds < REST_SECONDS and not self.is_undecided
 
     def _run_here(self, numbers: range) -> None:
         """Run chunks here in blocks, with a look at the clock and the workers after each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -10,7 +11,7 @@ from amorsize.domain.planning.sampling import mean_and_spread
 from amorsize.domain.values import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _MOST_BLOCKS: Final = 64
 """Blocks that are kept apart to see how far items differ; later ones are added up."""
@@ -70,20 +71,32 @@ class Measure:
         self.recent_faults = 0
         self._cpu = 0.0
         self._waits = 0
+        self._aside_wall = self._aside_cpu = 0.0
         self._blocks: list[float] = []
         self._counts: list[int] = []
 
     def block(self, run: Callable[[], list[Any]]) -> list[Any]:
         """Run a block of items, which returns a result for each, and add it up."""
+        self._aside_wall = self._aside_cpu = 0.0
         before = _clocks()
         results = run()
         now = _clocks()
-        wall = now.wall - before.wall
+        wall = now.wall - before.wall - self._aside_wall
         waits = None if now.waits is None or before.waits is None else now.waits - before.waits
-        self.add(wall, now.cpu - before.cpu, len(results), waits)
+        self.add(wall, now.cpu - before.cpu - self._aside_cpu, len(results), waits)
         self.recent_seconds += wall
         self.recent_faults += now.faults - before.faults
         return results
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Leave what is done meanwhile out of the seconds of the block that runs."""
+        wall, cpu = perf_counter(), thread_time()
+        try:
+            yield
+        finally:
+            self._aside_wall += perf_counter() - wall
+            self._aside_cpu += thread_time() - cpu
 
     def begin_anew(self) -> float:
         """Return the page faults per second of the blocks since the last call, and start counting again."""

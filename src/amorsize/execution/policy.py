@@ -9,7 +9,7 @@ LOOK_SECONDS: Final = 0.001
 """Work that the caller does alone before it decides whether workers pay."""
 
 FORKS_SECONDS: Final = 0.002
-"""What forking may take before anything is known of the items."""
+"""What forked workers may cost in all before anything is known of the items."""
 
 FEW_ITEMS: Final = 32
 """Items that are so few that each is likely to take long, so that forking may take longer before anything is known."""

@@ -10,6 +10,7 @@ from amorsize.errors import ExecutionError
 from amorsize.execution.items import Changes
 from amorsize.execution.measure import Measure
 from amorsize.execution.output import recorded
+from amorsize.execution.policy import LOOK_SECONDS
 from amorsize.processes.failures import LostError, note_item
 from amorsize.processes.interrupts import uninterrupted
 from amorsize.processes.warning import warn
@@ -167,6 +168,18 @@ class Run(ABC):
         """Whether the caller has no workers."""
         return self.team is None or self.team.is_alone
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether workers may start once the caller has run for long enough to decide."""
+        return self.team is not None and self.team.is_undecided
+
+    @property
+    def block_seconds(self) -> float:
+        """Work of the caller until it looks at the clock and its workers again."""
+        if not self.is_alone:
+            return BLOCK_SECONDS
+        return LOOK_SECONDS if self.is_undecided else ALONE_SECONDS
+
     def beat(self) -> None:
         """Take in the results of workers, check workers and time limits, and decide which workers should run."""
         if self.team is not None:
@@ -192,8 +205,7 @@ class Run(ABC):
     def size_next(self) -> None:
         """Size the next block by what items have taken so far."""
         each = max(self.measure.seconds_per_item, 1e-9)
-        seconds = ALONE_SECONDS if self.is_alone else BLOCK_SECONDS
-        self._next_items = max(1, min(self._next_items * GROWTH, int(seconds / each)))
+        self._next_items = max(1, min(self._next_items * GROWTH, int(self.block_seconds / each)))
 
     def block(self, first: int, items: Sequence[Any]) -> list[Any]:
         """Run consecutive items here and return their results, with None for an item that failed.
@@ -247,7 +259,10 @@ class Run(ABC):
         results: list[Any] = []
         self._begun = results
         for position, item in enumerate(items, first):
-            copied = changes.copy(item) if changes.left else None
+            copied = None
+            if changes.left:
+                with self.measure.aside():
+                    copied = changes.copy(item)
             began = job.monotonic()
             result = None
             try:
@@ -258,7 +273,9 @@ class Run(ABC):
             if limit is not None and job.monotonic() - began > limit and position not in job.failures:
                 result = None
                 job.fail(position, job.late_item(position), has_item=False)
-            changes.compare(copied, item)
+            if copied is not None:
+                with self.measure.aside():
+                    changes.compare(copied, item)
             results.append(result)
         if changes.seen and self.team is not None:
             self.team.rule_out_processes("running the function changes its items")

@@ -57,8 +57,9 @@ class ScalingTeam(WorkerTeam):
         if sample is not None:
             self._begin_as_known(sample, wanted)
         elif self.may_fork and not self._has_many_objects():
-            few = FEW_FORKS_SECONDS if self._run.items_at_most <= FEW_ITEMS else FORKS_SECONDS
-            self.fork(min(wanted - 1, int(few / fork_seconds())))
+            are_few = self._run.items_at_most <= FEW_ITEMS
+            in_time = FEW_FORKS_SECONDS if are_few else FORKS_SECONDS / WORKER_FORKS
+            self.fork(min(wanted - 1, int(in_time / fork_seconds())))
         elif config.kind == "thread" or (self.blocked_reasons and self.may_thread and config.kind == "auto"):
             self.start_threads(wanted - 1, silent=True)
 
@@ -75,10 +76,22 @@ class ScalingTeam(WorkerTeam):
             self.fork(min(wanted, takers_in_time(seconds, fork_seconds())) - 1)
             self.wake()
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether too little has run to decide on workers.
+
+        A first call may take longer than others. Alone, it must take as long as a forked worker costs to count.
+        """
+        measure = self._run.measure
+        if not measure.items or measure.seconds < LOOK_SECONDS:
+            return True
+        is_first = measure.items == 1 and self.is_alone and not measure.waits
+        return is_first and measure.seconds < WORKER_FORKS * fork_seconds()
+
     def look(self) -> None:
         """Start or withdraw workers by what the items have taken so far."""
         measure = self._run.measure
-        if not self.caller_works or not measure.items or measure.seconds < LOOK_SECONDS:
+        if not self.caller_works or self.is_undecided:
             return
         if self.is_together:
             if self.forked is not None and self.is_awake and self._has_own_threads():

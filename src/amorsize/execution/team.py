@@ -50,6 +50,10 @@ class Team(Protocol):
         """Whether the caller has no workers."""
 
     @property
+    def is_undecided(self) -> bool:
+        """Whether too little has run to decide on workers."""
+
+    @property
     def has_workers(self) -> bool:
         """Whether any worker may still have chunks that are not done."""
 
