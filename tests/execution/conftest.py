@@ -1,6 +1,6 @@
 """What tests of execution in other processes have in common, and where modules without a file of their own are tested.
 
-- execution, loop, resources, run, scaling, supervision, worker_team: test_execute, test_edges, test_random_runs
+- execution, loop, resources, run, supervision, worker_team: test_execute, test_edges, test_random_runs
 - run_pool, workers/pools, workers/warm, workers/external: test_execute, test_fresh_workers, application/test_engines
 - workers/board, workers/child, workers/forked: test_fresh_workers, test_shared_state, test_random_runs
 - workers/threads: test_shared_state, test_execute

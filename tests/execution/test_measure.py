@@ -120,3 +120,17 @@ def test_a_few_items_or_a_moment_say_nothing():
     assert taken(items=5, seconds=0.14).times_as_long_as(slow) == 1.0
     assert taken(items=100, seconds=3.0).times_as_long_as(slow) == pytest.approx(3.0)
     assert taken(items=100, seconds=0.3).times_as_long_as(slow) == pytest.approx(0.3)
+
+
+def test_what_is_done_aside_is_no_time_of_the_items():
+    measure = Measure()
+
+    def run():
+        with measure.aside():
+            time.sleep(0.2)
+        return [None]
+
+    measure.block(run)
+    assert measure.seconds < 0.2
+    measure.block(lambda: [time.sleep(0.2)])
+    assert measure.seconds >= 0.2

@@ -159,8 +159,8 @@ class LoopRun:
     # The caller
 
     def caller(self):
-        few = self.total <= policy.FEW_ITEMS
-        seconds = policy.FEW_FORKS_SECONDS if few else policy.FORKS_SECONDS
+        are_few = self.total <= policy.FEW_ITEMS
+        seconds = policy.FEW_FORKS_SECONDS if are_few else policy.FORKS_SECONDS / policy.WORKER_FORKS
         forks = self.wanted - 1 if self.static else min(self.wanted - 1, int(seconds / self.overheads.fork))
         if self.total > 1:
             yield from self.fork(forks)
@@ -198,13 +198,24 @@ class LoopRun:
             return 1
         left = self.left() + self.has_last
         if not self.born:
-            alone = left if self.in_one_go(left * each) else min(left, int(run.ALONE_SECONDS / each))
-            return max(1, alone)
+            return max(1, left if self.in_one_go(left * each) else min(left, int(self.block_seconds / each)))
         share, fair = left // (policy.SHARE * self.takers), -(-left // self.takers)
         return max(1, min(fair, int(run.LEAST_SECONDS / each)), min(share, int(run.BLOCK_SECONDS / each)))
 
+    @property
+    def is_undecided(self):
+        if not self.items or self.seconds < policy.LOOK_SECONDS:
+            return True
+        return self.items == 1 and not self.born and self.seconds < policy.WORKER_FORKS * self.overheads.fork
+
+    @property
+    def block_seconds(self):
+        if self.born:
+            return run.BLOCK_SECONDS
+        return policy.LOOK_SECONDS if self.is_undecided else run.ALONE_SECONDS
+
     def in_one_go(self, seconds):
-        return self.items > 1 and seconds < loop.REST_SECONDS
+        return self.items > 1 and seconds < loop.REST_SECONDS and not self.is_undecided
 
     def run_here(self, numbers):
         first, stop = self.chunks.range_of(numbers.start, numbers.stop)
@@ -219,8 +230,7 @@ class LoopRun:
             first = end
             if first == stop:
                 self.finish(numbers, 0, began)
-            seconds = run.BLOCK_SECONDS if self.born else run.ALONE_SECONDS
-            self.next_items = max(1, min(self.next_items * run.GROWTH, int(seconds / max(self.each, 1e-9))))
+            self.next_items = max(1, min(self.next_items * run.GROWTH, int(self.block_seconds / max(self.each, 1e-9))))
             yield CPU, self.overheads.beat
             yield from self.take_in()
             yield from self.look()
@@ -248,7 +258,7 @@ class LoopRun:
 
     def look(self):
         """Decide who should work; see amorsize.execution."""
-        if self.static or self.seconds < policy.LOOK_SECONDS or self.is_stopped:
+        if self.static or self.is_undecided or self.is_stopped:
             return
         left = self.left() * self.chunks.size * self.each
         least = policy.WORTH_SECONDS + max(0.0, self.first - self.each)

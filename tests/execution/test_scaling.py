@@ -1,0 +1,81 @@
+"""When workers are forked, and what is waited for before that."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from amorsize import execute
+from amorsize.execution import scaling
+from amorsize.execution.scaling import ScalingTeam
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forked workers are for Linux")
+
+
+@pytest.fixture
+def forks(monkeypatch):
+    """Note each fork that is asked for, as the workers and the items that have run; fork none. A fork takes 1 ms."""
+    asked = []
+    monkeypatch.setattr(scaling, "fork_seconds", lambda: 0.001)
+    monkeypatch.setattr(ScalingTeam, "_wanted", lambda _: 4)
+    monkeypatch.setattr(ScalingTeam, "fork", lambda team, workers: asked.append((workers, team._run.measure.items)))
+    return asked
+
+
+def pause(seconds):
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+def before_the_first_item(forks):
+    return sum(workers for workers, items in forks if not items)
+
+
+def test_few_items_may_take_long_so_workers_are_forked_first(forks):
+    execute(abs, range(32), cache="memory", use_cache=False)
+    assert before_the_first_item(forks) == 3
+
+
+def test_in_a_large_process_no_worker_is_forked_before_an_item_has_run(forks):
+    execute(abs, range(33), cache="memory", use_cache=False)
+    assert before_the_first_item(forks) == 0
+
+
+def test_in_a_small_process_workers_are_forked_first(forks, monkeypatch):
+    monkeypatch.setattr(scaling, "fork_seconds", lambda: 0.0002)
+    execute(abs, range(33), cache="memory", use_cache=False)
+    assert before_the_first_item(forks) == 2
+
+
+@pytest.mark.parametrize(
+    ("items", "seconds", "options", "expected"),
+    [
+        (0, 0.0, {}, True),
+        (5, 0.0009, {}, True),
+        (5, 0.0011, {}, False),
+        (1, 0.003, {}, True),  # a first call may take longer than others
+        (1, 0.005, {}, False),
+        (1, 0.003, {"is_alone": False}, False),
+        (1, 0.003, {"waits": True}, False),
+    ],
+)
+@pytest.mark.usefixtures("forks")
+def test_it_is_decided_once_enough_has_run(items, seconds, options, expected):
+    class Team(ScalingTeam):
+        is_alone = options.get("is_alone", True)
+
+    team = object.__new__(Team)
+    team._run = SimpleNamespace(
+        measure=SimpleNamespace(items=items, seconds=seconds, waits=options.get("waits", False))
+    )
+    assert team.is_undecided == expected
+
+
+def test_a_long_first_call_brings_workers_at_once(forks):
+    seconds = iter([0.02, *[0.0005] * 99])
+    execute(lambda _: pause(next(seconds)), range(100), cache="memory", use_cache=False)
+    assert any(items == 1 for workers, items in forks if workers > 0)
