@@ -55,6 +55,13 @@ def asks(item):
             turn.wait(0.05)
     return item
 
+def looks(item):
+    burn()
+    asked[item] = False
+    while not asked[item]:
+        time.sleep(0.001)
+    return item
+
 def submits(item):
     burn()
     future = others.submit(abs, item)
@@ -103,6 +110,14 @@ def test_processes_that_were_asked_for_are_not_started_and_a_warning_says_why(tm
     said = _said(tmp_path, CALLS[call].format(func="polls"))
     assert "items run in the caller's process: the function uses the lock 'lock'" in said
     assert "executor='thread'" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+@pytest.mark.parametrize("call", ["execute", "iexecute"])
+def test_a_worker_that_only_looks_for_what_another_thread_does_is_ended(tmp_path, call):
+    shorter = "from amorsize.execution.workers import forked; forked._PATIENCE_SECONDS = 0.3; "
+    said = _said(tmp_path, shorter + CALLS[call].format(func="looks"))
+    assert not said.strip() or "what only another thread of this process does" in said  # threads may have run all
 
 
 def test_such_a_function_is_sampled_in_the_caller(tmp_path):

@@ -67,6 +67,7 @@ class Measure:
         self.items = 0
         self.seconds = 0.0
         self.first_seconds = 0.0
+        self.longest_seconds = 0.0  # of a block, so no item took longer
         self.recent_seconds = 0.0
         self.recent_faults = 0
         self._cpu = 0.0
@@ -125,6 +126,7 @@ class Measure:
         self._waits += count if waits is None else waits
         self.items += count
         self.seconds += seconds
+        self.longest_seconds = max(self.longest_seconds, seconds)
 
     @property
     def seconds_per_item(self) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from amorsize.errors import WorkerError
 from amorsize.execution.policy import CRASHES
 from amorsize.execution.team import end_of
+from amorsize.processes.process_bound import has_other_threads
 from amorsize.processes.process_info import signal_of
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def look(run: Run, forked: ForkedWorkers) -> bool:
     for child, numbers in forked.ended():
         run.take_in()  # its last results may have come before it ended
         _gone(run, numbers, child.exitcode)
-    stuck = forked.stuck()
-    for number in stuck:
-        why = "a worker was stopped, or waited for a lock that another thread of this process held at the fork"
+    may_poll = run.measure.items and has_other_threads()  # else no item waits for one, or nothing is known of items
+    stuck = forked.stuck(run.measure.longest_seconds if may_poll else None)
+    for number, why in stuck:
         _lost(run, _ended(run, forked, number), why)
     return bool(stuck)
 

@@ -387,10 +387,11 @@ class WorkerTeam:
             return
         self._supervised = now
         limit = self._run.job.options.item_timeout
-        if self.forked is not None:
-            if supervision.look(self._run, self.forked):
-                self.may_fork = False
-            for _ in range(supervision.end_late(self._run, self.forked, limit) if limit is not None else 0):
+        if self.forked is not None and supervision.look(self._run, self.forked):
+            self.may_fork = False
+            self.withdraw_forked()
+        if self.forked is not None and limit is not None:
+            for _ in range(supervision.end_late(self._run, self.forked, limit)):
                 self.fork(1)
         if limit is not None and self._run_pool is not None:
             self._run_pool.end_late(limit)

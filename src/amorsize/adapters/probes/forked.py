@@ -13,7 +13,7 @@ import weakref
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
-from time import monotonic, thread_time
+from time import thread_time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import attrs
@@ -28,6 +28,7 @@ from amorsize.adapters.probes.child import (
     take_first,
 )
 from amorsize.processes import connections, descriptors, forks, process_info, process_tree
+from amorsize.processes.polling import PollWatch
 
 assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewhere; see process_info.can_fork
 
@@ -52,9 +53,6 @@ _TIDYING_SECONDS: Final = 0.2
 
 _POLLS_SECONDS: Final = 0.5
 """How long a child beside threads may do nothing but look whether its own memory has changed."""
-
-_POLLS: Final = 10
-"""How often it must have looked in that time; a child that sleeps once for long is left alone."""
 
 _BOOT_SECONDS: Final = 20.0
 """How long a forked child may take until it runs its first item; it imports nothing."""
@@ -112,7 +110,7 @@ class _Fork:
         self._danger = ""
         self._beside = len(sys._current_frames()) > 1  # noqa: SLF001  the only way to count them
         self._ran = 0
-        self._naps: tuple[float, int] | None = None
+        self._polls: PollWatch | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -163,13 +161,8 @@ class _Fork:
         before, self._ran = self._ran, process_info.switches(pid)
         if process_info.is_stuck(pid):
             return self._ran == before
-        if not self._beside or not process_info.naps(pid) or process_tree.children(pid):
-            self._naps = None
-            return False
-        if self._naps is None:
-            self._naps = (monotonic(), self._ran)
-        since, then = self._naps
-        return monotonic() - since > _POLLS_SECONDS and self._ran - then > _POLLS
+        self._polls = self._polls or PollWatch(pid)
+        return self._beside and self._polls.seconds() > _POLLS_SECONDS
 
     def exit_code(self) -> int | None:
         """Return how the child ended, once it is about to; None where it is not known."""

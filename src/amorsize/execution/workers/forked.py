@@ -18,6 +18,7 @@ from amorsize.execution.workers.child import Worker
 from amorsize.processes import failures
 from amorsize.processes.forks import Child, fork
 from amorsize.processes.memory import shared_file
+from amorsize.processes.polling import PollWatch
 from amorsize.processes.process_info import is_stopped, is_stuck
 from amorsize.processes.process_tree import children as children_of
 
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
 
 _STUCK_SECONDS: Final = 0.5
 """Pause between two checks of a worker; it counts as stuck when two in a row say so."""
+
+_PATIENCE_SECONDS: Final = 5.0
+"""The least that a worker may wait for a thread of the caller: our choice, far above what threads take to answer."""
+
+_PATIENCE: Final = 20
+"""Times as long as its items take at most in the caller that it may wait so: our choice, since items differ."""
+
+_LOCKED: Final = "a worker was stopped, or waited for a lock that another thread of this process held at the fork"
+_POLLING: Final = "a worker waited for what only another thread of this process does: pass executor='thread'"
 
 _END_SECONDS: Final = 2.0
 """What a worker gets to end by itself once it has no more chunks; then it is killed."""
@@ -47,6 +57,7 @@ class ForkedWorkers(Board):
         self._children: list[Child] = []
         self._ended: set[int] = set()
         self._stuck: dict[int, float] = {}
+        self._polls: dict[int, tuple[range, PollWatch]] = {}
         self._looked = monotonic()
 
     def __len__(self) -> int:
@@ -104,20 +115,39 @@ class ForkedWorkers(Board):
                 found.append((self._children[number], self.announced(number)))
         return found
 
-    def stuck(self) -> list[int]:
-        """Return workers that wait for a lock that no thread can release, or are stopped, in two looks with a pause."""
+    def stuck(self, longest: float | None) -> list[tuple[int, str]]:
+        """Return workers that never go on by themselves, each with the reason.
+
+        A worker waits for a lock that no thread can release, or is stopped, in two looks with a pause. Or it has only
+        looked whether its own memory has changed, for much longer than its items take in the caller.
+
+        Args:
+            longest: seconds that the longest item of the caller took at most; None: no worker is ended for looking.
+        """
         now = monotonic()
         if now - self._looked < _STUCK_SECONDS:
             return []
         self._looked = now
         seen = {number: self._stuck.get(number, now) for number in self.working() if self._is_stuck(number)}
-        found = [number for number, since in seen.items() if since < now]
+        found = [(number, _LOCKED) for number, since in seen.items() if since < now]
         self._stuck = seen
+        if longest is not None:
+            found += [(number, _POLLING) for number in self.working() if self._only_polls(number, longest)]
         return found
 
     def _is_stuck(self, number: int) -> bool:
         pid = self._children[number].pid
         return is_stuck(pid) or is_stopped(pid)
+
+    def _only_polls(self, number: int, longest: float) -> bool:
+        """Return whether a worker has waited for a thread of the caller for longer than its items can take."""
+        numbers = self.announced(number)
+        known, watch = self._polls.get(number, (None, None))
+        if watch is None or known != numbers:
+            watch = PollWatch(self._children[number].pid)
+            self._polls[number] = (numbers, watch)
+        _, items = self.items_of(numbers)
+        return watch.seconds() > max(_PATIENCE_SECONDS, _PATIENCE * longest * len(items))
 
     def overdue(self, seconds: float) -> list[tuple[int, int]]:
         """Return the workers that are at one item for longer than ``seconds``, each with its position."""
