@@ -159,9 +159,8 @@ class LoopRun:
     # The caller
 
     def caller(self):
-        are_few = self.total <= policy.FEW_ITEMS
-        seconds = policy.FEW_FORKS_SECONDS if are_few else policy.FORKS_SECONDS / policy.WORKER_FORKS
-        forks = self.wanted - 1 if self.static else min(self.wanted - 1, int(seconds / self.overheads.fork))
+        in_time = int(policy.FORKS_SECONDS / self.overheads.fork) if self.total <= policy.FEW_ITEMS else 0
+        forks = self.wanted - 1 if self.static else min(self.wanted - 1, in_time)
         if self.total > 1:
             yield from self.fork(forks)
         if self.static:

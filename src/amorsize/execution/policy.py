@@ -8,13 +8,10 @@ from typing import Final
 LOOK_SECONDS: Final = 0.001
 """Work that the caller does alone before it decides whether workers pay."""
 
-FORKS_SECONDS: Final = 0.002
-"""What forked workers may cost in all before anything is known of the items."""
-
 FEW_ITEMS: Final = 32
-"""Items that are so few that each is likely to take long, so that forking may take longer before anything is known."""
+"""Items that are so few that each is likely to take long, so that workers are forked before anything is known."""
 
-FEW_FORKS_SECONDS: Final = 0.006
+FORKS_SECONDS: Final = 0.006
 """What forking may take then."""
 
 MANY_OBJECTS: Final = 10_000

@@ -10,7 +10,6 @@ from amorsize.execution.items import holds_objects
 from amorsize.execution.policy import (
     FAULT_SECONDS,
     FAULTS_SHARE,
-    FEW_FORKS_SECONDS,
     FEW_ITEMS,
     FIRST_THREADS,
     FORKS_SECONDS,
@@ -26,6 +25,7 @@ from amorsize.execution.policy import (
     takers_in_time,
 )
 from amorsize.execution.worker_team import WorkerTeam
+from amorsize.processes.process_bound import find_process_bound
 from amorsize.processes.process_info import fork_seconds
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class ScalingTeam(WorkerTeam):
         self._judged = 0.0
         self._cpu_began = 0.0
         self._faults_before: float | None = None
+        self._has_looked_again = False
 
     def begin(self) -> None:
         """Start workers, if that is right before anything has run."""
@@ -56,10 +57,9 @@ class ScalingTeam(WorkerTeam):
         wanted = self._wanted()
         if sample is not None:
             self._begin_as_known(sample, wanted)
-        elif self.may_fork and not self._has_many_objects():
-            are_few = self._run.items_at_most <= FEW_ITEMS
-            in_time = FEW_FORKS_SECONDS if are_few else FORKS_SECONDS / WORKER_FORKS
-            self.fork(min(wanted - 1, int(in_time / fork_seconds())))
+        elif self.may_fork:
+            if self._run.items_at_most <= FEW_ITEMS:
+                self.fork(min(wanted - 1, int(FORKS_SECONDS / fork_seconds())))
         elif config.kind == "thread" or (self.blocked_reasons and self.may_thread and config.kind == "auto"):
             self.start_threads(wanted - 1, silent=True)
 
@@ -176,8 +176,17 @@ class ScalingTeam(WorkerTeam):
         measure = self._run.measure
         most = takers_in_time(self._run.left_items * measure.seconds_per_item, fork_seconds())
         more = min(self._forks_wanted(), most - 1) - (0 if self.forked is None else len(self.forked))
-        if more > 0 and not self.left_behind():
+        if more > 0 and not self.left_behind() and not self._has_become_bound():
             self.fork(more)
+
+    def _has_become_bound(self) -> bool:
+        """Return whether items have made what binds the function to this process, such as a random generator."""
+        if not self._has_looked_again:
+            self._has_looked_again = True
+            name, kind = find_process_bound(self._run.job.func)
+            if name:
+                self.rule_out_kind(f"items have made the {kind} {name!r}, which the function uses")
+        return not self.may_fork
 
     def _has_own_threads(self) -> bool:
         """Return whether a C library runs threads for the items, which keep the CPUs busy by themselves.
