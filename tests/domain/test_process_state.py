@@ -12,7 +12,13 @@ import warnings
 
 import pytest
 
-from amorsize.domain.process_state import reads_input, sets_process_state
+from amorsize.domain import process_state
+from amorsize.processes.distributions import loaded
+
+
+def sets_process_state(func, **kinds):
+    return process_state.sets_process_state(func, loaded(), **kinds)
+
 
 COUNT = 0
 CACHE = {}
@@ -67,6 +73,19 @@ class Model:
 
     def read(self, item):
         return self.last, item
+
+
+class Settable:
+    @property
+    def last(self):
+        return self._last
+
+    @last.setter
+    def last(self, item):
+        self._last = item
+
+
+SETTABLE = Settable()
 
 
 class Setting:
@@ -133,6 +152,21 @@ def has_a_method_set_it(item):
     STORE.keep(item)
 
 
+class Reader:
+    @property
+    def next(self):
+        return sets_a_global(self)
+
+    @functools.lru_cache  # noqa: B019  that is what is tested
+    def cached(self, item):
+        return sets_a_global(item)
+
+
+READER = Reader()
+cached = functools.lru_cache(sets_a_global)
+with_argument = functools.partial(sets_a_global, 1)
+
+
 def with_closure(kind):
     last, found = None, {}
 
@@ -166,6 +200,11 @@ SETTING = {
     "the same inside a function inside": with_closure("inside"),
     "a global": sets_a_global,
     "a global, in a function of the module": calls_one_that_sets_a_global,
+    "a global, in a cached function of the module": lambda item: cached(item),  # noqa: PLW0108  it is the name that counts
+    "a global, in a partial of the module": lambda _: with_argument(),
+    "a global, in a default": lambda item, act=sets_a_global: act(item),
+    "a global, in a property": lambda _: READER.next,
+    "a global, in a cached method": lambda item: READER.cached(item),  # noqa: PLW0108  as above
     "the folder": changes_folder,
     "the environment": sets_the_environment,
     "the generator": seeds,
@@ -215,6 +254,10 @@ def only_adds(item):
     return item
 
 
+def reads_a_property(_):
+    return SETTABLE.last
+
+
 def fills_an_item(item):
     item["seen"] = True
 
@@ -223,7 +266,16 @@ def removes_a_file(item):
     os.remove(item)  # noqa: PTH107  a function whose name is that of a list's method
 
 
-NOTHING = [waits, fills_a_dict, fills_a_dict_inside, only_adds, fills_an_item, Store, Store().__getitem__]
+NOTHING = [
+    waits,
+    fills_a_dict,
+    fills_a_dict_inside,
+    only_adds,
+    fills_an_item,
+    reads_a_property,
+    Store,
+    Store().__getitem__,
+]
 
 
 @pytest.mark.parametrize("func", [*NOTHING, removes_a_file, Model().read, abs, time.sleep, int])
@@ -256,81 +308,26 @@ def second(item):
     return first(item)
 
 
-def asks(item):
-    return input(item)
-
-
-def calls_one_that_asks(item):
-    return [asks(each) for each in item]
-
-
-def reads_lines(_):
-    return sys.stdin.readline()
-
-
-def reads_lines_of_its_own_import(_):
-    from sys import stdin  # noqa: PLC0415  that is what is tested
-
-    return next(stdin)
-
-
-def stops(item):
-    breakpoint()  # noqa: T100  it never runs
-    return item
-
-
-class Asking:
-    def __call__(self, item):
-        return input(item)
-
-    def ask(self, item):
-        return input(item)
-
-
-@pytest.mark.parametrize(
-    ("func", "name"),
-    [
-        (asks, "input()"),
-        (calls_one_that_asks, "input()"),
-        (functools.partial(asks), "input()"),
-        (lambda _: input(), "input()"),
-        (Asking(), "input()"),
-        (Asking().ask, "input()"),
-        (reads_lines, "sys.stdin"),
-        (reads_lines_of_its_own_import, "sys.stdin"),
-        (stops, "breakpoint()"),
-    ],
-)
-def test_a_function_that_reads_standard_input_is_recognized(func, name):
-    assert reads_input(func) == name
-
-
-def uses_attributes_of_these_names(item):
-    item.process.stdin.write(item.layer.input)
-    return item.breakpoint
-
-
-def has_a_variable_of_that_name(item):
-    for input in item:  # noqa: A001  that is what is tested
-        item += input
-    return item
-
-
-@pytest.mark.parametrize("func", [uses_attributes_of_these_names, has_a_variable_of_that_name, abs, sets_a_global, int])
-def test_attributes_and_variables_of_these_names_are_no_standard_input(func):
-    assert reads_input(func) == ""
-
-
-def test_functions_of_other_modules_of_ones_own_are_looked_at_and_installed_ones_are_not():
+def test_functions_of_other_modules_of_ones_own_are_looked_at_and_installed_ones_are_not(monkeypatch):
     code = "def sets():\n    global COUNT\n    COUNT = 1\n"
     code += "class Model:\n    def run(self): self.last = 1\nmodel = Model()"
     for file, found in (("/home/me/own_state.py", True), ("/usr/lib/python3/dist-packages/own_state.py", False)):
         module = types.ModuleType("own_state")
         module.__file__ = file
+        monkeypatch.setitem(sys.modules, "own_state", module)
         exec(code, vars(module))
         space = {"own_state": module, "sets": module.sets, "model": module.model, "__name__": "__main__"}
         for call in ("own_state.sets()", "sets()", "own_state.model.run()", "model.run()", "own_state.Model().run()"):
             assert bool(sets_process_state(eval(f"lambda item: {call}", space))) is found, (file, call)
+        exec("def imports(item):\n    from own_state import sets as act\n    return act()", space)
+        assert bool(sets_process_state(space["imports"])) is found
+
+
+def test_a_script_is_ones_own_wherever_its_file_is():
+    script = types.ModuleType("__main__")
+    script.__file__ = "/usr/local/bin/script"
+    exec("def sets():\n    global COUNT\n    COUNT = 1\n", vars(script))
+    assert sets_process_state(eval("lambda item: sets()", {"sets": script.sets, "__name__": "own_state"}))
 
 
 class Refusing:
@@ -341,8 +338,8 @@ class Refusing:
 def test_objects_that_refuse_to_be_looked_at_are_passed_over():
     refusing = Refusing()
     assert sets_process_state(lambda item: (refusing, os.chdir(item))) == "chdir"
-    assert not reads_input(functools.partial(waits, refusing))
-    assert not reads_input(refusing)
+    assert sets_process_state(functools.partial(waits, refusing)) == ""
+    assert sets_process_state(refusing) == ""
 
 
 def fills_an_argument_of_an_inner_function(item):

@@ -22,6 +22,8 @@ from functools import partial
 import numpy as np
 import pytest
 
+from amorsize.domain.fingerprint.loaded import Loaded
+from amorsize.domain.own_code import Own
 from amorsize.processes import process_bound
 from amorsize.processes.process_bound import find_process_bound, has_other_threads, is_installed
 
@@ -40,6 +42,15 @@ class Holder:
 
     def __call__(self, item):
         return self.generator
+
+
+class Reading:
+    def draw(self):
+        return OWN.random()
+
+
+def calling(held):
+    return lambda item: held.draw()
 
 
 def closing(generator):
@@ -63,6 +74,7 @@ READING = {
     "a bound argument": partial(lambda generator, item: item, OWN),
     "a bound keyword": partial(lambda item, generator: item, generator=OLD),
     "a method": Holder(NUMPY).draw,
+    "a method of an object in a closure": calling(Reading()),
     "an object that is called": Holder(OWN),
     "a method of a generator": partial(Holder(NUMPY).draw),
     "a function inside": nested,
@@ -117,6 +129,71 @@ def test_standard_input_is_found_whatever_it_is_called(monkeypatch):
         assert find_process_bound(closing(Holder(replaced)))[1] == "standard input"
 
 
+def asks(item):
+    return input(item)
+
+
+def calls_one_that_asks(item):
+    return [asks(each) for each in item]
+
+
+def reads_lines(_):
+    return sys.stdin.readline()
+
+
+def reads_lines_of_its_own_import(_):
+    from sys import stdin  # noqa: PLC0415  that is what is tested
+
+    return next(stdin)
+
+
+def stops(item):
+    breakpoint()  # noqa: T100  it never runs
+    return item
+
+
+class Asking:
+    def __call__(self, item):
+        return input(item)
+
+    def ask(self, item):
+        return input(item)
+
+
+@pytest.mark.parametrize(
+    ("func", "name"),
+    [
+        (asks, "input()"),
+        (calls_one_that_asks, "input()"),
+        (partial(asks), "input()"),
+        (lambda _: input(), "input()"),
+        (Asking(), "input()"),
+        (Asking().ask, "input()"),
+        (reads_lines, "sys.stdin"),
+        (reads_lines_of_its_own_import, "sys.stdin"),
+        (stops, "breakpoint()"),
+    ],
+)
+def test_a_function_that_reads_standard_input_is_recognized(func, name):
+    assert find_process_bound(func) == (name, "standard input")
+
+
+def uses_attributes_of_these_names(item):
+    item.process.stdin.write(item.layer.input)
+    return item.breakpoint
+
+
+def has_a_variable_of_that_name(item):
+    for input in item:  # noqa: A001  that is what is tested
+        item += input
+    return item
+
+
+@pytest.mark.parametrize("func", [uses_attributes_of_these_names, has_a_variable_of_that_name])
+def test_attributes_and_variables_of_these_names_are_no_standard_input(func):
+    assert find_process_bound(func) == ("", "")
+
+
 def test_a_connection_and_what_holds_one_are_found():
     one, other = socket.socketpair()
     with one, other:
@@ -159,7 +236,7 @@ def test_what_libraries_hold_deep_inside_does_not_count(tmp_path):
 
 def test_of_a_value_with_very_many_parts_few_are_looked_at():
     large = {number: [number] * 100 for number in range(1000)}
-    assert sum(1 for _ in process_bound._parts([large] * 1000, process_bound._Own("execution"))) < 100
+    assert sum(1 for _ in process_bound._parts([large] * 1000, Own(closing, Loaded({})))) < 100
 
 
 def test_memory_that_processes_share_is_found_unless_it_is_only_read(tmp_path):

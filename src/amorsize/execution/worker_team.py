@@ -75,9 +75,10 @@ class WorkerTeam:
         """Whether threads may run items; unless they were asked for, the function must set no state that they share."""
         if self._may_thread and not self._has_read_code and self._config.kind == "auto":
             from amorsize.domain.process_state import sets_process_state
+            from amorsize.processes.distributions import loaded
 
             self._has_read_code = True
-            self._may_thread = not sets_process_state(self._run.job.own)
+            self._may_thread = not sets_process_state(self._run.job.own, loaded())
         return self._may_thread
 
     @property

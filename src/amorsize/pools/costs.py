@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from amorsize.domain.effects import effects_of
 from amorsize.domain.process_state import sets_process_state
 from amorsize.domain.wording import counted
+from amorsize.processes.distributions import loaded
 from amorsize.processes.explaining import explain, is_explaining
 from amorsize.processes.process_bound import find_process_bound
 
@@ -92,7 +93,7 @@ def may_move(fn: FunctionType) -> bool:
     for name in fn.__qualname__.split("."):
         found = getattr(found, name, None)
     effects = effects_of(fn.__code__)
-    changes = effects.assigned or effects.filled or sets_process_state(fn)
+    changes = effects.assigned or effects.filled or sets_process_state(fn, loaded())
     return found is fn and not changes and find_process_bound(fn) == ("", "")
 
 

@@ -55,7 +55,7 @@ class Leftovers:
 
     def mark(self) -> None:
         """Take what is open and running now as what was there before the items."""
-        self._threads = set(_python_threads())
+        self._threads = set(python_threads())
         self._descriptors = opened()
         self._foreign = process_info.foreign_threads()
 
@@ -74,7 +74,7 @@ class Leftovers:
         return process_info.foreign_threads() - self._foreign
 
     def _look(self, *, alone: bool) -> str:
-        if alone and set(_python_threads()) - self._threads:
+        if alone and set(python_threads()) - self._threads:
             return "thread"
         kinds = _kinds(self._descriptors)
         for kind in ("socket", "pipe", "file") if alone else ("socket",):
@@ -94,6 +94,6 @@ def _has_openmp_threads() -> bool:
     return process_info.foreign_threads() > 0 and process_info.has_openmp()
 
 
-def _python_threads() -> list[int]:
+def python_threads() -> list[int]:
     """Return the threads of Python that are not ours."""
     return [thread.ident or 0 for thread in threading.enumerate() if not thread.name.startswith(OURS)]

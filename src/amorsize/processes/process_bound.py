@@ -6,28 +6,25 @@ import io
 import sys
 from contextlib import suppress
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.domain.fingerprint.objects import class_module, top_of
+from amorsize.domain.followed_code import FollowedCode, what_runs
 from amorsize.domain.iterables import plain
-from amorsize.domain.own_code import OURS
-from amorsize.domain.process_state import reads_input
+from amorsize.domain.own_code import Own
 from amorsize.processes.distributions import loaded
-from amorsize.processes.read_by_code import Reader
+from amorsize.processes.leftovers import python_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from types import CodeType
 
 _LEVELS: Final = 7
 """How deep objects may lie in each other to be looked at."""
 
 _MOST_PARTS: Final = 24
 """Objects that are looked at in a value; a large collection in general holds more of the same."""
-
-_INSTALLED: Final = "?"
-"""Stands for the package of a function that is installed."""
 
 _MOST_LOOKS: Final = 256
 """Values that a function reads, and objects in all of them, that are looked at; a microsecond each."""
@@ -56,6 +53,12 @@ _OF_THREADS: Final = (
 OF_THREADS: Final = frozenset(word for _, _, word in _OF_THREADS)
 """What binds a function to the threads of the caller, where others than its own run: a process has none of them."""
 
+_INPUT_CALLS: Final = frozenset({"input", "breakpoint"})
+_INPUTS: Final = _INPUT_CALLS | {"stdin"}
+"""Names by which code reads standard input; so would a debugger."""
+
+_LOOK_UPS: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
+
 _NO_HOLDERS: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, MethodType)
 """Kinds of objects whose attributes are not looked at."""
 
@@ -73,68 +76,51 @@ def find_process_bound(func: Callable[..., Any]) -> tuple[str, str]:
     What the function reads is followed into modules of the user's own that the code names. No code of the user's runs.
     """
     try:
-        if name := reads_input(func):
-            return name, "standard input"
         return _find(func)
     except Exception:  # noqa: BLE001  objects may refuse to be looked at in any way
         return "", ""
 
 
 def _find(func: Callable[..., Any]) -> tuple[str, str]:
+    own = Own(func, loaded())
+    followed, is_users = FollowedCode(own), not own.is_installed
+    given = list(islice(_given(func, followed, is_users=is_users), _MOST_LOOKS))
+    calls = list(followed.calls())
+    for code in (code for call in calls for code in call.codes):
+        if not _INPUTS.isdisjoint(code.co_names) and (found := _input_named(code)):
+            return found, "standard input"
     kind_of = _Kinds()
-    own = _Own(_own_package(func))
     left = _MOST_LOOKS
-    for name, value, is_users in islice(_reads(func, own), _MOST_LOOKS):
+    read = ((*each, is_users) for call in calls for each in call.reads)
+    for name, value, counts in islice(chain(given, read), _MOST_LOOKS):
         for part, is_foreign in islice(_parts(value, own), max(1, left)):
             left -= 1
             kind = kind_of(part, is_foreign=is_foreign)
-            if kind and (is_users or kind not in OF_THREADS):
+            if kind and (counts or kind not in OF_THREADS):
                 return name, kind
     return "", ""
 
 
+def _input_named(code: CodeType) -> str:
+    """Return the name in code that stands for standard input; an attribute of the same name does not."""
+    from dis import get_instructions
+
+    before: Any = None
+    for step in get_instructions(code):
+        if step.opname in _LOOK_UPS and step.argval in _INPUT_CALLS:
+            return f"{step.argval}()"
+        if step.argval == "stdin" and (before == "sys" or step.opname == "IMPORT_FROM"):
+            return "sys.stdin"
+        before = step.argval
+    return ""
+
+
 def is_installed(func: Callable[..., Any]) -> bool:
     """Return whether a function comes with Python or from an installed package, and is not the user's own."""
-    return _own_package(func) == _INSTALLED
+    return Own(func, loaded()).is_installed
 
 
-def _own_package(func: Any) -> str:
-    """Return the package that a function is from, ``_INSTALLED`` where that is not the user's own."""
-    func = plain(func)
-    while issubclass(type(func), partial):
-        func = func.func
-    package = top_of(str(_attribute(func, "__module__") or ""))
-    return _INSTALLED if package in sys.stdlib_module_names or loaded().is_installed(package) else package
-
-
-class _Own:
-    """Tells the classes of the function's own package, and of other modules of the user's own, from installed ones.
-
-    Args:
-        package: that of the function; with an installed one no class counts as the user's own.
-    """
-
-    def __init__(self, package: str) -> None:
-        self.package = package
-        self.is_installed = package == _INSTALLED
-        self._known: dict[str, bool] = {}
-
-    def has(self, kind: type) -> bool:
-        """Return whether a class is the user's own."""
-        module = class_module(kind)
-        known = self._known.get(module)
-        if known is None:
-            known = self._known[module] = not self.is_installed and self._has(module)
-        return known
-
-    def _has(self, module: str) -> bool:
-        top = top_of(module)
-        if top == self.package:
-            return True
-        return top in sys.modules and top != OURS and not loaded().is_installed(module)
-
-
-def _parts(value: Any, own: _Own) -> Iterator[tuple[Any, bool]]:
+def _parts(value: Any, own: Own) -> Iterator[tuple[Any, bool]]:
     """Yield a value and what lies in it, and whether that is an attribute of an object of another package.
 
     Looked into are the built-in collections and objects of the user's own classes. Of other objects the attributes are
@@ -189,10 +175,7 @@ class _Kinds:
 
 def has_other_threads() -> bool:
     """Return whether threads of Python run beside the caller's, those of amorsize left out."""
-    threading = sys.modules.get("threading")
-    if threading is None or threading.active_count() <= 1:
-        return False
-    return sum(not thread.name.startswith(OURS) for thread in threading.enumerate()) > 1
+    return len(python_threads()) > 1
 
 
 def _generators() -> tuple[tuple[type, ...], set[int]]:
@@ -230,40 +213,32 @@ def _is_open(file: io.IOBase) -> bool:
         return False
 
 
-def _reads(func: Any, own: _Own) -> Iterator[tuple[str, Any, bool]]:
-    """Yield names and values of what a function reads: globals, closure, defaults, bound arguments and attributes.
+def _given(func: Any, followed: FollowedCode, *, is_users: bool) -> Iterator[tuple[str, Any, bool]]:
+    """Have a function followed, and yield names and values of what it is given: bound arguments and attributes.
 
-    With each comes whether the user gave it or it is read by the user's own code; the rest is read by installed code.
+    With each comes whether the user gave it, or it belongs to a function of the user's own.
     """
-    reader, is_users = Reader(own.has), not own.is_installed
-    func = plain(func)
+    func, bindings = plain(func), []
     while issubclass(type(func), partial):
-        arguments = [(f"argument {place}", value) for place, value in enumerate(func.args)]
-        for read in _held([*arguments, *func.keywords.items()], reader):
-            yield *read, True
+        bindings += [*((f"argument {place}", value) for place, value in enumerate(func.args)), *func.keywords.items()]
         func = func.func
+    called, owner = what_runs(func)
+    followed.follow(called, owner if is_users else None)
+    for read in _held(bindings, followed):
+        yield *read, True
     bound = _attribute(func, "__self__")
     yield "the object that the method is bound to", bound, True
-    called, holder = (func.__func__, bound) if type(func) is MethodType else (func, func)
-    owner: type | None = None
-    if issubclass(type(func), type):
-        for read in _held([(func.__name__, func)], reader):
+    if type(func) is not FunctionType:
+        holder = bound if type(func) is MethodType else func
+        held = [(func.__name__, func)] if issubclass(type(func), type) else _attributes(holder)
+        for read in _held(held, followed):
             yield *read, is_users
-    elif type(func) is not FunctionType:
-        owner = holder if issubclass(type(holder), type) else type(holder)
-        for read in _held(_attributes(holder), reader):
-            yield *read, is_users
-        called = called if type(called) is FunctionType else _attribute(owner, "__call__")
-    if type(called) is FunctionType:
-        reader.follow(called, owner if is_users else None)
-    for read in reader.reads():
-        yield *read, is_users
 
 
-def _held(values: list[tuple[str, Any]], reader: Reader) -> Iterator[tuple[str, Any]]:
+def _held(values: list[tuple[str, Any]], followed: FollowedCode) -> Iterator[tuple[str, Any]]:
     """Yield values that are no globals, with what they are bound to."""
     for name, value in values:
-        yield from reader.value(name, value, {})
+        yield from followed.value(name, value, {})
 
 
 def _attribute(thing: Any, name: str) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import json
 import multiprocessing
 import os
@@ -51,6 +53,13 @@ def answering(value):
 def test_a_function_that_reads_standard_input_is_not_sampled(method, where):
     with pytest.raises(SamplingError, match=r"^the function reads standard input \(input\(\)\), which"):
         probe(method).sample(lambda item: (item, input()), Source(range(5)), Budget(where=where))
+
+
+def test_a_function_that_is_given_standard_input_is_not_sampled(monkeypatch):
+    with io.StringIO() as replaced:
+        monkeypatch.setattr(sys, "stdin", replaced)
+        with pytest.raises(SamplingError, match=r"^the function reads standard input \(argument 0\), which"):
+            probe("fork").sample(functools.partial(max, replaced), Source(range(5)), Budget())
 
 
 def test_what_the_child_measured_is_taken_as_it_is(child):

@@ -28,6 +28,7 @@ from amorsize.domain.values import BLOCKED_TEXT, OWN_THREADS, Sample
 from amorsize.domain.wording import brief
 from amorsize.errors import SamplingError
 from amorsize.processes.blas import threads_variable
+from amorsize.processes.distributions import loaded
 from amorsize.processes.failures import note_item
 from amorsize.processes.leftovers import Snapshot
 
@@ -205,7 +206,7 @@ class Sampling:
         ``here`` is the share of the CPU time that this process took, not its child processes. ``is_open`` says that
         items have left something open in the caller's process, which two threads at once could spoil.
         """
-        if self.in_order or sets_process_state(self.func):
+        if self.in_order or sets_process_state(self.func, loaded()):
             return 1.0  # two threads at once would spoil what they share
         if here < 1.0 - _COMPUTES:
             return min(1.0, share) * here

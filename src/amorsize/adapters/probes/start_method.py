@@ -10,7 +10,6 @@ import attrs
 
 from amorsize.adapters.probes import start_conditions
 from amorsize.adapters.probes.counters import peak_memory_bytes
-from amorsize.domain.process_state import reads_input
 from amorsize.domain.values import BLOCKED_TEXT, LONG_TEXT, Sample, Value, number
 from amorsize.errors import MeasurementError, SamplingError
 from amorsize.processes.process_info import own_memory_bytes
@@ -60,9 +59,12 @@ class StartMethodProbe:
 
     def sample(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
         """Run func on a few items of source; see the port."""
-        if name := reads_input(func):
+        from amorsize.processes.process_bound import find_process_bound
+
+        name, tie = bound = find_process_bound(func)
+        if tie == "standard input":
             raise SamplingError("the function", f"reads standard input ({name}), which sampling would use up", 0.0)
-        sample = self._sample(func, source, budget)
+        sample = self._sample(func, source, budget, bound)
         serial = (source.total or source.hint or budget.assumed_items) * sample.seconds_per_item
         if self.start_method == "fork" or budget.most_items is not None or serial <= budget.worker_start_seconds:
             return sample
@@ -70,12 +72,13 @@ class StartMethodProbe:
             return sample
         return attrs.evolve(sample, worker_import_seconds=self._imports(func))
 
-    def _sample(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
-        """Sample in a child, or in the caller where that was asked for or no child can be trusted, and say why."""
-        from amorsize.adapters.probes.child import NoChildError
-        from amorsize.processes.process_bound import find_process_bound
+    def _sample(self, func: Callable[[Any], Any], source: Source, budget: Budget, bound: tuple[str, str]) -> Sample:
+        """Sample in a child, or in the caller where that was asked for or no child can be trusted, and say why.
 
-        bound = find_process_bound(func)
+        ``bound`` is what binds the function.
+        """
+        from amorsize.adapters.probes.child import NoChildError
+
         try:
             return self._sample_there(func, source, budget, bound)
         except NoChildError as error:
@@ -110,7 +113,7 @@ class StartMethodProbe:
     def _sample_there(
         self, func: Callable[[Any], Any], source: Source, budget: Budget, bound: tuple[str, str]
     ) -> Sample:
-        """Sample in a child; NoChildError when items are to run in the caller. ``bound`` is what binds the function."""
+        """Sample in a child; NoChildError when items are to run in the caller."""
         from amorsize.adapters.probes.child import NoChildError
         from amorsize.processes.process_bound import OF_THREADS
 

@@ -190,22 +190,10 @@ def _fills(held: Any) -> bool:
 
 def _stands_for(origin: Origin, func: FunctionType, owners: Iterable[Any]) -> Iterable[Any]:
     """Return the objects that a name in a function stands for: of an argument its default."""
-    where, name = origin
-    if where == "first":
+    if origin[0] == "first":
         return owners
-    if where == "global":
-        held = func.__globals__.get(name, objects.EMPTY)
-    elif where == "free":
-        held = dict(zip(func.__code__.co_freevars, objects.contents_of(func), strict=True)).get(name, objects.EMPTY)
-    else:
-        held = _defaults(func).get(name, objects.EMPTY) if where == "argument" else objects.EMPTY
+    held = objects.held_at(origin, func)
     return () if held is objects.EMPTY else (held,)
-
-
-def _defaults(func: FunctionType) -> dict[str, Any]:
-    code, defaults = func.__code__, func.__defaults__ or ()
-    names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
-    return {**dict(zip(names, defaults, strict=False)), **(func.__kwdefaults__ or {})}
 
 
 def _inside(kind: type, value: Any) -> Iterable[Any]:

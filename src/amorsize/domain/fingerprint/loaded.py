@@ -9,6 +9,7 @@ from amorsize.domain.fingerprint.objects import (
     STANDARD,
     class_module,
     class_name,
+    module_name,
     module_space,
     path_reader,
     qualname_of,
@@ -36,9 +37,12 @@ def unknown_version(_: str) -> str | None:
 
 
 def has_installed_file(space: Mapping[str, Any]) -> bool:
-    """Tell whether the file of a module, given by its namespace, is compiled or in a folder of installed packages."""
+    """Tell whether the file of a module, given by its namespace, is compiled or in a folder of installed packages.
+
+    A script is not installed, wherever its file is.
+    """
     file = space.get("__file__")
-    if type(file) is not str:
+    if type(file) is not str or module_name(space) == "__main__":
         return False
     path = file.replace("\\", "/")
     return any(folder in path for folder in _INSTALLED) or not path.endswith((".py", ".pyc"))
@@ -63,6 +67,11 @@ class Loaded:
         module = self.modules.get(name)
         return module if issubclass(type(module), ModuleType) else None
 
+    def home_of(self, name: str) -> ModuleType | None:
+        """Return a module that is loaded, or else its top-level package; None if neither is loaded."""
+        module = self.get(name)
+        return self.get(top_of(name)) if module is None else module
+
     def held(self, library: str, name: str) -> Any:
         """Return what a library that is loaded has under a name, None if it is not loaded or has no such name."""
         home = self.get(library)
@@ -73,14 +82,9 @@ class Loaded:
 
         The folder of its file decides. So a package under development is read, whatever version it states.
         """
-        top = top_of(name)
-        if top == "__main__":
-            return False
-        if top in STANDARD:
+        if top_of(name) in STANDARD:
             return True
-        module = self.get(name)
-        if module is None:
-            module = self.get(top)
+        module = self.home_of(name)
         return module is not None and has_installed_file(module_space(module))
 
     def stated_version(self, name: str) -> str | None:

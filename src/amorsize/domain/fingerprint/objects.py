@@ -264,6 +264,33 @@ def contents_of(func: FunctionType) -> list[Any]:
     return found
 
 
+def variables_of(func: FunctionType) -> dict[str, Any]:
+    """Return the variables of enclosing functions that a function names, without those that hold nothing yet."""
+    held = zip(func.__code__.co_freevars, contents_of(func), strict=False)
+    return {name: value for name, value in held if value is not EMPTY}
+
+
+def defaults_of(func: FunctionType) -> dict[str, Any]:
+    """Return the defaults of a function by the names of its arguments."""
+    code, defaults = func.__code__, func.__defaults__ or ()
+    names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+    return {**dict(zip(names, defaults, strict=False)), **(func.__kwdefaults__ or {})}
+
+
+def held_at(origin: tuple[str, str], func: FunctionType) -> Any:
+    """Return a global or a free variable, or the default of an argument; EMPTY where there is none.
+
+    Args:
+        origin: where it comes from, and its name; see ``Origin``.
+        func: the function that names it.
+    """
+    where, name = origin
+    if where == "global":
+        return func.__globals__.get(name, EMPTY)
+    known = variables_of(func) if where == "free" else defaults_of(func) if where == "argument" else {}
+    return known.get(name, EMPTY)
+
+
 _INSIDE: Final[tuple[tuple[type, tuple[str, ...]], ...]] = (
     (staticmethod, ("__func__",)),
     (classmethod, ("__func__",)),

@@ -10,6 +10,7 @@ from amorsize.client.client import default_calls
 from amorsize.domain.process_state import sets_process_state
 from amorsize.integrations.joblib.nesting import is_alone
 from amorsize.processes import process_info
+from amorsize.processes.distributions import loaded
 from amorsize.processes.leftovers import Leftovers
 from amorsize.processes.process_bound import IN_ORDER, find_process_bound, is_installed
 
@@ -64,7 +65,7 @@ class Restrictions:
                 self.no_thread = self.no_process
         self.no_process = default_calls.resources().blocked_reason(func, "fork") or self.no_process
         if not (self._wants_threads or self.no_thread):
-            state = sets_process_state(func, attributes=not is_installed(func))
+            state = sets_process_state(func, loaded(), attributes=not is_installed(func))
             if state:
                 self.no_thread = f"the function sets {state}, which threads share"
                 self._watch(func)
