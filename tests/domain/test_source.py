@@ -222,6 +222,22 @@ def test_data_that_cannot_be_run_over_is_refused():
         Source(5)
 
 
+class WithoutLength:
+    """As a loader of torch over a dataset that only iterates: it has ``__len__``, which raises."""
+
+    def __len__(self):
+        raise TypeError("object of type 'Dataset' has no len()")
+
+    def __iter__(self):
+        return iter("abc")
+
+
+def test_data_that_does_not_say_its_length_is_pulled():
+    source = Source(WithoutLength())
+    assert source.total is None
+    assert [source.at(position) for position in source.positions()] == ["a", "b", "c"]
+
+
 def test_an_array_is_known_by_its_type_alone():
     assert is_array(np.zeros(1))
     assert not is_array([1])

@@ -164,11 +164,8 @@ def age(entry: Entry, now: float) -> str:
 
 
 def sized(data: object) -> int:
-    """Return len(data), and 0 for what has none, as a range of more items than an index can count."""
-    try:
-        return length_of(data) or 0
-    except TypeError:
-        return 0
+    """Return len(data), and 0 for what has none."""
+    return length_of(data) or 0
 
 
 def warnings_about(question: Question, sample: Sample, failure: str = "") -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
@@ -154,7 +153,7 @@ class Calls:
             said = f"{plan}; cache {result.cache} ({result.cache_reason})"
         finally:
             if is_explaining():
-                items = counted(length_of(data) if isinstance(data, Sized) else None, "item")
+                items = counted(length_of(data), "item")
                 explain("optimize", func, items, said, time.perf_counter() - began)
         if verbose:
             result.explain()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from operator import length_hint
@@ -26,10 +26,10 @@ _INDEXED: Final = (list, tuple, range, str, bytes, bytearray, memoryview, array,
 
 
 def length_of(data: Any) -> int | None:
-    """Return the number of items, None when they are too many for len(), which only a range's can be."""
+    """Return len(data), None for what has none, as a range of more items than an index can count."""
     try:
         return len(data)
-    except OverflowError:
+    except (TypeError, OverflowError):
         return None
 
 
@@ -66,7 +66,7 @@ class Source:
         self._ended: int | None = None
         self._watch = Watch()
         self.is_changing = False
-        self.total = length_of(data) if isinstance(data, Sized) else None
+        self.total = length_of(data)
         self.hint: int | None = self.total
         if self.total is not None and is_indexed(data):
             self._indexed = data

@@ -105,7 +105,7 @@ class Execution:
         began = self._resources.monotonic()
         indexed = as_indexed(self._data)
         config = self._config(indexed)
-        job = Job(self._func, self._options, self._resources.monotonic, _known_length(self._data))
+        job = Job(self._func, self._options, self._resources.monotonic, length_of(self._data))
         run = _run_of(job, self._data, indexed, config, self._resources.budget)
         try:
             run.run()
@@ -131,7 +131,7 @@ class Execution:
         began = self._resources.monotonic()
         indexed = as_indexed(self._data)
         config = self._config(indexed)
-        job = Job(self._func, self._options, self._resources.monotonic, _known_length(self._data))
+        job = Job(self._func, self._options, self._resources.monotonic, length_of(self._data))
         team = partial(make_team, budget=self._resources.budget)
         run = Stream(job, self._data, indexed, config, team, in_flight=in_flight, ordered=ordered)
         try:
@@ -327,7 +327,7 @@ def run_alone(func: Callable[[Any], Any], data: Iterable[Any], options: Options,
     """Run everything in the caller's own thread and return what execute returns; nothing is looked up or kept."""
     from amorsize.execution.budget import Budget
 
-    job = Job(func, options, monotonic, _known_length(data))
+    job = Job(func, options, monotonic, length_of(data))
     _run_of(job, data, as_indexed(data), RunConfig(1.0, 0, kind="serial"), Budget()).run()
     return job.outcome()
 
@@ -342,10 +342,3 @@ def _run_of(job: Job, data: Iterable[Any], indexed: Any, config: RunConfig, budg
     from amorsize.execution.stream import Stream
 
     return Stream(job, data, None, config, team, in_flight=MOST_IN_FLIGHT, ordered=True)
-
-
-def _known_length(data: Any) -> int | None:
-    try:
-        return length_of(data)
-    except TypeError:
-        return None
