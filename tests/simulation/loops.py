@@ -324,9 +324,9 @@ class LoopRun:
             return 1
         takers = max(self.takers, self.expected)
         least = max(policy.LEAST_TAKE_SECONDS, takers * child._TAKING_IN_SECONDS)
-        share = self.left() // (child._SHARE * takers)
+        share = self.left() // (policy.WORKERS_SHARE * takers)
         count = max(1, int(least / each), min(share, int(child._MOST_SECONDS / each)))
-        return min(count, max(1, share * child._SHARE), child._GROWTH * ran)
+        return min(count, max(1, share * policy.WORKERS_SHARE), child._GROWTH * ran)
 
 
 def numbers_of_workers(cpus):

@@ -75,7 +75,10 @@ WAIT_BOTH_SECONDS: Final = 0.002
 """A wait for processes while threads run too: a thread that ends does not end such a wait."""
 
 SHARE: Final = 3
-"""The caller and its threads share what is left by so many takes each (factoring); forked workers by fewer."""
+"""The caller and its threads share what is left by so many takes each (factoring, Hummel, Schonberg and Flynn 1992)."""
+
+WORKERS_SHARE: Final = 2
+"""Worker processes share what is left by so many takes each."""
 
 SELF_START_SECONDS: Final = 0.005
 """Silence of the caller after which a worker begins by itself: the caller is at a long item."""

@@ -15,7 +15,7 @@ from amorsize.execution.items import Changes
 from amorsize.execution.out_of_band import pack as packed
 from amorsize.execution.out_of_band import size_of
 from amorsize.execution.output import recorded
-from amorsize.execution.policy import LEAST_TAKE_SECONDS, SELF_START_SECONDS
+from amorsize.execution.policy import LEAST_TAKE_SECONDS, SELF_START_SECONDS, WORKERS_SHARE
 from amorsize.execution.workers.board import DONE, LOST, UNREADABLE, Board, Notice
 from amorsize.execution.workers.chunk import run_items, sort_out
 from amorsize.processes.failures import pack
@@ -31,9 +31,6 @@ _TAKING_IN_SECONDS: Final = 80e-6
 
 _MOST_SECONDS: Final = 0.05
 """Work that a worker takes at a time, at most: results come often enough."""
-
-_SHARE: Final = 2
-"""Takers share what is left by so many takes each (factoring, Hummel, Schonberg and Flynn 1992)."""
 
 _GROWTH: Final = 2
 """Times the chunks that a worker has run that it takes at most: the first ones may be much cheaper than others."""
@@ -91,10 +88,10 @@ class Worker:
         count = 1  # what a worker is at is lost where an item of it takes too long
         if each and not board.times_items:
             takers = board.takers
-            share = board.queue.left() // (_SHARE * takers)
+            share = board.queue.left() // (WORKERS_SHARE * takers)
             least = max(LEAST_TAKE_SECONDS, takers * _TAKING_IN_SECONDS)
             count = max(1, int(least / each), min(share, int(_MOST_SECONDS / each)))
-            count = min(count, max(1, share * _SHARE), _GROWTH * self._chunks_run)
+            count = min(count, max(1, share * WORKERS_SHARE), _GROWTH * self._chunks_run)
         taken: range | None = board.queue.take(count)
         return taken
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from amorsize.domain.wording import brief
 from amorsize.errors import WorkerError
 from amorsize.execution.pickling import key_of, pickled
+from amorsize.execution.policy import WORKERS_SHARE
 from amorsize.execution.team import ChunkResult, end_of
 from amorsize.execution.workers.chunk import BY_VALUE, DONE, STALE, Answer, Head, run_chunk, run_items, state
 from amorsize.processes import failures
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 _MOST_AHEAD: Final = 4
 """Chunks beside one for each worker that are submitted and not back."""
-
-_SHARE: Final = 2
-"""Workers share what is left by so many chunks each (factoring, Hummel, Schonberg and Flynn 1992)."""
 
 _LEAST_SHARE: Final = 0.05
 """Share of a chunk's seconds that submitting it may take, at most: smaller chunks cost more than they even out."""
@@ -159,7 +157,7 @@ class PoolWorkers:
         if self._one_by_one:
             return 1
         each = self._seconds / self._chunks if self._chunks else each_seconds
-        share: int = ceil(self._queue.left() / (_SHARE * self.pool.workers))
+        share: int = ceil(self._queue.left() / (WORKERS_SHARE * self.pool.workers))
         if not each:
             return 1
         least, most = (max(1, ceil(self._chunk_seconds / of / each)) for of in (_LEAST_SHARE, _MOST_SHARE))
