@@ -10,6 +10,7 @@ from amorsize.cli.documents import Benched, json_option, say_document
 from amorsize.cli.load import Stopwatch
 from amorsize.cli.options import Number, config_option
 from amorsize.cli.terminal import say
+from amorsize.domain.wording import how_many
 from amorsize.domain.wording import seconds as in_words
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from amorsize.domain.planning.neighbours import Neighbour
 
 _LAYOUT: Final = "{:<21} {:<17} {:>7}  {:<17} {:>7} {:>5}"
-_KINDS: Final = {"process": "processes", "thread": "threads"}
 
 
 @click.command()
@@ -93,7 +93,7 @@ def _line(row: Row) -> str:
 
 
 def _short(way: Neighbour) -> str:
-    return "serial" if way.n_jobs == 1 else f"{way.n_jobs} {_KINDS.get(way.executor, way.executor)}/{way.chunksize}"
+    return "serial" if way.n_jobs == 1 else f"{how_many(way)}/{way.chunksize}"
 
 
 def _sum_up(found: Sequence[Row], late: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from functools import partial, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from amorsize.domain.fingerprint.objects import unwrapped
 from amorsize.domain.values import MAX_CPUS
 from amorsize.plugins.registry import nearest
 from amorsize.processes import room
@@ -149,15 +150,13 @@ def check_func(where: str, name: str, value: Any) -> None:
 
 def _name_of(func: Any) -> str:
     """Return the qualified name of a function, or of the class of an object that can be called."""
-    while type(func) is partial:
-        func = func.func
+    func = unwrapped(func, methods=False)
     return str(getattr(func, "__qualname__", type(func).__qualname__))
 
 
 def _code_of(func: Any) -> Any:
     """Return the code object that a call of func runs first; None when it is not Python code."""
-    while type(func) is partial:
-        func = func.func
+    func = unwrapped(func, methods=False)
     try:
         code = getattr(func, "__code__", None)
     except Exception:  # noqa: BLE001  any attribute of a user's object may raise

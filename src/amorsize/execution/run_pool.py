@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.domain.wording import brief
 from amorsize.execution.workers.pools import PoolWorkers
+from amorsize.processes.room import NO_DESCRIPTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from amorsize.execution.team import ChunkResult
     from amorsize.execution.workers.warm import Pool
 
-_NO_ROOM: Final = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
+_NO_ROOM: Final = NO_DESCRIPTOR | {errno.EAGAIN, errno.ENOMEM}
 """Errors of the system that has no room for a further worker; no item is to blame."""
 
 _SIGKILL: Final = -9
@@ -69,7 +71,7 @@ class RunPool:
                 one_by_one=options.item_timeout is not None,
             )
         except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-            self.blocked_reason = f"the function cannot be pickled ({type(error).__name__}: {error})"
+            self.blocked_reason = f"the function cannot be pickled ({brief(error)})"
             self._source.release(pool)
             return False
         return True

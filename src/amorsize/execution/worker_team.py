@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from typing import TYPE_CHECKING, Any
 
-from amorsize.domain.sharing import is_unshareable
+from amorsize.domain.sharing import UNSHAREABLE, is_unshareable
 from amorsize.errors import ExecutionError
 from amorsize.execution import supervision
 from amorsize.execution.output import Output
@@ -20,6 +19,7 @@ from amorsize.execution.policy import (
 from amorsize.processes.interrupts import uninterrupted
 from amorsize.processes.leftovers import Leftovers
 from amorsize.processes.process_info import can_fork, fork_danger
+from amorsize.processes.room import NO_DESCRIPTOR
 from amorsize.processes.warning import warn
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class WorkerTeam:
         if self._config.fork_blocked_reason or not can_fork():
             return self._config.fork_blocked_reason or "this system does not fork"
         if any(map(is_unshareable, self._run.some_items())):
-            return "the items are iterators or open files, which processes cannot share"
+            return UNSHAREABLE
         return ""
 
     def _isolate(self) -> None:
@@ -186,7 +186,7 @@ class WorkerTeam:
         except (OSError, RuntimeError) as error:  # RuntimeError: at the interpreter's end
             warn(f"execute: no more processes can be started here ({error})")
             self.may_fork = False
-            if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+            if isinstance(error, OSError) and error.errno in NO_DESCRIPTOR:
                 self.may_pool = False  # the servers that start empty workers would keep running out of files
             danger = ""
         if danger:

@@ -26,6 +26,9 @@ COLOURS: Final = {
 }
 """A colour for each part, chosen so that people who see few colours can tell them apart, on white and on black."""
 
+BESIDE: Final = 0.2
+"""How far to the right of a bar's middle a run with other chunks is, in bars."""
+
 PALE: Final = 0.4
 """Opacity of numbers of workers that are not allowed."""
 

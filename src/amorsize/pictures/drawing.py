@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from amorsize.domain.wording import seconds as in_words
 from amorsize.domain.wording import workers
-from amorsize.pictures.chart import COLOURS, PALE, ticks, unit_of
+from amorsize.pictures.chart import BESIDE, COLOURS, PALE, ticks, unit_of
 from amorsize.pictures.markup import Markup, element
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ _BOTTOM: Final = 44.0
 _BAR: Final = 0.78
 """Width of a bar; the next one begins 1 further."""
 _WIDEST: Final = 90.0
-_BESIDE: Final = 0.2
-"""How far to the right of a bar's middle a run with other chunks is, in bars."""
 _MARGIN: Final = 16.0
 _STYLE: Final = Markup(
     "svg { --page: #fff; color: #1f2328; background: var(--page); font-family: system-ui, sans-serif }"
@@ -68,7 +66,7 @@ def svg(chart: Chart, *children: Markup, margin: float = 0.0) -> Markup:
     for bar, place in zip(chart.bars, chart.places(), strict=True):
         drawn += _bar(chart, bar, frame, frame.x(place))
     for place, seconds, is_bar in chart.points():
-        where = {"cx": frame.x(place if is_bar else place + _BESIDE), "cy": frame.y(seconds), "r": 4 if is_bar else 2.5}
+        where = {"cx": frame.x(place if is_bar else place + BESIDE), "cy": frame.y(seconds), "r": 4 if is_bar else 2.5}
         words = element("title", f"measured: {in_words(seconds)}")
         drawn.append(element("circle", words, **where, fill="var(--page, white)", stroke="currentColor"))
     return element(

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain.wording import printable
-from amorsize.pictures.chart import COLOURS, PALE, ticks, unit_of
+from amorsize.pictures.chart import BESIDE, COLOURS, PALE, ticks, unit_of
 
 if TYPE_CHECKING:
     from amorsize.pictures.chart import Chart, FilePath
@@ -20,8 +20,6 @@ _POINT: Final[dict[str, Any]] = {"marker": "o", "linestyle": "", "mec": "black",
 _OVER: Final[dict[str, Any]] = {"backgroundcolor": "white", "textcoords": "offset points"}
 _HEADROOM: Final = 1.15
 """Height of the picture over its largest value: room for the word above the plan."""
-_BESIDE: Final = 0.2
-"""How far to the right of a bar's middle a run with other chunks is, in bars."""
 
 
 def check(where: str) -> None:
@@ -80,7 +78,7 @@ def _draw(chart: Chart, axes: Any) -> None:
             arrow, point = {"arrowstyle": "->"}, (place, min(bar.seconds_high / size, top))
             axes.annotate("plan", point, (0, 14), ha="center", arrowprops=arrow, **_OVER)
     for place, seconds, is_bar in chart.points():
-        axes.plot(place + (0.0 if is_bar else _BESIDE), seconds / size, ms=7 if is_bar else 4, **_POINT)
+        axes.plot(place + (0.0 if is_bar else BESIDE), seconds / size, ms=7 if is_bar else 4, **_POINT)
     _label(chart, axes, unit, places)
     axes.set_yticks(ticks(top))
     axes.set_ylim(0, top * _HEADROOM)

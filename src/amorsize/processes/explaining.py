@@ -27,8 +27,9 @@ def is_explaining() -> bool:
     """Return whether decisions are to be said here; workers say nothing."""
     if not is_set(EXPLAIN_VARIABLE):
         return False
-    process = sys.modules.get("multiprocessing.process")
-    return process is None or process.parent_process() is None
+    from amorsize.processes.process_info import is_child
+
+    return not is_child()
 
 
 def become_silent() -> None:

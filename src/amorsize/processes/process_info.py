@@ -45,6 +45,12 @@ def can_fork() -> bool:
     return sys.platform == "linux"
 
 
+def is_child() -> bool:
+    """Return whether multiprocessing has started this process."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
 def tasks(pid: int | str = "self") -> list[str]:
     """Return the numbers of a process's threads, none where the system does not list them."""
     with suppress(OSError):

@@ -12,7 +12,8 @@ from amorsize.errors import AmorsizeError
 NO_ROOM: Final = "no file descriptor is free; close files, or raise the limit (ulimit -n)"
 """What is wrong, and what to do."""
 
-_NO_DESCRIPTOR: Final = frozenset((errno.EMFILE, errno.ENFILE))
+NO_DESCRIPTOR: Final = frozenset((errno.EMFILE, errno.ENFILE))
+"""Numbers of the errors that say so."""
 
 
 def has_descriptor() -> bool:
@@ -20,13 +21,13 @@ def has_descriptor() -> bool:
     try:
         FileIO(os.devnull).close()
     except OSError as error:
-        return error.errno not in _NO_DESCRIPTOR
+        return error.errno not in NO_DESCRIPTOR
     return True
 
 
 def refuse_unloaded(where: str, error: OSError) -> None:
     """Raise an AmorsizeError where an error says that a module of ours could not be loaded for lack of a descriptor."""
-    if error.errno not in _NO_DESCRIPTOR or getattr(error, "__notes__", None):  # a note names an item that raised it
+    if error.errno not in NO_DESCRIPTOR or getattr(error, "__notes__", None):  # a note names an item that raised it
         return
     place = error.__traceback__
     while place is not None and place.tb_next is not None:

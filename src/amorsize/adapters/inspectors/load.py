@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from amorsize.adapters.inspectors.procfs import read
 from amorsize.domain.values import MAX_CPUS
+from amorsize.processes.process_info import stat_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ class OthersLoad:
         if sys.platform != "linux":
             return 0.0
         try:
-            started = int((read("/proc/self/stat") or b"").rpartition(b")")[2].split()[_START_FIELD])
+            started = int(stat_fields("self")[_START_FIELD])
             return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
         except (IndexError, ValueError, OSError):
             return 0.0

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.domain.fingerprint.objects import unwrapped
 from amorsize.domain.iterables import plain
 from amorsize.domain.values import START_METHODS
 from amorsize.processes import process_info
@@ -123,9 +124,7 @@ def _called_at_import(main: ModuleType, home: str) -> str:
 
 def home_of(func: object) -> str:
     """Return the name of the module in which a worker would look for a function; empty when it will not say."""
-    func = plain(func)
-    while isinstance(func, partial):
-        func = func.func
+    func = unwrapped(plain(func), methods=False)
     try:
         owner = getattr(func, "__self__", None)
         if owner is not None and not isinstance(owner, ModuleType):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
 from amorsize.execution.workers.external import LiveExecutors, initializer_of, measure_overheads
+from amorsize.processes.process_info import is_child
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -125,9 +126,10 @@ class WarmPools:
     def release(self, pool: Pool, keep_seconds: float) -> None:
         """Take a pool back after a run that went well: keep it for so long, or end it.
 
-        A pool whose workers are elsewhere is not kept: they run anyway, and the connection to them may close.
+        A pool whose workers are elsewhere is not kept: they run anyway, and the connection to them may close. Nor is
+        one of a child process, which would wait for it at its end.
         """
-        if pool.shares_objects or pool.elsewhere or not pool.owned or keep_seconds <= 0 or _is_child():
+        if pool.shares_objects or pool.elsewhere or not pool.owned or keep_seconds <= 0 or is_child():
             pool.end(wait=True)
             return
         key = (id(pool.executors), pool.start_method, pool.workers)
@@ -166,12 +168,6 @@ class WarmPools:
 
 _all_pools: Final[WeakSet[WarmPools]] = WeakSet()
 _inherited: Final[list[Any]] = []
-
-
-def _is_child() -> bool:
-    """Return whether this process was started by multiprocessing, which waits for its children before it ends."""
-    process = sys.modules.get("multiprocessing.process")
-    return process is not None and process.parent_process() is not None
 
 
 def _is_here(executor: Executor) -> bool:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cloudpickle
 
+from amorsize.domain.wording import brief
+
 if TYPE_CHECKING:
     from amorsize.integrations.joblib.loky import Loky
     from amorsize.integrations.joblib.planning import Planner
@@ -90,7 +92,7 @@ def pickled_bytes(calls: Any, results: Any) -> tuple[int, str]:
     try:
         return _pickled_bytes((calls.items, results)), ""
     except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-        return 0, f"a task or its result does not pickle ({type(error).__name__}: {error})"
+        return 0, f"a task or its result does not pickle ({brief(error)})"
 
 
 def _pickled_bytes(thing: object) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
-from time import process_time, thread_time
+from time import thread_time
 from typing import Final, NamedTuple
+
+from amorsize.adapters.probes.counters import cpu_seconds, delay_seconds, waits
 
 
 class Clocks(NamedTuple):
@@ -23,7 +24,7 @@ class Clocks(NamedTuple):
     asked: float
     own: float
     computed: float
-    switches: int
+    switches: float
 
 
 COMPUTES: Final = 0.75
@@ -32,19 +33,9 @@ COMPUTES: Final = 0.75
 
 def clocks() -> Clocks:
     """Return what this process and this thread have done until now; takes some 15 us."""
-    if sys.platform == "win32":
-        return Clocks(process_time(), thread_time(), thread_time(), 0)
-    import resource
-
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    children = ended.ru_utime + ended.ru_stime
-    waited, switches = 0.0, 0
-    if sys.platform == "linux":
-        with suppress(OSError, ValueError, IndexError), open("/proc/thread-self/schedstat", "rb") as file:  # noqa: PTH123  pathlib would take longer than all the rest
-            waited = int(file.read().split()[1]) / 1e9
-        switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-    computed = thread_time()
-    return Clocks(process_time() + children + waited, computed + waited, computed, switches)
+    waited, computed = delay_seconds(), thread_time()
+    switches = waits() if sys.platform == "linux" else 0.0
+    return Clocks(cpu_seconds() + waited, computed + waited, computed, switches)
 
 
 def work(wall: float, before: Clocks, after: Clocks, *, shared: bool) -> tuple[float, float]:

@@ -16,6 +16,7 @@ assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewh
 import cloudpickle
 
 from amorsize.client.client import default_calls
+from amorsize.domain.wording import brief
 from amorsize.errors import WorkerError
 from amorsize.execution.out_of_band import pack, read
 from amorsize.integrations.joblib import loky
@@ -180,7 +181,7 @@ def _packed(outcome: tuple[str, Any, float]) -> list[Any]:
         try:
             return pack((_BY_VALUE, cloudpickle.dumps(outcome), 0.0))
         except Exception:  # noqa: BLE001  as above
-            return pack((RERUN, f"a result does not pickle ({type(error).__name__}: {error})", 0.0))
+            return pack((RERUN, f"a result does not pickle ({brief(error)})", 0.0))
 
 
 def _outcome(running: _Running) -> Outcome:
