@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import sys
 import time
 from types import SimpleNamespace
@@ -73,3 +75,28 @@ def test_a_long_first_call_brings_workers_at_once(forks):
     seconds = iter([0.02, *[0.0005] * 99])
     execute(lambda _: pause(next(seconds)), range(100), cache="memory", use_cache=False)
     assert any(items == 1 for workers, items in forks if workers > 0)
+
+
+def test_a_generator_that_the_first_item_makes_is_not_copied_into_workers(monkeypatch):
+    made = []
+    monkeypatch.setattr(scaling, "fork_seconds", lambda: 0.0001)
+
+    def draw(_):
+        if not made:
+            made.append(random.Random())
+        pause(0.002)
+        return made[0].random()
+
+    drawn = execute(draw, range(100), cache="memory", use_cache=False)
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_what_the_first_item_does_not_make_costs_no_workers(monkeypatch):
+    monkeypatch.setattr(scaling, "fork_seconds", lambda: 0.0001)
+    monkeypatch.setattr(ScalingTeam, "_wanted", lambda _: 4)
+
+    def where(_):
+        pause(0.002)
+        return os.getpid()
+
+    assert len(set(execute(where, range(300), cache="memory", use_cache=False))) > 1

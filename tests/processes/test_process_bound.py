@@ -112,6 +112,31 @@ def test_a_bound_method_of_a_generator_is_found():
         assert find_process_bound(bound)[1] == "generator"
 
 
+@pytest.mark.parametrize("cache", [functools.cache, functools.lru_cache(maxsize=2)])
+def test_a_generator_that_a_cached_function_has_made_is_found(cache):
+    @cache
+    def generator(name):
+        return random.Random(name)
+
+    def draws(item):
+        return generator("a").random() + item
+
+    assert find_process_bound(draws) == ("", "")
+    generator("a")
+    assert find_process_bound(draws) == ("generator", "generator")
+
+
+def test_a_generator_of_this_thread_is_found():
+    held = threading.local()
+
+    def draws(item):
+        return held.generator.random() + item
+
+    assert find_process_bound(draws) == ("", "")
+    held.generator = random.Random(1)
+    assert find_process_bound(draws) == ("held", "generator")
+
+
 def test_an_open_file_and_what_holds_one_are_found(tmp_path):
     with (tmp_path / "file").open("w", encoding="utf-8") as file:
         for held in (file, Holder(file), csv.writer(file), csv.DictWriter(file, ["a"])):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import lru_cache, partial
 from itertools import islice
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -33,6 +34,9 @@ _MOST_CODES: Final = 32
 
 _MOST_LAYERS: Final = 8
 """Partials and caches, one inside the other, that are unwrapped."""
+
+_MOST_KEPT: Final = 64
+"""Results of a cache that are looked at; many in general are of the same kind."""
 
 _PLAIN: Final = frozenset(map(id, (int, float, str, bytes, bool, list, dict, set, tuple, ModuleType, type(None))))
 """Types of values that have no methods of the user's own, by identity: hashing a type may run code of its metaclass."""
@@ -119,6 +123,7 @@ class FollowedCode:
                 yield from ((name, argument) for argument in (*value.args, *value.keywords.values()))
                 value = value.func
             elif kind is _CACHED:
+                yield from ((name, kept) for kept in islice(_kept_by(value), _MOST_KEPT))
                 value = value.__wrapped__
             else:
                 break
@@ -152,6 +157,15 @@ class FollowedCode:
     def _follow_own(self, func: Any, owner: type | None, space: Mapping[str, Any]) -> None:
         if type(func) is FunctionType and (func.__globals__ is space or is_own(func.__globals__)):
             self.follow(func, owner)
+
+
+def _kept_by(cached: Any) -> Iterator[Any]:
+    """Yield the results that an ``lru_cache`` keeps, with their keys."""
+    for part in gc.get_referents(cached):
+        if type(part) is dict:
+            yield from part.values()
+        elif part is not cached.__wrapped__ and not issubclass(type(part), type):
+            yield part
 
 
 def what_runs(func: Any) -> tuple[Any, type | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import sys
 from contextlib import suppress
@@ -58,6 +59,9 @@ _INPUTS: Final = _INPUT_CALLS | {"stdin"}
 """Names by which code reads standard input; so would a debugger."""
 
 _LOOK_UPS: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
+
+_NAMESPACES: Final = (SimpleNamespace, _thread._local)  # noqa: SLF001  threading imports it under this name
+"""Installed classes whose objects hold what the user puts there."""
 
 _NO_HOLDERS: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, MethodType)
 """Kinds of objects whose attributes are not looked at."""
@@ -134,7 +138,7 @@ def _parts(value: Any, own: Own) -> Iterator[tuple[Any, bool]]:
             yield each, is_foreign
             kind = type(each)
             if not is_foreign and len(inside) < left and not issubclass(kind, _NO_HOLDERS):
-                foreign = kind is not SimpleNamespace and not own.has(kind)
+                foreign = kind not in _NAMESPACES and not own.has(kind)
                 inside += [(part, foreign) for _, part in _attributes(each)[:left]]
                 if not own.is_installed:
                     inside += [(part, False) for part in islice(_elements(each), left)]
