@@ -70,7 +70,9 @@ def entries_of(store, *options, **more):
 def dependencies_of(entries, clock, **more):
     """Return dependencies on fakes, with entries and one clock for both kinds of seconds."""
     fakes = {"probe": FakeProbe(), "inspector": FakeInspector(), "has_pools": lambda: True}
-    return Dependencies(entries=entries, now=clock, monotonic=clock, loaded=Loaded(sys.modules), **(fakes | more))
+    given = fakes | more
+    given.setdefault("start_method", given["probe"].start_method)
+    return Dependencies(entries=entries, now=clock, monotonic=clock, loaded=Loaded(sys.modules), **given)
 
 
 class FakeInspector:

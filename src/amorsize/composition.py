@@ -15,7 +15,7 @@ from amorsize.application.optimizer import Optimizer
 from amorsize.application.overheads import Chosen
 from amorsize.application.solver import Solver
 from amorsize.config import loader as configuration
-from amorsize.domain.values import EXECUTORS
+from amorsize.domain.values import EXECUTORS, START_METHODS
 from amorsize.errors import AmorsizeError, CacheError, MeasurementError
 from amorsize.plugins.registry import AUTO, Backends
 from amorsize.processes.distributions import has_pools, loaded
@@ -290,8 +290,15 @@ def _dependencies(
 
     store = _store(_layers(settings.cache if cache is None else cache), partial(build, "caches"))
     reader = inspector or settings.inspector
+    measures: Probe = build("probes", probe) if isinstance(probe, str) else probe
+    start_method = measures.start_method
+    if start_method not in START_METHODS:  # it measures in a way of its own, which workers here cannot take
+        from amorsize.adapters.probes.start_conditions import start_method_in_use
+
+        start_method, fork_blocked_reason = start_method_in_use()
     return Dependencies(
-        probe=build("probes", probe) if isinstance(probe, str) else probe,
+        probe=measures,
+        start_method=start_method,
         inspector=build("inspectors", reader) if isinstance(reader, str) else reader,
         entries=Entries(store, settings.max_entries, time.time, settings.rules.ttl_seconds, warn),
         now=time.time,

@@ -13,6 +13,7 @@ from fakes import FakeInspector, FakeProbe
 import amorsize.api
 import amorsize.client.client
 from amorsize.adapters.caches.memory import MemoryCache, MemoryOptions
+from amorsize.adapters.probes.start_conditions import start_method_in_use
 from amorsize.errors import ConfigError
 from amorsize.plugins import Backend, hookimpl
 
@@ -147,3 +148,11 @@ def test_a_disabled_program_reads_no_config_of_a_client(monkeypatch):
     with amorsize.Client(config="nowhere.toml") as client:
         assert client.execute(abs, [-1]) == [1]
         assert client.optimize(abs, [-1]).executor == "serial"
+
+
+def test_a_probe_that_names_no_start_method_leaves_workers_to_auto():
+    probe = FakeProbe()
+    probe.start_method = "remote"
+    with amorsize.Client(cache="memory", probe=probe) as client:
+        assert client.optimize(abs, range(100), profile=True).profile.machine.start_method == start_method_in_use()[0]
+        assert client.execute(abs, range(-9, 9)) == [abs(item) for item in range(-9, 9)]

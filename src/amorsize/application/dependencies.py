@@ -20,6 +20,7 @@ class Dependencies(NamedTuple):
 
     Attributes:
         probe: measures functions and overheads.
+        start_method: of the workers: the probe's, or the one in use where the probe names none of multiprocessing's.
         inspector: reads the facts about the machine.
         entries: the cache.
         now: returns Unix seconds.
@@ -32,6 +33,7 @@ class Dependencies(NamedTuple):
     """
 
     probe: Probe
+    start_method: str
     inspector: SystemInspector
     entries: Entries
     now: Callable[[], float]

@@ -25,7 +25,10 @@ class Probe(Protocol):
 
     @property
     def start_method(self) -> str:
-        """The start method measured: ``fork``, ``spawn`` or ``forkserver``."""
+        """The start method measured: ``fork``, ``spawn`` or ``forkserver``.
+
+        Any other name says that it measures in a way of its own. Workers are then started as with ``auto``.
+        """
 
     def sample(self, func: Callable[[Any], Any], source: Source, budget: Budget) -> Sample:
         """Run func on a few items of source, each at most once, and return what that showed.

@@ -48,7 +48,7 @@ class Solver:
         at = self._given.monotonic()
         read = self._machine_read
         if read is None or not read[0] <= at < read[0] + _READ_SECONDS:
-            machine = self._given.inspector.inspect(self._given.probe.start_method)
+            machine = self._given.inspector.inspect(self._given.start_method)
             here = LocalMachine(machine, keys.machine_id(machine, getattr(self._given.probe, "stated", "")))
             read = self._machine_read = (at, here)
         return read[1]

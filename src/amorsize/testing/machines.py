@@ -15,7 +15,7 @@ import attrs
 from amorsize.domain.overheads import Overheads
 from amorsize.domain.planning.sampling import Budget
 from amorsize.domain.source import Source
-from amorsize.domain.values import Machine, Sample
+from amorsize.domain.values import START_METHODS, Machine, Sample
 from amorsize.testing.raising import must_raise
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class ProbeContract:
         probe = self.make()
         overheads = probe.overheads()
         assert isinstance(overheads, Overheads)
-        assert overheads.start_method == probe.start_method
+        assert overheads.start_method == probe.start_method or probe.start_method not in START_METHODS
 
     def test_a_blocked_reason_is_words_or_none_and_never_an_exception(self) -> None:
         probe = self.make()
