@@ -16,7 +16,7 @@ from amorsize.execution.out_of_band import pack as packed
 from amorsize.execution.out_of_band import size_of
 from amorsize.execution.output import recorded
 from amorsize.execution.policy import LEAST_TAKE_SECONDS, SELF_START_SECONDS, WORKERS_SHARE
-from amorsize.execution.workers.board import DONE, LOST, UNREADABLE, Board, Notice
+from amorsize.execution.workers.board import DONE, LOST, UNREADABLE, Board, Message, Notice, Task
 from amorsize.execution.workers.chunk import run_items, sort_out
 from amorsize.processes.failures import pack
 from amorsize.processes.forks import become_independent
@@ -45,11 +45,13 @@ class Worker:
     Args:
         number: which one it is, from 0.
         board: what the run's processes share.
+        task: what it does.
     """
 
-    def __init__(self, number: int, board: Board) -> None:
+    def __init__(self, number: int, board: Board, task: Task) -> None:
         self._number = number
         self._board = board
+        self._task = task
         self._ring = Ring()
         self._given_back = 0
         self._changes = Changes()
@@ -59,9 +61,9 @@ class Worker:
 
     def run(self) -> None:
         """Work until there are no chunks left or the caller is gone."""
-        board = self._board
+        board, task = self._board, self._task
         self._begin()
-        taken = board.queue.take_last() if board.takes_last and not board.is_stopped() else None
+        taken = task.queue.take_last() if task.takes_last and not board.is_stopped() else None
         while board.parent == os.getppid() and not board.is_stopped():
             numbers = taken or self._take()
             taken = None
@@ -79,27 +81,26 @@ class Worker:
         poll.poll(SELF_START_SECONDS * 1e3)
         board.begin(self._number)
         move_back(cpus)
-        self._is_cut = become_independent(board.threads)
+        self._is_cut = become_independent(self._task.threads)
 
     def _take(self) -> range | None:
         """Take as many chunks as are worth going for, and no more than a fair share of what is left."""
-        board = self._board
+        queue = self._task.queue
         each = self._seconds_per_chunk
         count = 1  # what a worker is at is lost where an item of it takes too long
-        if each and not board.times_items:
-            takers = board.takers
-            share = board.queue.left() // (WORKERS_SHARE * takers)
+        if each and not self._task.times_items:
+            takers = self._board.takers
+            share = queue.left() // (WORKERS_SHARE * takers)
             least = max(LEAST_TAKE_SECONDS, takers * _TAKING_IN_SECONDS)
             count = max(1, int(least / each), min(share, int(_MOST_SECONDS / each)))
             count = min(count, max(1, share * WORKERS_SHARE), _GROWTH * self._chunks_run)
-        taken: range | None = board.queue.take(count)
+        taken: range | None = queue.take(count)
         return taken
 
     def _run_chunks(self, numbers: range) -> None:
-        board = self._board
-        board.announce(self._number, numbers)
+        self._board.announce(self._number, numbers)
         try:
-            first, items = board.items_of(numbers)
+            first, items = self._task.items_of(numbers)
         except Exception:  # noqa: BLE001  what pickles need not come back; the caller has the items
             self._send(numbers, UNREADABLE, [])
             return
@@ -113,31 +114,32 @@ class Worker:
         kind, parts = DONE, list[Any]()
         failed = [(index, pack(error)) for index, error in failures]
         try:
-            parts = _in_parts(results, failed, pieces, self._changes.seen, self._is_cut)
+            parts = _in_parts(Message(results, failed, "", [], pieces, self._changes.seen, self._is_cut))
         except (OSError, MemoryError):
             kind = LOST
         self._send(numbers, kind, parts)
 
     def _run_items(self, first: int, items: Any) -> tuple[list[Any], list[tuple[int, BaseException]]]:
         """Run items; None stands for the result of a failed one. Without collect, the first failure ends the chunk."""
-        board, changes = self._board, self._changes
+        board, task, changes = self._board, self._task, self._changes
         watches = changes.left > 0
-        if not watches and not board.times_items:
-            return run_items(board.func, items, board.collect)[:2]
+        if not watches and not task.times_items:
+            done = run_items(task.func, items, task.collect)
+            return done.results, done.failed
         results: list[Any] = []
         failures: list[tuple[int, BaseException]] = []
         for item in items:
             copied = changes.copy(item) if watches else None
-            if board.times_items:
+            if task.times_items:
                 board.begin_item(self._number, first + len(results))
-            done, failed, _ = run_items(board.func, (item,), board.collect)
-            failures += [(len(results), error) for _, error in failed]
-            if not done:
+            done = run_items(task.func, (item,), task.collect)
+            failures += [(len(results), error) for _, error in done.failed]
+            if not done.results:
                 break
-            if board.times_items:
+            if task.times_items:
                 board.end_item(self._number)
             changes.compare(copied, item)
-            results += done
+            results += done.results
         return results, failures
 
     def _send(self, numbers: range, kind: int, parts: list[Any]) -> None:
@@ -154,7 +156,7 @@ class Worker:
         """Return where to write so many bytes; wait for the caller while results fill the memory they may take."""
         board, ring = self._board, self._ring
         self._free()
-        while ring.held and ring.held + length > board.bound_bytes and board.parent == os.getppid():
+        while ring.held and ring.held + length > self._task.bound_bytes and board.parent == os.getppid():
             sleep(_FULL_SECONDS)
             self._free()
         return ring.take(length)
@@ -167,16 +169,13 @@ class Worker:
             self._given_back += 1
 
 
-def _in_parts(results: list[Any], failed: list[Any], *found: Any) -> list[Any]:
-    """Return what became of a chunk in bytes; results that do not pickle are left out and named.
-
-    Plain values pickle in a third of the time of what has names.
-    """
+def _in_parts(message: Message) -> list[Any]:
+    """Return what became of a chunk in bytes; results that do not pickle are left out and named."""
     try:
-        return packed((results, failed, "", [], *found))
+        return packed(tuple(message))
     except (OSError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
         why = brief(error)
-    kept, lost = sort_out(results, packed)
-    return packed((kept, failed, why, lost, *found))
+    kept, lost = sort_out(message.results, packed)
+    return packed(tuple(message._replace(results=kept, why=why, lost=lost)))

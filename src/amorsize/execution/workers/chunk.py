@@ -109,24 +109,34 @@ def run_chunk(head: Head, blob: bytes) -> Answer:
         _memory.has_limited_threads = True
         limit_threads(head.threads)
     answer = Answer(DONE)
-    results, failed, answer.seconds = run_items(func, items, head.collect)
-    if failed:
+    done = run_items(func, items, head.collect)
+    answer.seconds = done.seconds
+    if done.failed:
         from amorsize.processes.failures import pack
 
-        answer.failed = [(index, pack(error)) for index, error in failed]
+        answer.failed = [(index, pack(error)) for index, error in done.failed]
     try:
-        answer.results = _pickled(results, by_value=BY_VALUE in head.pickled)
+        answer.results = _pickled(done.results, by_value=BY_VALUE in head.pickled)
     except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-        kept, answer.lost = sort_out(results, pickle.dumps)
+        kept, answer.lost = sort_out(done.results, pickle.dumps)
         answer.results = pickle.dumps(kept)
         answer.why = f"{type(error).__name__}: {error}"
     return answer
 
 
-def run_items(
-    func: Callable[[Any], Any], items: Any, collect: bool
-) -> tuple[list[Any], list[tuple[int, BaseException]], float]:
-    """Run items; return results, failures by index, and the seconds. Without ``collect``, the first failure ends it."""
+class ItemsRun:
+    """What became of items: the results, None for a failed one's; failures by index; and the seconds that it took."""
+
+    __slots__ = ("failed", "results", "seconds")
+
+    def __init__(self, results: list[Any], failed: list[tuple[int, BaseException]], seconds: float) -> None:
+        self.results = results
+        self.failed = failed
+        self.seconds = seconds
+
+
+def run_items(func: Callable[[Any], Any], items: Any, collect: bool) -> ItemsRun:
+    """Run items and return what became of them. Without ``collect``, the first failure ends it."""
     results: list[Any] = []
     failed: list[tuple[int, BaseException]] = []
     began = time.perf_counter()
@@ -138,7 +148,7 @@ def run_items(
             if not collect or not isinstance(error, Exception):
                 break
             results.append(None)
-    return results, failed, time.perf_counter() - began
+    return ItemsRun(results, failed, time.perf_counter() - began)
 
 
 def _known(head: Head) -> Known:

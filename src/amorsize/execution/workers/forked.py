@@ -13,7 +13,7 @@ assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewh
 from amorsize.domain.wording import brief
 from amorsize.execution.out_of_band import read
 from amorsize.execution.team import ChunkResult
-from amorsize.execution.workers.board import DONE, LOST, MOST_WORKERS, Board, Notice, Task
+from amorsize.execution.workers.board import DONE, LOST, MOST_WORKERS, Board, Message, Notice, Task
 from amorsize.execution.workers.child import Worker
 from amorsize.processes import failures
 from amorsize.processes.forks import Child, fork
@@ -52,7 +52,8 @@ class ForkedWorkers(Board):
     """
 
     def __init__(self, task: Task, budget: Budget) -> None:
-        super().__init__(task)
+        super().__init__(caller_takes=task.caller_takes)
+        self._task = task
         self._budget = budget
         self._children: list[Child] = []
         self._ended: set[int] = set()
@@ -70,7 +71,7 @@ class ForkedWorkers(Board):
             if len(self._children) == MOST_WORKERS:
                 return
             self.files.append(shared_file())
-            fork(partial(self._serve, Worker(len(self._children), self)), self._children, self.lifeline)
+            fork(partial(self._serve, Worker(len(self._children), self, self._task)), self._children, self.lifeline)
 
     def _serve(self, worker: Worker) -> None:
         self._budget.become_worker()
@@ -84,9 +85,11 @@ class ForkedWorkers(Board):
         why = "there is no memory left for them" if notice.kind == LOST else "the items cannot be unpickled"
         try:
             if notice.kind == DONE:
-                results, failed, *found = read(self.files[notice.worker], notice.offset, notice.length)
-                failed = [(index, failures.unpack(each)) for index, each in failed]
-                return ChunkResult(notice.numbers, results, failed, *found)
+                said = Message(*read(self.files[notice.worker], notice.offset, notice.length))
+                failed = [(index, failures.unpack(each)) for index, each in said.failed]
+                return ChunkResult(
+                    notice.numbers, said.results, failed, said.why, said.lost, said.pieces, said.changes, said.is_cut
+                )
         except Exception as error:  # noqa: BLE001  what pickles need not come back
             why = f"they cannot be unpickled: {brief(error)}"
         finally:
@@ -146,7 +149,7 @@ class ForkedWorkers(Board):
         if watch is None or known != numbers:
             watch = PollWatch(self._children[number].pid)
             self._polls[number] = (numbers, watch)
-        _, items = self.items_of(numbers)
+        _, items = self._task.items_of(numbers)
         return watch.seconds() > max(_PATIENCE_SECONDS, _PATIENCE * longest * len(items))
 
     def overdue(self, seconds: float) -> list[tuple[int, int]]:

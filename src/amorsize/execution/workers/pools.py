@@ -190,12 +190,11 @@ class PoolWorkers:
             self._flying[future] = _Submitted(numbers, 0.0)  # it is lost, as are those still flying
             raise
         if self._head is None:
-            results, failed, seconds = answer
-            self._note(numbers, seconds)
-            return ChunkResult(numbers, results, failed)
+            self._note(numbers, answer.seconds)
+            return ChunkResult(numbers, answer.results, answer.failed)
         if answer.kind != DONE:
             self.refused = answer.why or OTHER_VERSION
-            self.unsent.append(Unsent(numbers, "" if answer.kind == STALE else self.refused))
+            self._unsent.append(Unsent(numbers, "" if answer.kind == STALE else self.refused))
             return None
         self._note(numbers, answer.seconds)
         failed = [(index, failures.unpack(each)) for index, each in answer.failed]
