@@ -193,7 +193,7 @@ class LeavingTeam(Mock):
 
 
 def test_blocks_that_are_taken_back_as_the_last_worker_ends_are_given_out_once():
-    def make_team(run):
+    def make_team(run, _job, _config):
         return LeavingTeam(run=run, has_workers=True, is_together=True, takers=2, chunk_results=list)
 
     job = Job(twice, Options(), time.monotonic, None)

@@ -29,6 +29,18 @@ class Block:
     error: BaseException | None = None
     is_done: bool = False
 
+    def settle(self, results: list[Any]) -> None:
+        """Keep the results, as all items have run."""
+        self.results, self.is_done = results, True
+
+    def fail(self, error: BaseException) -> None:
+        """Keep what an item has raised."""
+        self.error = error
+
+    def restore(self, item: Any) -> None:
+        """Put back the one item, as it was before it changed."""
+        self.items = [item]
+
 
 class FirstBlocks:
     """The first blocks that are pulled ahead, of one item each: whether an item changes when the next one is pulled."""
@@ -51,7 +63,7 @@ class FirstBlocks:
         changed = self.watch.is_changed_by(pulled.items[0] if pulled.items else None)
         for block in self._blocks if changed else ():
             if not block.is_done:
-                block.items = [self.watch.before_pull(block.items[0])]
+                block.restore(self.watch.before_pull(block.items[0]))
         return changed
 
     def keep(self, block: Block) -> None:

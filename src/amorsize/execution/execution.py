@@ -50,11 +50,11 @@ _ADVICE: Final = {
 """What to do about an object that binds a function to one process."""
 
 
-def make_team(run: Run, budget: Budget) -> Team:
+def make_team(run: Run, job: Job, config: RunConfig, budget: Budget) -> Team:
     """Return the workers of a run."""
     from amorsize.execution.scaling import ScalingTeam
 
-    return ScalingTeam(run, budget)
+    return ScalingTeam(run, job, config, budget)
 
 
 class Execution:
@@ -280,7 +280,7 @@ class Execution:
         if self._knowledge is None or not measure.items or run.job.has_failed:
             return
         if self._sample is None:
-            threads = 0 if team is None else team.leftovers.more_foreign_threads()
+            threads = 0 if team is None else team.more_foreign_threads()
             sample = measure.sample()
             cpus = max(sample.cpu_fraction, 1.0 + threads if threads > 0 else 0.0)
             taking_in = run.taking_in_seconds / max(1, run.taken_in_items)

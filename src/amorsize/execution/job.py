@@ -178,8 +178,16 @@ class Job:
         self.done = 0
         self._filled: list[range] = []
 
-    def put(self, first: int, results: list[Any]) -> None:
-        """Keep the results of consecutive items, the first of which is at a position."""
+    def count(self, items: int) -> None:
+        """Count items as done."""
+        self.done += items
+
+    def forget_total(self) -> None:
+        """Take the number of items as not known any more."""
+        self.total = None
+
+    def put(self, first: int, results: list[Any], *, is_counted: bool = False) -> None:
+        """Keep the results of consecutive items, the first of which is at a position; count them, unless they are."""
         stop = first + len(results)
         if first == len(self.values) < len(results):  # the shorter one is moved
             results[:0] = self.values
@@ -191,7 +199,8 @@ class Job:
                 self.values += [None] * (stop - len(self.values))
             self.values[first:stop] = results
         self._filled.append(range(first, stop))
-        self.done += stop - first
+        if not is_counted:
+            self.done += stop - first
 
     def fail(self, position: int, error: BaseException, item: object = None, *, has_item: bool = True) -> None:
         """Keep a failure, or raise it, with a note that names the item."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from amorsize.execution.job import Job
     from amorsize.execution.resources import RunConfig
-    from amorsize.execution.team import Team
+    from amorsize.execution.run import MakeTeam
 
 REST_SECONDS: Final = 0.25
 """Work below which the caller, alone and without time limits, runs the rest without a look at the clock."""
@@ -32,10 +32,10 @@ class Loop(Run):
         job: what is run; takes the results.
         data: the items.
         config: what the run may use.
-        make_team: makes the WorkerTeam of a run that may have workers.
+        make_team: makes the WorkerTeam of a run that may have workers; see Run.
     """
 
-    def __init__(self, job: Job, data: Any, config: RunConfig, make_team: Callable[[Any], Team]) -> None:
+    def __init__(self, job: Job, data: Any, config: RunConfig, make_team: MakeTeam) -> None:
         super().__init__(job, data, len(data), config, make_team)
         self.chunks = cut(self.items_at_most, fine=job.options.has_time_limits)
         self.queue: Any = LocalChunkQueue(0, self.chunks.count)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from amorsize.execution.resources import RunConfig
     from amorsize.execution.team import ChunkResult, Team
 
+    MakeTeam = Callable[[Any, Job, RunConfig], Team]
+
 BLOCK_SECONDS: Final = 0.003
 """Work of the caller between two looks at its workers."""
 
@@ -50,7 +52,7 @@ class Run(ABC):
         data: the items, if they can be read at any position, else None.
         items_at_most: number of items, as far as is known; a large number where it is not.
         config: what the run may use.
-        make_team: makes the WorkerTeam of a run that may have workers.
+        make_team: makes the WorkerTeam of a run that may have workers, from the run, its job and its config.
     """
 
     cheap_seconds = 0.3e-6
@@ -59,9 +61,7 @@ class Run(ABC):
     takes_last = False
     """Whether a worker begins with the last chunk."""
 
-    def __init__(
-        self, job: Job, data: Any, items_at_most: int, config: RunConfig, make_team: Callable[[Any], Team]
-    ) -> None:
+    def __init__(self, job: Job, data: Any, items_at_most: int, config: RunConfig, make_team: MakeTeam) -> None:
         self.job = job
         self.data = data
         self.items_at_most = items_at_most
@@ -144,7 +144,7 @@ class Run(ABC):
         if (config.isolated and self.items_at_most) or (
             self.items_at_most > 1 and config.workers != 1 and config.kind != "serial"
         ):
-            self.team = self._make_team(self)
+            self.team = self._make_team(self, self.job, config)
             self.team.begin()
 
     def close_team(self, *, now: bool = False) -> None:
@@ -216,13 +216,13 @@ class Run(ABC):
         self._failed_at, self._begun = None, []
         self.keep_out()
         pieces: list[Piece] = []
-        if self.team is None or self.team.output is None:
+        if self.team is None or not self.team.keeps_output:
             return self.measure.block(lambda: self._results(first, items))
         try:
             with recorded(pieces):
                 return self.measure.block(lambda: self._results(first, items))
         finally:
-            self.team.output.add(first, first + len(items), pieces)
+            self.team.add_output(first, first + len(items), pieces)
 
     def keep_out(self, why: str = "items are left that no worker has run or can run") -> None:
         """Raise ExecutionError if no item may run here; ``why`` says why an item would run here."""
@@ -316,8 +316,7 @@ class Run(ABC):
                     results[index] = result
                 else:
                     results += [result, *(self._single(at) for at in range(first + index + 1, stop))]
-            if team.output is not None:
-                team.output.add(first, stop, chunk.pieces)
+            team.add_output(first, stop, chunk.pieces)
             self.settle(numbers, first, results)
         self.taken_in_items += stop - first
 
@@ -333,7 +332,7 @@ class Run(ABC):
         try:
             result = self.job.func(self.item(position))
         except BaseException as again:  # noqa: BLE001  raised in the order of the items, or kept
-            team.doubts_failures = False  # it is the item
+            team.trust_failures()  # it is the item
             return again, None
         self._warn(why)
         team.rule_out_kind(f"an item failed there and not here ({type(error).__name__})")

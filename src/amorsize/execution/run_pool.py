@@ -12,7 +12,8 @@ from amorsize.processes.room import NO_DESCRIPTOR
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from amorsize.execution.resources import PoolProvider
+    from amorsize.execution.job import Job
+    from amorsize.execution.resources import PoolProvider, RunConfig
     from amorsize.execution.run import Run
     from amorsize.execution.team import ChunkResult
     from amorsize.execution.workers.warm import Pool
@@ -29,11 +30,15 @@ class RunPool:
 
     Args:
         run: the run.
+        job: what it runs.
+        config: what it may use.
         source: provides the pool.
     """
 
-    def __init__(self, run: Run, source: PoolProvider) -> None:
+    def __init__(self, run: Run, job: Job, config: RunConfig, source: PoolProvider) -> None:
         self._run = run
+        self._job = job
+        self._config = config
         self._source = source
         self._workers: PoolWorkers | None = None
         self._is_replaced = False
@@ -57,17 +62,17 @@ class RunPool:
         return self._begin(pool)
 
     def _begin(self, pool: Pool) -> bool:
-        options = self._run.job.options
+        options = self._job.options
         try:
             self._workers = PoolWorkers(
                 pool,
-                self._run.job.func,
+                self._job.func,
                 self._queue,
                 self._run.items_of,
                 fingerprint=self._source.fingerprint(),
                 collect=options.collect,
                 chunk_seconds=self._source.submit_seconds(pool, self._ahead),
-                threads=max(1, int(self._run.config.usable_cpus / pool.workers)),
+                threads=max(1, int(self._config.usable_cpus / pool.workers)),
                 one_by_one=options.item_timeout is not None,
             )
         except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
@@ -95,7 +100,7 @@ class RunPool:
 
     def _run_unsent(self, workers: PoolWorkers) -> None:
         """Put back the chunks that no worker has run, or run them here."""
-        unsent, workers.unsent = workers.unsent, []
+        unsent = workers.take_unsent()
         if workers.refused:
             self._refuse(workers, [each.numbers for each in unsent])
             return
@@ -110,8 +115,7 @@ class RunPool:
         """Replace workers that are out of date; go on without any where new ones are no better."""
         pool = workers.pool
         workers.stop()
-        back += [each.numbers for each in workers.unsent] + workers.flying()
-        workers.unsent = []
+        back += [each.numbers for each in workers.take_unsent()] + workers.flying()
         for numbers in back:
             self._queue.put_back(numbers)
         replaced = None if self._is_replaced else self._source.replace(pool)
@@ -123,7 +127,7 @@ class RunPool:
 
     def _broken(self, workers: PoolWorkers, error: BaseException) -> None:
         """Run again what broken workers had, or raise where an item has ended its process."""
-        said = workers.broken(self._run.job.finished(), error)
+        said = workers.broken(self._job.finished(), error)
         codes = set(workers.pool.exitcodes())
         flying = workers.flying()
         self._workers = None
@@ -131,10 +135,10 @@ class RunPool:
         lacks_room = isinstance(error, OSError) and error.errno in _NO_ROOM
         if not workers.has_begun and (lacks_room or not codes):
             self.blocked_reason = f"no workers can be started here ({error})"
-            for numbers in [*flying, *(each.numbers for each in workers.unsent)]:
+            for numbers in [*flying, *(each.numbers for each in workers.take_unsent())]:
                 self._queue.put_back(numbers)
             return
-        if not lacks_room and (codes != {_SIGKILL} or self._run.config.isolated):
+        if not lacks_room and (codes != {_SIGKILL} or self._config.isolated):
             raise said from error
         self.blocked_reason = str(said).partition(";")[0].removeprefix("execute: ")
         for numbers in flying:

@@ -30,6 +30,8 @@ from amorsize.processes.process_info import fork_seconds
 
 if TYPE_CHECKING:
     from amorsize.execution.budget import Budget
+    from amorsize.execution.job import Job
+    from amorsize.execution.resources import RunConfig
     from amorsize.execution.run import Run
 
 
@@ -38,11 +40,13 @@ class ScalingTeam(WorkerTeam):
 
     Args:
         run: whose they are.
+        job: what it runs.
+        config: what it may use.
         budget: the CPUs that all runs of this process share.
     """
 
-    def __init__(self, run: Run, budget: Budget) -> None:
-        super().__init__(run, budget)
+    def __init__(self, run: Run, job: Job, config: RunConfig, budget: Budget) -> None:
+        super().__init__(run, job, config, budget)
         self._judged = 0.0
         self._cpu_began = 0.0
         self._faults_before: float | None = None
@@ -183,7 +187,7 @@ class ScalingTeam(WorkerTeam):
         """Return whether items have made what binds the function to this process, such as a random generator."""
         if not self._has_looked_again:
             self._has_looked_again = True
-            name, kind = find_process_bound(self._run.job.func)
+            name, kind = find_process_bound(self._job.func)
             if name:
                 self.rule_out_kind(f"items have made the {kind} {name!r}, which the function uses")
         return not self.may_fork
@@ -193,7 +197,7 @@ class ScalingTeam(WorkerTeam):
 
         OpenBLAS ends its threads at a fork and starts them when it needs them.
         """
-        return self.leftovers.more_foreign_threads() >= int(self._config.usable_cpus) - 1 > 0
+        return self.more_foreign_threads() >= int(self._config.usable_cpus) - 1 > 0
 
     def _judge(self, spent: float) -> None:
         """End workers that do not pay."""

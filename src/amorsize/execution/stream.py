@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from amorsize.execution.job import Job
     from amorsize.execution.resources import RunConfig
+    from amorsize.execution.run import MakeTeam
     from amorsize.execution.team import Team
 
 
@@ -37,7 +38,7 @@ class Stream(Run):
         data: the items.
         indexed: the same where they can be read at any position, so that workers read them themselves; else None.
         config: what the run may use.
-        make_team: makes the WorkerTeam of a run that may have workers.
+        make_team: makes the WorkerTeam of a run that may have workers; see Run.
         in_flight: most items that are pulled and not given out.
         ordered: False gives out results in the order in which they come.
     """
@@ -48,7 +49,7 @@ class Stream(Run):
         data: Iterable[Any],
         indexed: Any,
         config: RunConfig,
-        make_team: Callable[[Any], Team],
+        make_team: MakeTeam,
         *,
         in_flight: int,
         ordered: bool,
@@ -152,8 +153,8 @@ class Stream(Run):
     def settle(self, numbers: range, first: int, results: list[Any]) -> None:  # noqa: ARG002  the block knows
         """Keep the results of a block; see Run."""
         block = self._by_number[numbers.start]
-        block.results, block.is_done = results, True
-        self.job.done += len(results)
+        block.settle(results)
+        self.job.count(len(results))
 
     def raise_failed(self) -> None:
         """Keep what items raised; without collect, it is raised when the results before it are given out."""
@@ -165,7 +166,7 @@ class Stream(Run):
             block = self._block_at(position)
             if block.error is None:
                 note_item(error, position, block.items[position - block.first])
-                block.error = error
+                block.fail(error)
 
     # What it does
 
@@ -192,9 +193,7 @@ class Stream(Run):
         """Run everything and keep the results in the job; raises what items raise, WorkerError and ExecutionTimeout."""
         with closing(self._done_blocks()) as blocks:
             for block in blocks:
-                self.job.put(block.first, block.results)
-                self.job.done -= len(block.results)  # they were counted when they came
-        self.job.total = self.job.done
+                self.job.put(block.first, block.results, is_counted=True)
 
     def _done_blocks(self) -> Generator[Block]:
         """Yield the blocks that are done, and raise what an item of a block raised after it."""
@@ -377,7 +376,7 @@ class Stream(Run):
         self._number += 1
         self.next_position += len(block.items)
         if self.job.total is not None and self.next_position > self.job.total:
-            self.job.total = None  # the data said a length that was too small
+            self.job.forget_total()  # the data said a length that was too small
             self.items_at_most = UNKNOWN_ITEMS
         self._held += len(block.items)
         self._blocks.append(block)
@@ -391,7 +390,8 @@ class Stream(Run):
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  raised when the results before it are given out
-            block.error, results = error, self._begun
+            block.fail(error)
+            results = self._begun
         self.settle(numbers, block.first, results)
 
     def _run_next(self) -> bool:
@@ -409,12 +409,13 @@ class Stream(Run):
             else:
                 if len(block.items) > len(block.results):
                     note_item(error, block.first + len(block.results), block.items[-1])
-                block.error, self._ended = error, True
+                block.fail(error)
+                self._ended = True
         if not block.items:
             return not self._ended
-        block.is_done = True
+        block.settle(block.results)
         self._add(block)
-        self.job.done += len(block.results)
+        self.job.count(len(block.results))
         if block.error is None:
             if block.first == 0:
                 self._first_item = block.items[:1]

@@ -9,8 +9,7 @@ from amorsize.processes.process_info import signal_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from amorsize.execution.output import Output, Piece
-    from amorsize.processes.leftovers import Leftovers
+    from amorsize.execution.output import Piece
 
 
 class ChunkResult(NamedTuple):
@@ -36,10 +35,15 @@ class Team(Protocol):
     """The workers of one run, as the run sees them; see WorkerTeam."""
 
     caller_works: bool
-    doubts_failures: bool
     started: dict[str, int]
-    leftovers: Leftovers
-    output: Output | None
+
+    @property
+    def doubts_failures(self) -> bool:
+        """Whether an item that fails in a worker may not fail here."""
+
+    @property
+    def keeps_output(self) -> bool:
+        """Whether what items print is kept until what earlier items print is written."""
 
     @property
     def takers(self) -> int:
@@ -81,6 +85,15 @@ class Team(Protocol):
 
     def left_behind(self) -> str:
         """Return what items have left behind here, empty where that is nothing."""
+
+    def more_foreign_threads(self) -> int:
+        """Return how many threads of C libraries there are more than before the run."""
+
+    def trust_failures(self) -> None:
+        """Doubt no more failures: an item that failed in a worker has failed here too."""
+
+    def add_output(self, first: int, stop: int, pieces: Sequence[Piece]) -> None:
+        """Take what the items from first to stop have printed, and write what is next, where output is kept."""
 
     def rule_out_processes(self, why: str) -> None:
         """Run no further items in processes."""

@@ -23,9 +23,12 @@ from amorsize.processes.room import NO_DESCRIPTOR
 from amorsize.processes.warning import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from amorsize.execution.budget import Budget
+    from amorsize.execution.job import Job
+    from amorsize.execution.output import Piece
+    from amorsize.execution.resources import RunConfig
     from amorsize.execution.run import Run
     from amorsize.execution.run_pool import RunPool
     from amorsize.execution.team import ChunkResult
@@ -42,12 +45,16 @@ class WorkerTeam:
 
     Args:
         run: whose they are.
+        job: what it runs.
+        config: what it may use.
         budget: the CPUs that all runs of this process share.
     """
 
-    def __init__(self, run: Run, budget: Budget) -> None:
+    def __init__(self, run: Run, job: Job, config: RunConfig, budget: Budget) -> None:
         self._run = run
-        self._config = run.config
+        self._job = job
+        self._options = job.options
+        self._config = config
         self._budget = budget
         self._granted = 0
         self._counted = 0
@@ -56,7 +63,7 @@ class WorkerTeam:
         self._run_pool: RunPool | None = None
         self._has_used_pool = False
         self.may_pool = self._config.pools is not None and self._config.kind in {"auto", "process"}
-        self.output: Output | None = None
+        self._output: Output | None = None
         self.caller_works = True
         self.doubts_failures = self._config.kind == "auto" and not self._config.isolated
         self.is_awake = False
@@ -65,7 +72,7 @@ class WorkerTeam:
         self._has_read_code = False
         self.blocked_reasons: list[str] = []
         self._supervised = 0.0
-        self.leftovers = Leftovers()
+        self._leftovers = Leftovers()
         self.started: dict[str, int] = {}  # numbers of workers, by what they are
 
     # Which workers there are
@@ -78,7 +85,7 @@ class WorkerTeam:
             from amorsize.processes.distributions import loaded
 
             self._has_read_code = True
-            self._may_thread = not sets_process_state(self._run.job.own, loaded())
+            self._may_thread = not sets_process_state(self._job.own, loaded())
         return self._may_thread
 
     @property
@@ -148,13 +155,13 @@ class WorkerTeam:
         if not self.is_alone:
             return
         why = "; ".join(dict.fromkeys(reversed(self.blocked_reasons))) or "no process can be started"
-        if self._run.job.options.initializer is not None:
+        if self._options.initializer is not None:
             self._initialize_threads(count, why)
             return
         if self.blocked_reasons:
             self._run.keep_out(self.blocked_reasons[-1])
         self.caller_works = True
-        late = "; time limits are noticed between items" if self._run.job.options.has_time_limits else ""
+        late = "; time limits are noticed between items" if self._options.has_time_limits else ""
         warn(f"execute: items run in the caller's process: {why}{late}")
 
     def _by_cpu(self, share: float) -> int:
@@ -195,7 +202,7 @@ class WorkerTeam:
         if self.forked is not None and (danger or not len(self.forked)):
             self.may_pool = self.may_pool and bool(danger)  # what no process is forked for, no server is started for
             self._end_forked(now=bool(danger))
-        self.leftovers.mark()
+        self._leftovers.mark()
 
     def _grant(self, workers: int) -> int:
         """Return how many of so many workers may start, as the budget says; it does not bind a run that is isolated."""
@@ -208,25 +215,25 @@ class WorkerTeam:
 
     def _forked_workers(self, workers: int) -> ForkedWorkers:
         """Return what forks workers and looks after them; OSError when there is no room."""
-        run, options = self._run, self._run.job.options
+        options = self._options
         if sys.platform == "linux":
             from amorsize.execution.workers.board import Task
             from amorsize.execution.workers.forked import ForkedWorkers
 
-            queue, items_of = run.share_out()
+            queue, items_of = self._run.share_out()
             task = Task(
-                run.job.func,
+                self._job.func,
                 items_of,
                 queue,
                 caller_takes=self.caller_works,
                 bound_bytes=max(LEAST_BOUND_BYTES, self._config.available_bytes // (4 * workers)),
                 collect=options.collect,
                 times_items=options.item_timeout is not None,
-                takes_last=run.takes_last,
+                takes_last=self._run.takes_last,
                 threads=max(1, int(self._config.usable_cpus / (workers + self.caller_works))),
             )
             forked = ForkedWorkers(task, self._budget)
-            self.output = self.output or Output(run.next_position)
+            self._output = self._output or Output(self._run.next_position)
             return forked
         raise OSError("this system does not fork")
 
@@ -234,12 +241,11 @@ class WorkerTeam:
         """Start threads, which begin now or, with ``silent``, once the caller has been at an item for a while."""
         from amorsize.execution.workers.threads import ThreadWorkers
 
-        run = self._run
-        if threads <= 0 or (self._budget.is_worker and self._run.job.options.initializer is None):
+        if threads <= 0 or (self._budget.is_worker and self._options.initializer is None):
             return
         if self.threads is None:
-            collect = run.job.options.collect
-            self.threads = ThreadWorkers(run.job.func, run.items_of, run.share_here(waits=True), collect=collect)
+            run, collect = self._run, self._options.collect
+            self.threads = ThreadWorkers(self._job.func, run.items_of, run.share_here(waits=True), collect=collect)
         is_short = self.threads.start(threads, silent=silent) < threads
         self.started["thread"] = len(self.threads)
         if is_short:
@@ -258,13 +264,13 @@ class WorkerTeam:
         """Start a pool of workers that start empty."""
         from amorsize.execution.run_pool import RunPool
 
-        assert self._config.pools is not None  # noqa: S101  what _may_pool says
+        assert self._config.pools is not None  # noqa: S101  what may_pool says
         if why := self._config.pools.blocked_reason():
             self._leave_pool(why)
             return
         self._has_used_pool = True
         workers = self._grant(workers)
-        pooling = RunPool(self._run, self._config.pools)
+        pooling = RunPool(self._run, self._job, self._config, self._config.pools)
         if workers > 0 and pooling.start(workers, ahead_seconds):
             self._run_pool = pooling
             self.started["process"] = workers
@@ -288,7 +294,11 @@ class WorkerTeam:
         """Return what items have left behind here, empty where that is nothing, or where none ran or forks were out."""
         if not self._run.measure.items or self._has_used_pool:
             return ""
-        return self.leftovers.found(alone=self._budget.runs == self._counted)
+        return self._leftovers.found(alone=self._budget.runs == self._counted)
+
+    def more_foreign_threads(self) -> int:
+        """Return how many threads of C libraries there are more than before the run."""
+        return self._leftovers.more_foreign_threads()
 
     # Ending
 
@@ -352,11 +362,27 @@ class WorkerTeam:
         finally:
             for part in self._parts:
                 part.end(now=now)
-            if self.output is not None:
-                self.output.end()
+            if self._output is not None:
+                self._output.end()
             if self._counted:
                 self._budget.end()
             self._counted = 0
+
+    # Taking in
+
+    def trust_failures(self) -> None:
+        """Doubt no more failures: an item that failed in a worker has failed here too."""
+        self.doubts_failures = False
+
+    @property
+    def keeps_output(self) -> bool:
+        """Whether what items print is kept until what earlier items print is written."""
+        return self._output is not None
+
+    def add_output(self, first: int, stop: int, pieces: Sequence[Piece]) -> None:
+        """Take what the items from first to stop have printed, and write what is next, where output is kept."""
+        if self._output is not None:
+            self._output.add(first, stop, pieces)
 
     # Looking after workers
 
@@ -369,9 +395,9 @@ class WorkerTeam:
 
     def wait(self, seconds: float) -> None:
         """Wait until a worker sends a result or ends, for at most ``seconds`` or until a time is up."""
-        options = self._run.job.options
+        options = self._options
         if options.deadline is not None:
-            seconds = min(seconds, max(0.0, options.deadline - self._run.job.monotonic()))
+            seconds = min(seconds, max(0.0, options.deadline - self._job.monotonic()))
         if options.item_timeout is not None:
             seconds = min(seconds, options.item_timeout / 4)
         if self.forked is not None and self.forked.working():
@@ -383,11 +409,11 @@ class WorkerTeam:
 
     def supervise(self) -> None:
         """Check whether workers live, are stuck, or are at one item for too long."""
-        now = self._run.job.monotonic()
+        now = self._job.monotonic()
         if now - self._supervised < SUPERVISE_SECONDS:
             return
         self._supervised = now
-        limit = self._run.job.options.item_timeout
+        limit = self._options.item_timeout
         if self.forked is not None and supervision.look(self._run, self.forked):
             self.may_fork = False
             self.withdraw_forked()
@@ -398,4 +424,4 @@ class WorkerTeam:
             self._run_pool.end_late(limit)
         if limit is not None and self.threads is not None:
             for position in self.threads.overdue(limit):
-                raise self._run.job.late_item(position, "; its thread goes on until the item ends")
+                raise self._job.late_item(position, "; its thread goes on until the item ends")

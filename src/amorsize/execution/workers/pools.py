@@ -99,7 +99,7 @@ class PoolWorkers:
         self._asked: Future[Any] | None = None
         self._head: Head | None = None
         self.refused = ""
-        self.unsent: list[Unsent] = []
+        self._unsent: list[Unsent] = []
         if not pool.shares_objects:
             text = pickled(func, elsewhere=pool.elsewhere)
             expected = "" if BY_VALUE in text or pool.is_prepared else fingerprint
@@ -116,7 +116,7 @@ class PoolWorkers:
     def submit(self, each_seconds: float) -> None:
         """Submit as many chunks as the workers should have; an item is expected to take so many seconds a chunk.
 
-        Chunks that cannot be pickled are put into ``unsent``. Raises RuntimeError where the executor is broken.
+        ``take_unsent`` returns chunks that cannot be pickled. Raises RuntimeError where the executor is broken.
 
         Workers of ours get their first chunk once one of them has the function: starting and importing may take longer
         than all items, and the caller would wait for chunks that it could run itself.
@@ -136,12 +136,12 @@ class PoolWorkers:
                 try:
                     work = (run_chunk, self._head, pickled(items, elsewhere=self.pool.elsewhere))
                 except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-                    self.unsent.append(Unsent(numbers, brief(error)))
+                    self._unsent.append(Unsent(numbers, brief(error)))
                     continue
             try:
                 future = self.pool.executor.submit(*work)
             except BaseException:
-                self.unsent.append(Unsent(numbers))
+                self._unsent.append(Unsent(numbers))
                 raise
             self._flying[future] = _Submitted(numbers, monotonic())
             future.add_done_callback(self._done.put)
@@ -216,6 +216,11 @@ class PoolWorkers:
         except Empty:
             return
 
+    def take_unsent(self) -> list[Unsent]:
+        """Return the chunks that no worker has run, and keep them no longer."""
+        unsent, self._unsent = self._unsent, []
+        return unsent
+
     def flying(self) -> list[range]:
         """Return the chunks that are submitted and not back."""
         return [each.numbers for each in self._flying.values()]
@@ -226,12 +231,12 @@ class PoolWorkers:
         return [self._items_of(each.numbers)[0] for each in self._flying.values() if now - each.since > seconds]
 
     def stop(self) -> None:
-        """Submit no more; what no worker has begun is put into ``unsent``. See ForkedWorkers."""
+        """Submit no more; ``take_unsent`` returns what no worker has begun. See ForkedWorkers."""
         self._stopped = True
         for future, submitted in list(self._flying.items()):
             if future.cancel():
                 del self._flying[future]
-                self.unsent.append(Unsent(submitted.numbers))
+                self._unsent.append(Unsent(submitted.numbers))
 
     def end(self, *, now: bool = False) -> None:
         """Cancel what is submitted, and kill the workers with ``now`` if they still run; see ForkedWorkers."""
