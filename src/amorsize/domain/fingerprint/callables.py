@@ -72,7 +72,7 @@ class _Names(NamedTuple):
 
 def read_function(reading: Reading, func: FunctionType, depth: int) -> None:
     """Append a function: an installed one by name and version and by what its cells hold, any other in full."""
-    within, reading.within = reading.within, False
+    before = reading.enter(installed=False)
     module = objects.module_name(func.__globals__)
     if depth and reading.origins.is_installed(module):
         reading.from_elsewhere(module, func.__qualname__)
@@ -83,7 +83,7 @@ def read_function(reading: Reading, func: FunctionType, depth: int) -> None:
         reading.functions.append((func, (), _NONE, True))
     else:
         _read_own(reading, func, depth)
-    reading.within = within
+    reading.leave(before)
 
 
 def _read_own(reading: Reading, func: FunctionType, depth: int) -> None:

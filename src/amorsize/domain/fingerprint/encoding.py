@@ -102,7 +102,7 @@ def encode(value: object) -> bytes | None:
     if atom is not None:
         return _atom(atom, kind, value)
     if kind is tuple or kind is frozenset:
-        return _encode_within(value, _DEEPEST, [_MOST_ELEMENTS, _MOST_LENGTH])
+        return _encode_within(value, _DEEPEST, _Room())
     return None
 
 
@@ -114,16 +114,30 @@ def _atom(atom: Callable[[Any], bytes], kind: type, value: Any) -> bytes | None:
     return atom(value)
 
 
-def _encode_within(value: Any, levels: int, room: list[int]) -> bytes | None:
-    """Encode a value within so many levels and what room there is: elements and bytes."""
+class _Room:
+    """How many elements and bytes of a value may still be encoded."""
+
+    __slots__ = ("_bytes", "elements")
+
+    def __init__(self) -> None:
+        self.elements = _MOST_ELEMENTS
+        self._bytes = _MOST_LENGTH
+
+    def spend(self, length: int) -> bool:
+        """Take room for an element of so many bytes; False when there is not as much left."""
+        self.elements -= 1
+        self._bytes -= length
+        return self.elements >= 0 and self._bytes >= 0
+
+
+def _encode_within(value: Any, levels: int, room: _Room) -> bytes | None:
+    """Encode a value within so many levels and what room there is."""
     kind = type(value)
-    room[0] -= 1
     atom = _ATOMS.get(id(kind))
     if atom is not None:
         part = _atom(atom, kind, value)
-        room[1] -= len(part or b"")
-        return part if room[0] >= 0 and room[1] >= 0 else None
-    if not (kind is tuple or kind is frozenset) or not levels or len(value) > room[0]:
+        return part if room.spend(len(part or b"")) else None
+    if not (kind is tuple or kind is frozenset) or not levels or not room.spend(0) or len(value) > room.elements:
         return None
     parts = []
     for one in value:

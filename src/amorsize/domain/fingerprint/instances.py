@@ -130,7 +130,7 @@ def _current(variable: Any) -> tuple[Any, ...]:
 
 
 def _read_environment(reading: Reading, _value: Any, _depth: int) -> None:
-    reading.reads_environment = True
+    reading.note_environment()
 
 
 def _plain_base(reading: Reading, value: Any) -> tuple[bool, bool]:
@@ -172,10 +172,10 @@ def read_state(reading: Reading, value: Any, depth: int) -> bool:
     names = [name for name in sorted(state) if name not in _NOT_BEHAVIOUR and name not in left_out]
     if kind.own:
         reading.look(value, layout.look(left_out))
-        within, reading.within = reading.within, False
+        before = reading.enter(installed=False)
         for name in names:
             _attribute(reading, name, state[name], depth)
-        reading.within = within
+        reading.leave(before)
         return True
     unread = _read_installed(reading, type(value), {name: state[name] for name in names}, depth)
     by_type = frozenset(name for name in unread if not _is_plain(state[name]))
@@ -226,10 +226,10 @@ def _read_installed(reading: Reading, cls: type, state: dict[str, Any], depth: i
         if (not wraps and (is_holder or name.lstrip("_") in kind.takes)) or _tells(reading, cls, name, held)
     ]
     unread = frozenset(state).difference(read)
-    within, reading.within = reading.within, True
+    before = reading.enter(installed=True)
     for name in read:
         _attribute(reading, name, state[name], depth)
-    reading.within = within
+    reading.leave(before)
     skipped = [
         name for name in state if name in unread and "cache" not in name.lower() and not _says_nothing(state[name])
     ]

@@ -24,19 +24,26 @@ class Origins:
         notes: what could not be read.
         unread: the objects that the notes are about, of those that hold values.
         version: the version of the callable's own package if that is installed, else empty.
-        where: the part that is read now, for the notes.
     """
 
-    __slots__ = ("_installed", "_own", "loaded", "notes", "unread", "version", "where")
+    __slots__ = ("_installed", "_own", "_where", "loaded", "notes", "unread", "version")
 
     def __init__(self, own: str, loaded: Loaded) -> None:
         self.notes: dict[str, None] = {}
         self.unread: list[Any] = []
-        self.where = ""
+        self._where = ""
         self._own = own
         self.loaded = loaded
         self._installed: dict[str, bool] = {"__main__": False}
         self.version = self.version_of(own) if loaded.is_installed(own) else ""
+
+    def enter(self, part: str) -> None:
+        """Begin to read a part, which notes name from now on."""
+        self._where = part
+
+    def leave(self) -> None:
+        """End reading a part."""
+        self._where = ""
 
     def is_installed(self, module: str) -> bool:
         """Tell whether a module is known by name and version only."""
@@ -66,7 +73,7 @@ class Origins:
         if bound and self.version:
             return
         self.unread += of
-        words = objects.crop(f"{self.where}: {what}" if self.where else what, _MOST_NOTE)
+        words = objects.crop(f"{self._where}: {what}" if self._where else what, _MOST_NOTE)
         if len(self.notes) < _MOST_NOTES:
             self.notes[words] = None
 

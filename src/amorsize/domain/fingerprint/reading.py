@@ -92,6 +92,19 @@ class Reading:
         self.room -= count
         return True
 
+    def enter(self, *, installed: bool) -> bool:
+        """Begin to read an object of an installed class, or one of another; return what ``leave`` takes."""
+        before, self.within = self.within, installed
+        return before
+
+    def leave(self, before: bool) -> None:
+        """End reading what ``enter`` has begun."""
+        self.within = before
+
+    def note_environment(self) -> None:
+        """Take note that the environment is read."""
+        self.reads_environment = True
+
     def look(self, thing: Any, look: Callable[[Any], tuple[Any, ...]]) -> None:
         """Have a memo watch all that a look at something gives, by identity."""
         self.looks.append((thing, look))
@@ -143,13 +156,13 @@ class Reading:
         if depth:
             self.value(value, depth + 1)
             return
-        self.origins.where = label
+        self.origins.enter(label)
         start = len(self.out)
         kept = self.room // 2  # so that the first large thing does not take the room of all others
         self.room -= kept
         self.value(value, 1)
         self.room += kept
-        self.origins.where = ""
+        self.origins.leave()
         if self._outlined:
             self.outline.append(self.labelled(label, value, start))
 
