@@ -20,7 +20,7 @@ SIZES = (0, 1, 4095, 4096, 65_536, 65_537, 3_000_000)
 @pytest.fixture
 def child():
     """Return a function that forks a child which runs an action with its end of a line, and gives the other end."""
-    pids, ends = [], []
+    pids, ends, watched = [], [], []
 
     def fork(action):
         mine, its = pipe()
@@ -34,7 +34,8 @@ def child():
             finally:
                 os._exit(code)
         its.close()
-        mine.peer = os.pidfd_open(pid)
+        watched.append(os.pidfd_open(pid))
+        mine.watch_peer(watched[-1])
         pids.append(pid)
         ends.append(mine)
         return mine
@@ -45,7 +46,8 @@ def child():
         os.waitpid(pid, 0)
     for end in ends:
         end.close()
-        os.close(end.peer)
+    for descriptor in watched:
+        os.close(descriptor)
 
 
 def test_messages_of_any_size_come_back_whole_and_in_order(child):

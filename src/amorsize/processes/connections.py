@@ -19,21 +19,25 @@ _MOST_READ: Final = 1 << 20
 class Connection:
     """One end of a pipe: sends and takes whole messages, as multiprocessing's Connection does without importing that.
 
-    ``peer`` is a descriptor that becomes readable when the other process ends. The pipe does not show that: children of
-    other calls may hold it open.
+    The pipe does not show that the other process has ended, since children of other calls may hold it open. So an end
+    watches a descriptor too; see ``watch_peer``.
     """
 
-    __slots__ = ("_reads", "_writes", "peer")
+    __slots__ = ("_peer", "_reads", "_writes")
 
     def __init__(self, reads: int, writes: int) -> None:
         self._reads = reads
         self._writes = writes
-        self.peer = -1
+        self._peer = -1
 
     @property
     def descriptors(self) -> frozenset[int]:
         """The descriptors of this end."""
         return frozenset((self._reads, self._writes))
+
+    def watch_peer(self, descriptor: int) -> None:
+        """Watch a descriptor that becomes readable when the other process ends."""
+        self._peer = descriptor
 
     def poll(self, seconds: float = 0.0) -> bool:
         """Wait for a message to begin, for at most ``seconds``; return whether one has.
@@ -51,7 +55,7 @@ class Connection:
         """Send a message; EOFError or OSError when the other process has ended."""
         left = memoryview(len(content).to_bytes(_SIZE_BYTES, "little") + content)
         while left:
-            whole = self.peer < 0 or not self._is_ready(self._writes, select.POLLOUT, None)
+            whole = self._peer < 0 or not self._is_ready(self._writes, select.POLLOUT, None)
             left = left[os.write(self._writes, left if whole else left[: select.PIPE_BUF]) :]
 
     def close(self) -> None:
@@ -73,8 +77,8 @@ class Connection:
         """Wait until a descriptor is ready; EOFError when the other process has ended and it is not."""
         poll = select.poll()
         poll.register(descriptor, event)
-        if self.peer >= 0:
-            poll.register(self.peer, select.POLLIN)
+        if self._peer >= 0:
+            poll.register(self._peer, select.POLLIN)
         ready = dict(poll.poll(None if seconds is None else seconds * 1e3))
         if ready and descriptor not in ready:
             raise EOFError

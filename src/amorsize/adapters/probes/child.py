@@ -10,7 +10,6 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from amorsize.domain.source import Source
 from amorsize.domain.values import BLOCKED_TEXT, Sample
 from amorsize.domain.wording import brief
 from amorsize.errors import SamplingError
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from amorsize.domain.planning.sampling import Budget
+    from amorsize.domain.source import Source
 
 
 _LEAST_ITEMS: Final = 4
@@ -61,18 +61,26 @@ class ChildItems:
     """Items of a source as a child is given them, and asks for more: what sampling asks of a Source.
 
     Args:
-        source: where the items come from.
+        total: number of items, None when it is not known.
+        hint: the length hint of the source, None when there is none.
         taken: those to begin with, each with its position.
+        more: gives further ones; none where there are no more.
     """
 
     is_changing = False
     """Those that a child is given do not change."""
 
-    def __init__(self, source: Source, taken: list[tuple[int, Any]]) -> None:
-        self.total = source.total
-        self.hint = source.hint
-        self.in_order = source.in_order
-        self.more: Callable[[], list[tuple[int, Any]]] = partial(take_some, source, 1, _MOST_ITEMS)
+    def __init__(
+        self,
+        total: int | None,
+        hint: int | None,
+        taken: list[tuple[int, Any]],
+        more: Callable[[], list[tuple[int, Any]]] = list,
+    ) -> None:
+        self.total = total
+        self.hint = hint
+        self.in_order = total is None
+        self._more = more
         self._items = dict(taken)
         self._order = self._positions()
 
@@ -83,21 +91,18 @@ class ChildItems:
     def _positions(self) -> Iterator[int]:
         while self._items:
             yield from list(self._items)
-            self._items = dict(self.more())
+            self._items = dict(self._more())
 
     def at(self, position: int) -> Any:
         """Return the item at a position that ``positions`` has just given."""
         return self._items[position]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _handed, (self.total, self.hint, list(self._items.items()))
+        return ChildItems, (self.total, self.hint, list(self._items.items()))
 
-
-def _handed(total: int | None, hint: int | None, taken: list[tuple[int, Any]]) -> ChildItems:
-    """Return what was handed over, in the process that it was handed to."""
-    source = Source(iter(()))
-    source.total, source.hint = total, hint
-    return ChildItems(source, taken)
+    def asking(self, more: Callable[[], list[tuple[int, Any]]]) -> ChildItems:
+        """Return the same items, of which none was run, with another function that gives further ones."""
+        return ChildItems(self.total, self.hint, list(self._items.items()), more)
 
 
 class ChildResult(NamedTuple):
@@ -266,7 +271,8 @@ def take_some(source: Source, least: int, most: int) -> list[tuple[int, Any]]:
 
 def take_first(source: Source, budget: Budget) -> ChildItems:
     """Take the first items for a child."""
-    return ChildItems(source, take_some(source, _LEAST_ITEMS, budget.most_items or _MOST_ITEMS))
+    taken = take_some(source, _LEAST_ITEMS, budget.most_items or _MOST_ITEMS)
+    return ChildItems(source.total, source.hint, taken, partial(take_some, source, 1, _MOST_ITEMS))
 
 
 def _ending(code: int | None) -> str:
@@ -306,7 +312,7 @@ def sample_as_child(  # noqa: PLR0913  what a child is given
 
     before = atexit._ncallbacks()  # noqa: SLF001  the only way to count them
     if isinstance(given, ChildItems):
-        given.more = more
+        given = given.asking(more)
     if careful and sys.platform == "linux":
         from amorsize.adapters.probes import irreversible
 

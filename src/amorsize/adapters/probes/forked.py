@@ -127,7 +127,7 @@ class _Fork:
                 run = partial(_run, its, self.connection, act, waits=bool(self._danger))
                 is_alone = not process_info.foreign_threads()  # a library may end its threads at a fork
                 began = thread_time()
-                self.connection.peer = forks.fork(run, self._children, lifeline).fileno()
+                self.connection.watch_peer(forks.fork(run, self._children, lifeline).fileno())
                 self.seconds = thread_time() - began if is_alone else 0.0
             finally:
                 its.close()
