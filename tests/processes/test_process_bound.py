@@ -103,7 +103,7 @@ def test_a_generator_of_ones_own_is_found(name):
     ],
 )
 def test_shared_generators_and_none_are_not(func):
-    assert find_process_bound(func) == ("", "")
+    assert find_process_bound(func) is None
 
 
 def test_a_bound_method_of_a_generator_is_found():
@@ -121,7 +121,7 @@ def test_a_generator_that_a_cached_function_has_made_is_found(cache):
     def draws(item):
         return generator("a").random() + item
 
-    assert find_process_bound(draws) == ("", "")
+    assert find_process_bound(draws) is None
     generator("a")
     assert find_process_bound(draws) == ("generator", "generator")
 
@@ -132,7 +132,7 @@ def test_a_generator_of_this_thread_is_found():
     def draws(item):
         return held.generator.random() + item
 
-    assert find_process_bound(draws) == ("", "")
+    assert find_process_bound(draws) is None
     held.generator = random.Random(1)
     assert find_process_bound(draws) == ("held", "generator")
 
@@ -141,9 +141,9 @@ def test_an_open_file_and_what_holds_one_are_found(tmp_path):
     with (tmp_path / "file").open("w", encoding="utf-8") as file:
         for held in (file, Holder(file), csv.writer(file), csv.DictWriter(file, ["a"])):
             assert find_process_bound(closing(held))[1] in {"open file", "connection"}
-    assert find_process_bound(closing(file)) == ("", "")
+    assert find_process_bound(closing(file)) is None
     for shared in (sys.__stdout__, sys.__stderr__, io.StringIO(), io.BytesIO(), sys):
-        assert find_process_bound(closing(shared)) == ("", "")
+        assert find_process_bound(closing(shared)) is None
 
 
 def test_standard_input_is_found_whatever_it_is_called(monkeypatch):
@@ -216,7 +216,7 @@ def has_a_variable_of_that_name(item):
 
 @pytest.mark.parametrize("func", [uses_attributes_of_these_names, has_a_variable_of_that_name])
 def test_attributes_and_variables_of_these_names_are_no_standard_input(func):
-    assert find_process_bound(func) == ("", "")
+    assert find_process_bound(func) is None
 
 
 def test_a_connection_and_what_holds_one_are_found():
@@ -249,14 +249,14 @@ def test_what_libraries_hold_deep_inside_does_not_count(tmp_path):
     handler = logging.FileHandler(tmp_path / "log")
     logger.addHandler(handler)
     try:
-        assert find_process_bound(closing(logger)) == ("", "")
-        assert find_process_bound(logger.info) == ("", "")
+        assert find_process_bound(closing(logger)) is None
+        assert find_process_bound(logger.info) is None
     finally:
         logger.removeHandler(handler)
         handler.close()
     uniform = types.new_class("Estimator", (), {}, lambda space: space.update(__module__="sklearn.linear_model"))()
     uniform.random_state = NUMPY
-    assert find_process_bound(closing(uniform)) == ("", "")
+    assert find_process_bound(closing(uniform)) is None
 
 
 def test_of_a_value_with_very_many_parts_few_are_looked_at():
@@ -270,7 +270,7 @@ def test_memory_that_processes_share_is_found_unless_it_is_only_read(tmp_path):
     with mmap.mmap(-1, 8) as written:
         assert find_process_bound(closing(written)) == ("generator", "connection")
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as read:
-        assert find_process_bound(closing(read)) == ("", "")
+        assert find_process_bound(closing(read)) is None
 
 
 @pytest.mark.parametrize("func", [csv.DictReader, np.linalg.norm, partial(np.linalg.norm, ord=1)])
@@ -375,7 +375,7 @@ def test_a_module_of_ones_own_that_the_function_imports_itself_is_followed(own_m
 def test_what_code_does_not_name_of_a_module_of_ones_own_does_not_count(own_module):
     space = {"inner": own_module, "__name__": "__main__", "OWN": OWN}
     for code in ("inner.computes(item)", "item.OWN", "inner.plain.computes()", "inner", "inner.missing"):
-        assert find_process_bound(eval(f"lambda item: {code}", space)) == ("", "")
+        assert find_process_bound(eval(f"lambda item: {code}", space)) is None
 
 
 def test_installed_modules_are_not_followed():
@@ -384,7 +384,7 @@ def test_installed_modules_are_not_followed():
     exec("import random\nrng = random.Random(1)\ndef draw(): return rng.random()", vars(fake))
     space = {"fake": fake, "draw": fake.draw, "logging": logging, "__name__": "__main__"}
     for code in ("fake.draw()", "fake.rng.random()", "draw()", "logging.info(item)"):
-        assert find_process_bound(eval(f"lambda item: {code}", space)) == ("", "")
+        assert find_process_bound(eval(f"lambda item: {code}", space)) is None
 
 
 def test_functions_in_closures_arguments_and_attributes_are_followed():
@@ -407,7 +407,7 @@ def test_objects_that_refuse_to_be_looked_at_are_passed_over():
     refusing = _Refusing()
     assert find_process_bound(lambda item: (refusing, OWN.random()))[1] == "generator"
     assert find_process_bound(partial(lambda *items: OWN, refusing))[1] == "generator"
-    assert find_process_bound(refusing) == ("", "")
+    assert find_process_bound(refusing) is None
 
 
 @pytest.fixture
@@ -451,7 +451,7 @@ def test_what_threads_wait_for_is_found_while_others_run(word, own_module):
 def test_locks_in_what_is_installed_do_not_count():
     logger = logging.getLogger("amorsize-test")
     found = [closing(logger), logger.info, logging.info, partial(logging.info, "a"), closing(logging.NullHandler())]
-    assert {find_process_bound(func) for func in found} == {("", "")}
+    assert {find_process_bound(func) for func in found} == {None}
 
 
 def test_without_other_threads_a_lock_binds_nothing(monkeypatch):
@@ -459,7 +459,7 @@ def test_without_other_threads_a_lock_binds_nothing(monkeypatch):
     assert not has_other_threads()
     for word, make in OF_THREADS.items():
         if word not in {"event loop", "executor", "thread"}:  # they hold a socket, a queue and an open file
-            assert find_process_bound(closing(make())) == ("", "")
+            assert find_process_bound(closing(make())) is None
 
 
 def test_threads_of_amorsize_are_no_other_threads(monkeypatch):

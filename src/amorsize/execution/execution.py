@@ -223,13 +223,13 @@ class Execution:
 
     def _bound(self, config: RunConfig) -> str:
         """Return what binds the items to this process or to their order, and what to do; empty where nothing does."""
-        from amorsize.processes.process_bound import IN_ORDER, OF_THREADS, find_process_bound
+        from amorsize.processes.process_bound import find_process_bound
 
-        name, tie = find_process_bound(self._func)
+        bound = find_process_bound(self._func)
         has_own = config.kind == "thread" or self._options.initializer is not None  # each worker has it, or its own
-        if not name or (has_own and tie not in IN_ORDER):
+        if bound is None or (has_own and not bound.is_in_order):
             return ""
-        return f"the function uses the {tie} {name!r}. {_ADVICE['of threads' if tie in OF_THREADS else tie]}"
+        return f"the function uses {bound.words}. {_ADVICE['of threads' if bound.is_of_threads else bound.kind]}"
 
     def _is_elsewhere(self, indexed: Any) -> bool:
         """Return whether executors that were chosen by name should run everything."""

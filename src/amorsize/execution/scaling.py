@@ -187,9 +187,9 @@ class ScalingTeam(WorkerTeam):
         """Return whether items have made what binds the function to this process, such as a random generator."""
         if not self._has_looked_again:
             self._has_looked_again = True
-            name, kind = find_process_bound(self._job.func)
-            if name:
-                self.rule_out_kind(f"items have made the {kind} {name!r}, which the function uses")
+            bound = find_process_bound(self._job.func)
+            if bound is not None:
+                self.rule_out_kind(f"items have made {bound.words}, which the function uses")
         return not self.may_fork
 
     def _has_own_threads(self) -> bool:

@@ -94,7 +94,7 @@ def may_move(fn: FunctionType) -> bool:
         found = getattr(found, name, None)
     effects = effects_of(fn.__code__)
     changes = effects.assigned or effects.filled or sets_process_state(fn, loaded())
-    return found is fn and not changes and find_process_bound(fn) == ("", "")
+    return found is fn and not changes and find_process_bound(fn) is None
 
 
 def timed(cost: CallCost, fn: Callable[..., R], args: Any, kwargs: Any) -> R:

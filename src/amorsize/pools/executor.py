@@ -115,7 +115,7 @@ class Executor(concurrent.futures.Executor):
         """Run a call in this thread, or have a process run it and wait for that."""
         moves = cost.pays() and not is_disabled() and sys.stdout is sys.__stdout__  # else output would go elsewhere
         moves = moves and all(map(_is_constant, (*args, *kwargs.values()))) and blocked_reason(fn, _method()) is None
-        if moves and find_process_bound(fn) == ("", ""):  # threads may run now that did not run when it was submitted
+        if moves and find_process_bound(fn) is None:  # threads may run now that did not run when it was submitted
             answer = self._answer(partial(fn, **kwargs) if kwargs else fn, args)
             if answer is not None and not answer.lost:
                 cost.note(fn, "processes")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amorsize.domain.followed_code import FollowedCode, what_runs
 from amorsize.domain.iterables import plain
@@ -30,7 +30,10 @@ _MOST_PARTS: Final = 24
 _MOST_LOOKS: Final = 256
 """Values that a function reads, and objects in all of them, that are looked at; a microsecond each."""
 
-IN_ORDER: Final = frozenset(("generator", "standard input"))
+_INPUT: Final = "standard input"
+"""The word for what ``input()`` reads."""
+
+_IN_ORDER: Final = frozenset(("generator", _INPUT))
 """What binds a function to one thread too: each item takes the next of it."""
 
 _CONNECTIONS: Final = tuple(
@@ -42,7 +45,7 @@ _CONNECTIONS: Final = tuple(
 )
 """Classes of connections, by module and name, and the word for them."""
 
-_OF_THREADS: Final = (
+_THREADS_WAIT: Final = (
     *(("_thread", "LockType", "lock"), ("_thread", "RLock", "lock"), ("threading", "_RLock", "lock")),
     *(("threading", "Condition", "condition"), ("threading", "Event", "event"), ("threading", "Barrier", "barrier")),
     *(("threading", "Semaphore", "semaphore"), ("threading", "Thread", "thread")),
@@ -51,7 +54,7 @@ _OF_THREADS: Final = (
 )
 """Classes by which threads wait for one another, by module and name, and the word for each."""
 
-OF_THREADS: Final = frozenset(word for _, _, word in _OF_THREADS)
+_OF_THREADS: Final = frozenset(word for _, _, word in _THREADS_WAIT)
 """What binds a function to the threads of the caller, where others than its own run: a process has none of them."""
 
 _INPUT_CALLS: Final = frozenset({"input", "breakpoint"})
@@ -67,8 +70,35 @@ _NO_HOLDERS: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, Metho
 """Kinds of objects whose attributes are not looked at."""
 
 
-def find_process_bound(func: Callable[..., Any]) -> tuple[str, str]:
-    """Return the name of something that binds items to one process and to their order, and its kind; else empty texts.
+class ProcessBound(NamedTuple):
+    """Something that binds items to one process: its name in the code, and its kind in a word."""
+
+    name: str
+    kind: str
+
+    @property
+    def words(self) -> str:
+        """What it is, in words."""
+        return f"the {self.kind} {self.name!r}"
+
+    @property
+    def reads_input(self) -> bool:
+        """Whether it is standard input."""
+        return self.kind == _INPUT
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether it binds items to one thread too: each takes the next of it."""
+        return self.kind in _IN_ORDER
+
+    @property
+    def is_of_threads(self) -> bool:
+        """Whether threads wait for one another by it; it binds while other threads run."""
+        return self.kind in _OF_THREADS
+
+
+def find_process_bound(func: Callable[..., Any]) -> ProcessBound | None:
+    """Return something that binds items to one process and to their order, None where nothing does.
 
     That is a random generator of the user's own, since each draw depends on those before it: workers with copies would
     draw the same numbers. The generators of the modules ``random`` and ``numpy.random`` themselves do not count, since
@@ -82,17 +112,17 @@ def find_process_bound(func: Callable[..., Any]) -> tuple[str, str]:
     try:
         return _find(func)
     except Exception:  # noqa: BLE001  objects may refuse to be looked at in any way
-        return "", ""
+        return None
 
 
-def _find(func: Callable[..., Any]) -> tuple[str, str]:
+def _find(func: Callable[..., Any]) -> ProcessBound | None:
     own = Own(func, loaded())
     followed, is_users = FollowedCode(own), not own.is_installed
     given = list(islice(_given(func, followed, is_users=is_users), _MOST_LOOKS))
     calls = list(followed.calls())
     for code in (code for call in calls for code in call.codes):
         if not _INPUTS.isdisjoint(code.co_names) and (found := _input_named(code)):
-            return found, "standard input"
+            return ProcessBound(found, _INPUT)
     kind_of = _Kinds()
     left = _MOST_LOOKS
     read = ((*each, is_users) for call in calls for each in call.reads)
@@ -100,9 +130,9 @@ def _find(func: Callable[..., Any]) -> tuple[str, str]:
         for part, is_foreign in islice(_parts(value, own), max(1, left)):
             left -= 1
             kind = kind_of(part, is_foreign=is_foreign)
-            if kind and (counts or kind not in OF_THREADS):
-                return name, kind
-    return "", ""
+            if kind and (counts or kind not in _OF_THREADS):
+                return ProcessBound(name, kind)
+    return None
 
 
 def _input_named(code: CodeType) -> str:
@@ -158,7 +188,7 @@ class _Kinds:
     def __init__(self) -> None:
         self._generators, self._shared = _generators()
         self._connections = _classes(_CONNECTIONS)
-        self._of_threads = _classes(_OF_THREADS) if has_other_threads() else {}
+        self._of_threads = _classes(_THREADS_WAIT) if has_other_threads() else {}
 
     def __call__(self, part: Any, *, is_foreign: bool) -> str:
         """Return the word for a value; what a library's object draws, or waits for, is its own affair."""
@@ -168,7 +198,7 @@ class _Kinds:
             return "" if is_foreign or is_shared else "generator"
         if issubclass(kind, io.IOBase):
             if part is sys.stdin:
-                return "standard input"
+                return _INPUT
             return "open file" if _is_open(part) else ""
         if issubclass(kind, tuple(self._connections)):
             return "" if _is_readonly(part) else "connection"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.planning.sampling import Budget
     from amorsize.domain.source import Source
+    from amorsize.processes.process_bound import ProcessBound
 
 _MEBIBYTE: Final = 2**20
 """Bytes of a mebibyte."""
@@ -61,9 +62,10 @@ class StartMethodProbe:
         """Run func on a few items of source; see the port."""
         from amorsize.processes.process_bound import find_process_bound
 
-        name, tie = bound = find_process_bound(func)
-        if tie == "standard input":
-            raise SamplingError("the function", f"reads standard input ({name}), which sampling would use up", 0.0)
+        bound = find_process_bound(func)
+        if bound is not None and bound.reads_input:
+            said = f"reads standard input ({bound.name}), which sampling would use up"
+            raise SamplingError("the function", said, 0.0)
         sample = self._sample(func, source, budget, bound)
         serial = (source.total or source.hint or budget.assumed_items) * sample.seconds_per_item
         if self.start_method == "fork" or budget.most_items is not None or serial <= budget.worker_start_seconds:
@@ -72,7 +74,7 @@ class StartMethodProbe:
             return sample
         return attrs.evolve(sample, worker_import_seconds=self._imports(func))
 
-    def _sample(self, func: Callable[[Any], Any], source: Source, budget: Budget, bound: tuple[str, str]) -> Sample:
+    def _sample(self, func: Callable[[Any], Any], source: Source, budget: Budget, bound: ProcessBound | None) -> Sample:
         """Sample in a child, or in the caller where that was asked for or no child can be trusted, and say why.
 
         ``bound`` is what binds the function.
@@ -82,7 +84,7 @@ class StartMethodProbe:
         try:
             return self._sample_there(func, source, budget, bound)
         except NoChildError as error:
-            why, rest, in_order = str(error), error.rest, error.in_order or bound != ("", "")
+            why, rest, in_order = str(error), error.rest, error.in_order or bound is not None
         if budget.where == "worker":
             warn(f"sampled here and not in a worker of {self.start_method}: {why}")
         from amorsize.adapters.probes.sampling import Sampling
@@ -111,15 +113,13 @@ class StartMethodProbe:
         return sample
 
     def _sample_there(
-        self, func: Callable[[Any], Any], source: Source, budget: Budget, bound: tuple[str, str]
+        self, func: Callable[[Any], Any], source: Source, budget: Budget, bound: ProcessBound | None
     ) -> Sample:
         """Sample in a child; NoChildError when items are to run in the caller."""
         from amorsize.adapters.probes.child import NoChildError
-        from amorsize.processes.process_bound import OF_THREADS
 
-        name, tie = bound
-        if tie in OF_THREADS:
-            raise NoChildError(f"the function uses the {tie} {name!r}, and other threads run in this program", source)
+        if bound is not None and bound.is_of_threads:
+            raise NoChildError(f"the function uses {bound.words}, and other threads run in this program", source)
         if budget.where == "worker" and self.start_method != "fork":
             blocked_reason = self.blocked_reason(func)
             if blocked_reason is not None:

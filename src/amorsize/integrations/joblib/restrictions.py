@@ -12,7 +12,7 @@ from amorsize.integrations.joblib.nesting import is_alone
 from amorsize.processes import process_info
 from amorsize.processes.distributions import loaded
 from amorsize.processes.leftovers import Leftovers
-from amorsize.processes.process_bound import IN_ORDER, find_process_bound, is_installed
+from amorsize.processes.process_bound import find_process_bound, is_installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,10 +58,10 @@ class Restrictions:
             return False
         self._checked[key] = func  # kept, as another function could get its id
         before = (self.no_process, self.no_thread)
-        name, kind = find_process_bound(func)
-        if name:
-            self.no_process = f"the function uses the {kind} {name!r}"
-            if not self._wants_threads or kind in IN_ORDER:
+        bound = find_process_bound(func)
+        if bound is not None:
+            self.no_process = f"the function uses {bound.words}"
+            if not self._wants_threads or bound.is_in_order:
                 self.no_thread = self.no_process
         self.no_process = default_calls.resources().blocked_reason(func, "fork") or self.no_process
         if not (self._wants_threads or self.no_thread):
