@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.values import Plan
     from amorsize.execution.budget import Budget
-    from amorsize.execution.resources import Resources
+    from amorsize.execution.resources import LeftBehind, Resources
     from amorsize.execution.workers.external import LiveExecutors
     from amorsize.execution.workers.warm import WarmPools
     from amorsize.plugins.registry import Kind
@@ -48,8 +48,16 @@ class _Process:
     """What all clients of this process share: its CPUs, and what functions have left behind in it."""
 
     def __init__(self) -> None:
-        self.left_behind: dict[str, str] = {}
+        self._left_behind: LeftBehind | None = None
         self._budget: Budget | None = None
+
+    @property
+    def left_behind(self) -> LeftBehind:
+        if self._left_behind is None:
+            from amorsize.execution.resources import LeftBehind
+
+            self._left_behind = LeftBehind()
+        return self._left_behind
 
     @property
     def budget(self) -> Budget:
@@ -114,7 +122,7 @@ class Assembly:
         with self._lock:
             if self._pools is None:
                 self._pools = WarmPools()
-            pools, budget = self._pools, _PROCESS.budget
+            pools, budget, left_behind = self._pools, _PROCESS.budget, _PROCESS.left_behind
 
         def executors(name: str) -> Executors:
             key = (name, repr(settings.backends.get("executors", {}).get(name)))
@@ -132,7 +140,7 @@ class Assembly:
             budget,
             isolates=isolates,
             blocked_reason=blocked_reason,
-            left_behind=_PROCESS.left_behind,
+            left_behind=left_behind,
         )
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ from amorsize.execution.budget import Budget
 from amorsize.execution.execution import Execution
 from amorsize.execution.job import Options
 from amorsize.execution.pickling import is_sendable
-from amorsize.execution.resources import Resources
+from amorsize.execution.resources import LeftBehind, Resources
 from amorsize.execution.workers.warm import WarmPools
 
 HERE = LocalMachine(MACHINE, "0123abcd")
@@ -134,7 +134,7 @@ def execution(desk, executors, func, data, options=None):
         Budget(),
         isolates=False,
         blocked_reason=lambda *_: None,
-        left_behind={},
+        left_behind=LeftBehind(),
     )
     limits = Constraints(backend="far", min_speedup=1.0)
     return Execution(desk.optimizer, resources, func, data, limits, options or Options(), chosen=chosen(executors))

@@ -207,14 +207,23 @@ class Client:
         self.close()
 
 
-_default: Final = Client()
-"""The client of the public functions."""
+class _DefaultClient(Client):
+    """The client of the public functions.
+
+    Args:
+        calls: what it does once arguments are checked.
+    """
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+
+default_calls: Final = Calls(Assembly())
+"""The calls of the public functions, which check their arguments themselves."""
+
+_default: Final = _DefaultClient(default_calls)
 
 
 def default_client() -> Client:
     """Return the client that the public functions use: ``default_client().close()`` ends the workers they keep."""
     return _default
-
-
-default_calls: Final = _default._calls  # noqa: SLF001  the public functions have checked their arguments themselves
-"""What the default client does once arguments are checked."""

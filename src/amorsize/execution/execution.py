@@ -200,7 +200,7 @@ class Execution:
                 warn(f"execute: items run in the caller's process: {bound}")
             return attrs.evolve(config, kind="serial", isolated=False)
         why, method = "", machine.start_method
-        left = self._left_behind()
+        left = self._resources.left_behind.by(lambda: self._optimizer.fingerprint(self._func).hex)
         blocked_reason = self._resources.blocked_reason(self._func, "fork")
         if method != "fork":
             why = f"workers are started by {method}, as the settings say"
@@ -264,10 +264,6 @@ class Execution:
             may_thread=False,
         )
 
-    def _left_behind(self) -> str:
-        known = self._resources.left_behind
-        return known.get(self._optimizer.fingerprint(self._func).hex, "") if known else ""
-
     # What the run has shown
 
     def _learn(self, run: Run) -> None:
@@ -276,7 +272,7 @@ class Execution:
         team, measure = run.team, run.measure
         left = "" if team is None else team.left_behind()
         if left:
-            self._resources.left_behind[self._optimizer.fingerprint(self._func).hex] = left
+            self._resources.left_behind.note(self._optimizer.fingerprint(self._func).hex, left)
         if self._knowledge is None or not measure.items or run.job.has_failed:
             return
         if self._sample is None:

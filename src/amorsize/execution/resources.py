@@ -28,14 +28,31 @@ WORTH_MEASURING: Final = 0.2
 """Seconds of work left from which on the overhead of a chunk is measured, for an executor that the caller brings."""
 
 
+class LeftBehind:
+    """What functions have left behind in this process, in words, for later calls of the same functions."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, str] = {}
+
+    def note(self, fingerprint: str, words: str) -> None:
+        """Keep what the function with a fingerprint has left behind."""
+        self._words[fingerprint] = words
+
+    def by(self, fingerprint: Callable[[], str]) -> str:
+        """Return what a function has left behind, empty for nothing.
+
+        Its fingerprint takes long. It is asked for only where any function has left something behind.
+        """
+        return self._words.get(fingerprint(), "") if self._words else ""
+
+
 @attrs.frozen
 class Resources:
     """What all runs of a process share.
 
     ``executors`` gives executors by name, ``pools`` keeps warm ones for ``keep_seconds``. ``isolates`` keeps items out
     of the caller wherever that is possible. ``blocked_reason`` says why workers of a start method cannot run a
-    function, None when they can. ``left_behind`` holds what functions have left behind in this process, by their
-    fingerprints.
+    function, None when they can. ``left_behind`` keeps what functions have left behind in this process.
     """
 
     executors: Callable[[str], Executors]
@@ -45,7 +62,7 @@ class Resources:
     budget: Budget
     isolates: bool
     blocked_reason: Callable[[Callable[[Any], Any], str], str | None]
-    left_behind: dict[str, str]
+    left_behind: LeftBehind
 
 
 class PoolProvider:

@@ -77,7 +77,7 @@ class Restrictions:
             self._setting_state, self._leftovers = func, Leftovers()
         known = default_calls.resources().left_behind
         with suppress(Exception):  # what has no fingerprint is seen once tasks have run
-            if known and (left := known.get(self._optimizer.fingerprint(func).hex)):
+            if left := known.by(lambda: self._optimizer.fingerprint(func).hex):
                 self.no_fork = _LEFT.format(left)
 
     def note_leftovers(self) -> str:
@@ -87,7 +87,8 @@ class Restrictions:
         left = self._leftovers.found(alone=is_alone())
         if left:
             with suppress(Exception):  # as above
-                default_calls.resources().left_behind[self._optimizer.fingerprint(self._setting_state).hex] = left
+                fingerprint = self._optimizer.fingerprint(self._setting_state)
+                default_calls.resources().left_behind.note(fingerprint.hex, left)
         return left
 
     def why_no_fork_now(self) -> str:
