@@ -138,7 +138,7 @@ def test_no_process_is_forked_once_tasks_have_started_threads_of_openmp(run_by, 
     monkeypatch.setattr(
         Planner,
         "choose",
-        lambda self, *_, **__: SERIAL if self.restrictions.no_fork == why else Choice("process", 2),
+        lambda self, *_, **__: SERIAL if self._restrictions.no_fork == why else Choice("process", 2),
     )
     assert {pid for pid, _ in run(jobs.place, range(20))} == {os.getpid()}
 
@@ -325,7 +325,7 @@ def test_a_mapping_of_a_generator_tells_how_many_tasks_are_left():
 
 
 def test_threads_that_wait_for_the_gil_are_seen():
-    planner = Planner(2, is_cap=True, executor="auto")
+    planner = Planner(2, Restrictions(wants_threads=False), is_cap=True, executor="auto")
     planner.note_threads(computed=0.1, idle=0.001, switches=40, threads=2)
     assert not planner.waits_for_gil
     planner.note_threads(computed=0.1, idle=0.1, switches=20, threads=2)
@@ -372,8 +372,9 @@ def test_loky_is_not_used_where_batches_take_long_to_send(monkeypatch):
     machine = default_client()._calls.optimizer().machine()
     monkeypatch.setattr(Planner, "_machine", attrs.evolve(machine, usable_cpus=4.0, logical_cores=4, load=0.0))
     monkeypatch.setattr("amorsize.integrations.joblib.loky.is_warm", lambda: True)
-    planner = Planner(4, is_cap=False, executor="auto")
-    planner.restrictions.no_fork = "the settings say so"
+    restrictions = Restrictions(wants_threads=False)
+    restrictions.rule_out_forks("the settings say so")
+    planner = Planner(4, restrictions, is_cap=False, executor="auto")
     sample = Sample(5, 0.01, 0.0, 0.01, 1.0)
     assert planner.choose(sample, 100, assumed=False).kind == "loky"
     assert not planner.note_batch_bytes(1000)
@@ -403,7 +404,7 @@ def test_a_worker_of_joblibs_own_pool_may_call_execute():
 )
 def test_what_optimize_has_stored_is_known_to_a_call(func, columns):
     def known():
-        planner = Planner(2, is_cap=False, executor="auto")
+        planner = Planner(2, Restrictions(wants_threads=False), is_cap=False, executor="auto")
         return planner.recall(func, tuple(column[0] for column in columns), 40)
 
     assert known() is None
@@ -420,9 +421,10 @@ def test_execute_knows_what_a_call_has_learnt(ours):
 
 
 def test_a_short_rest_runs_here_whatever_is_known():
-    planner = Planner(2, is_cap=False, executor="auto")
+    restrictions = Restrictions(wants_threads=False)
+    planner = Planner(2, restrictions, is_cap=False, executor="auto")
     sample = Sample(5, 1e-5, 0.0, 1e-5, 1.0)
     assert planner.choose(sample, 100, assumed=False) == SERIAL
     long = attrs.evolve(sample, seconds_per_item=1.0)
-    planner.restrictions.no_process = "these cannot be pickled"
+    restrictions.rule_out_processes("these cannot be pickled")
     assert planner.choose(attrs.evolve(long, cpu_fraction=0.0), 100, assumed=False).kind == "thread"

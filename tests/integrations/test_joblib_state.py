@@ -17,6 +17,7 @@ from amorsize import execute
 from amorsize.domain.values import Sample
 from amorsize.integrations.joblib import decision
 from amorsize.integrations.joblib.planning import SERIAL, Choice, Planner
+from amorsize.integrations.joblib.restrictions import Restrictions
 
 WAITING = Sample(5, 0.05, 0.0, 0.05, 0.0)
 """Tasks that wait: threads are the first choice for them."""
@@ -43,16 +44,20 @@ def closed():
     jobs.FILE = jobs.Drawer.file = None
 
 
-def planner_of(func, executor="auto"):
-    planner = Planner(4, is_cap=True, executor=executor)
-    planner.restrictions.check(func)
-    return planner
+def restrictions_of(func, executor="auto"):
+    restrictions = Restrictions(wants_threads=executor == "thread")
+    restrictions.check(func)
+    return restrictions
+
+
+def planner_with(restrictions, executor="auto"):
+    return Planner(4, restrictions, is_cap=True, executor=executor)
 
 
 def may_use_threads(func, executor="auto"):
-    planner = planner_of(func, executor)
-    planner.restrictions.no_process = "these cannot be pickled"
-    return planner.choose(WAITING, 100, assumed=False).kind == "thread"
+    restrictions = restrictions_of(func, executor)
+    restrictions.rule_out_processes("these cannot be pickled")
+    return planner_with(restrictions, executor).choose(WAITING, 100, assumed=False).kind == "thread"
 
 
 def run(func, count, **options):
@@ -74,7 +79,7 @@ def test_a_function_that_keeps_state_in_a_global_gives_what_loky_gives(ours, fun
 
 @KEEPING
 def test_only_threads_that_were_asked_for_may_run_it(func):
-    assert planner_of(func).choose(WAITING, 100, assumed=False).kind != "thread"
+    assert planner_with(restrictions_of(func)).choose(WAITING, 100, assumed=False).kind != "thread"
     assert not may_use_threads(func)
     assert may_use_threads(func, "thread")
     assert may_use_threads(jobs.patient)
@@ -115,7 +120,7 @@ def test_no_thread_takes_a_later_task_of_another_function_that_keeps_state(ours,
         Planner,
         "choose",
         lambda self, *args, **options: (
-            choose(self, *args, **options) if self.restrictions.no_thread else Choice(first, 4)
+            choose(self, *args, **options) if self._restrictions.no_thread else Choice(first, 4)
         ),
     )
     monkeypatch.setattr(decision, "FIRST_LOOK_SECONDS", 1e-9)
@@ -147,11 +152,11 @@ def test_no_worker_is_forked_once_tasks_have_left_a_file_open(ours, closed, monk
         Planner,
         "choose",
         lambda self, *_, **__: (
-            SERIAL if self.restrictions.no_process else kinds["loky" if self.restrictions.no_fork else "process"]
+            SERIAL if self._restrictions.no_process else kinds["loky" if self._restrictions.no_fork else "process"]
         ),
     )
     monkeypatch.setattr(decision, "FIRST_LOOK_SECONDS", 1e-9)
     for _ in range(2):
         assert [number for number, _ in run(func, 12)] == list(range(12))
-    found = planner_of(func).restrictions
+    found = restrictions_of(func)
     assert found.no_process or "a file" in found.no_fork

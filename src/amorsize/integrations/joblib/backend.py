@@ -175,9 +175,12 @@ class AmorsizeBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib come
         yield
 
     def _new_pool(self) -> WorkerPool:
+        from amorsize.execution.measure import Measure
         from amorsize.integrations.joblib.call import Call
+        from amorsize.integrations.joblib.decision import Decision
         from amorsize.integrations.joblib.loky import Loky
         from amorsize.integrations.joblib.planning import Choice, Planner
+        from amorsize.integrations.joblib.restrictions import Restrictions
         from amorsize.integrations.joblib.worker_pool import WorkerPool
 
         is_cap = self._asked not in {None, -1}
@@ -186,10 +189,12 @@ class AmorsizeBackend(ParallelBackendBase):  # type: ignore[misc]  # joblib come
             helpers = max(0, min(self._n_jobs - 1, cpu_count() - busy_workers()))
         choice = Choice("loky", self._n_jobs) if self._options.get("initializer") else None
         in_caller = not self.parallel.return_generator and self.parallel.timeout is None
-        planner = Planner(self._n_jobs, is_cap=is_cap, executor=self._executor)
+        restrictions, measure = Restrictions(wants_threads=self._executor == "thread"), Measure()
+        planner = Planner(self._n_jobs, restrictions, is_cap=is_cap, executor=self._executor)
         loky = Loky(self.parallel, self.inner_max_num_threads, self._options)
-        call = Call(self.parallel, planner, loky, self.inner_max_num_threads)
-        return WorkerPool(call, helpers, in_caller=in_caller, choice=choice)
+        call = Call(self.parallel, loky, self.inner_max_num_threads)
+        decision = Decision(call, planner, restrictions, measure, helpers, choice)
+        return WorkerPool(call, decision, planner, restrictions, measure, helpers, in_caller=in_caller)
 
 
 def _may_have_workers() -> bool:

@@ -15,7 +15,6 @@ from amorsize.domain.wording import brief
 
 if TYPE_CHECKING:
     from amorsize.integrations.joblib.loky import Loky
-    from amorsize.integrations.joblib.planning import Planner
 
 _MOST_LAYERS: Final = 8
 """Generators around a generator that are looked into for what the innermost runs over."""
@@ -32,14 +31,12 @@ class Call:
 
     Args:
         parallel: joblib's ``Parallel`` object.
-        planner: decides who runs the tasks.
         loky: joblib's own pool of processes.
         threads: threads that numerical libraries may use in a worker process; None: amorsize decides.
     """
 
-    def __init__(self, parallel: Any, planner: Planner, loky: Loky, threads: int | None) -> None:
+    def __init__(self, parallel: Any, loky: Loky, threads: int | None) -> None:
         self._parallel = parallel
-        self.planner = planner
         self.loky = loky
         self.threads = threads
 

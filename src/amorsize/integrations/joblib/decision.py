@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from amorsize.execution.measure import Measure
 from amorsize.integrations.joblib.call import pickled_bytes
 from amorsize.integrations.joblib.planning import SERIAL, Choice
 
 if TYPE_CHECKING:
     from amorsize.domain.values import Sample
+    from amorsize.execution.measure import Measure
     from amorsize.integrations.joblib.call import Call
+    from amorsize.integrations.joblib.planning import Planner
+    from amorsize.integrations.joblib.restrictions import Restrictions
 
 FIRST_LOOK_SECONDS: Final = 0.002
 """Seconds of tasks after which it is decided for the first time who runs the rest."""
@@ -31,26 +33,43 @@ _MOST_GROWTH: Final = 64
 """Times the tasks that have run that a batch has at most."""
 
 
+class _Example(NamedTuple):
+    """A batch with its results."""
+
+    calls: Any
+    results: Any
+
+
 class Decision:
     """The decision of one call.
 
     Args:
         call: the call.
+        planner: asks the cost model.
+        restrictions: which kinds of workers must not run the tasks.
+        measure: what tasks have taken.
         helpers: most threads or processes that work beside the caller.
         choice: who runs everything, where that is fixed.
     """
 
-    def __init__(self, call: Call, helpers: int, choice: Choice | None) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  one argument a concern
+        self,
+        call: Call,
+        planner: Planner,
+        restrictions: Restrictions,
+        measure: Measure,
+        helpers: int,
+        choice: Choice | None,
+    ) -> None:
         self._call = call
-        self._planner = call.planner
-        self._restrictions = call.planner.restrictions
+        self._planner = planner
+        self._restrictions = restrictions
         self._most = helpers
-        self.measure = Measure()
+        self.measure = measure
         self.choice = choice or Choice("trial", 2)
         self.func: Any = None
         self.is_recalled = False
-        self.example: tuple[Any, Any] | None = None
-        """A batch with its results, to see whether they pickle."""
+        self._example: _Example | None = None
         self._is_fixed = self._is_final = choice is not None
         self._next_look = FIRST_LOOK_SECONDS
 
@@ -73,12 +92,21 @@ class Decision:
         sample = self._planner.recall(func, (*args, *kwargs.values()), left)
         if sample is not None:
             self.is_recalled = True
-            self.example = (calls, None)
+            self._example = _Example(calls, None)
             self.measure.add(sample.seconds_per_item, sample.cpu_fraction * sample.seconds_per_item, 1)
             self._choose(sample, left, assumed=assumed)
             if self.choice.kind == "serial":
                 expected = min(_TRUSTED_SECONDS, left * sample.seconds_per_item)
                 self._next_look = max(self._next_look, self.measure.seconds + expected)
+
+    def note_example(self, calls: Any, results: Any) -> None:
+        """Keep the first batch with its results, to see whether they pickle."""
+        if self._example is None:
+            self._example = _Example(calls, results)
+
+    def forget_example(self) -> None:
+        """Keep no batch any longer."""
+        self._example = None
 
     def review(self, queued: int) -> None:
         """Choose again where there is news: each time that twice as much is done, or once threads wait for the GIL."""
@@ -97,9 +125,10 @@ class Decision:
         if assumed:
             left = max(left, self.measure.items)
         choice = self._planner.choose(sample, left, assumed=assumed)
-        if choice.kind in {"process", "loky"} and self.example is not None:
-            size, why = pickled_bytes(*self.example)
-            self._restrictions.no_process = why or self._restrictions.no_process
+        if choice.kind in {"process", "loky"} and self._example is not None:
+            size, why = pickled_bytes(*self._example)
+            if why:
+                self._restrictions.rule_out_processes(why)
             if why or self._planner.note_batch_bytes(size):
                 choice = self._planner.choose(sample, left, assumed=assumed)
         if choice.kind in {"serial", "loky"} and self._planner.may_try_threads(sample, left):
@@ -110,7 +139,7 @@ class Decision:
 
     def rule_out_processes(self, why: str) -> None:
         """Have no process run any more tasks."""
-        self._restrictions.no_process = why
+        self._restrictions.rule_out_processes(why)
         self._set(SERIAL, is_final=True)
 
     def _set(self, choice: Choice, *, is_final: bool) -> None:

@@ -16,7 +16,6 @@ from amorsize.domain.planning.situation import Situation
 from amorsize.domain.values import OWN_THREADS, Constraints
 from amorsize.execution.policy import WORKER_FORKS
 from amorsize.integrations.joblib import loky
-from amorsize.integrations.joblib.restrictions import Restrictions
 from amorsize.processes import process_info
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from amorsize.application.question import Known
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.values import Machine, Sample
+    from amorsize.integrations.joblib.restrictions import Restrictions
 
 _TASK_SECONDS: Final = 0.001
 """What one more task costs through loky: joblib's dispatch and two pickles."""
@@ -95,18 +95,19 @@ class Planner:
 
     Args:
         n_jobs: most workers.
+        restrictions: which kinds of workers must not run the tasks.
         is_cap: whether the user has set that number; else tasks that wait may have more threads.
         executor: ``auto``, or ``thread`` or ``process`` where the user wants no others.
     """
 
-    def __init__(self, n_jobs: int, *, is_cap: bool, executor: str) -> None:
+    def __init__(self, n_jobs: int, restrictions: Restrictions, *, is_cap: bool, executor: str) -> None:
         self._optimizer = default_calls.optimizer()
         self._constraints = Constraints(max_workers=n_jobs if is_cap else None, executor=executor)
         self._n_jobs = n_jobs
         self._known: Known | None = None
         self._gil_fraction: float | None = None
         self._batch_bytes = 0
-        self.restrictions = Restrictions(wants_threads=executor == "thread")
+        self._restrictions = restrictions
 
     @property
     def _machine(self) -> Machine:
@@ -135,7 +136,7 @@ class Planner:
 
     def learn(self, sample: Sample) -> None:
         """Keep what the call has shown, for the next one in this process."""
-        self.restrictions.note_leftovers()
+        self._restrictions.note_leftovers()
         if self._known is not None:
             self._optimizer.learn(self._known, attrs.evolve(sample, gil_fraction=self._gil_fraction))
 
@@ -159,11 +160,13 @@ class Planner:
     @property
     def _allowed(self) -> Constraints:
         """The constraints, without threads that must not run the tasks."""
-        return attrs.evolve(self._constraints, executor="process") if self.restrictions.no_thread else self._constraints
+        return (
+            attrs.evolve(self._constraints, executor="process") if self._restrictions.no_thread else self._constraints
+        )
 
     def choose(self, sample: Sample, tasks: int, *, assumed: bool) -> Choice:
         """Return who should run so many tasks that are left; ``assumed`` says that the number is a guess."""
-        restrictions = self.restrictions
+        restrictions = self._restrictions
         left_seconds = tasks * sample.seconds_per_item
         if tasks < 2 or self._n_jobs < 2 or left_seconds < _LEAST_LEFT_SECONDS:  # noqa: PLR2004  one task, or one worker
             return SERIAL

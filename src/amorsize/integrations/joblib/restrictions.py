@@ -47,6 +47,14 @@ class Restrictions:
         self.no_fork = "" if can_fork else "the settings say so"
         self.no_thread = ""
 
+    def rule_out_processes(self, why: str) -> None:
+        """Have no process run tasks."""
+        self.no_process = why
+
+    def rule_out_forks(self, why: str) -> None:
+        """Have no forked process run tasks."""
+        self.no_fork = why
+
     def check(self, func: Callable[..., Any]) -> bool:
         """Look at a function before it runs, at its code and at what it reads; return whether that changes anything.
 

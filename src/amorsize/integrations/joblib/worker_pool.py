@@ -12,21 +12,24 @@ import threading
 from collections import deque
 from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amorsize.integrations.joblib.batch import Batch
 from amorsize.integrations.joblib.clocks import COMPUTES, clocks, work
-from amorsize.integrations.joblib.decision import FIRST_LOOK_SECONDS, TRIAL_SECONDS, Decision
+from amorsize.integrations.joblib.decision import FIRST_LOOK_SECONDS, TRIAL_SECONDS
 from amorsize.integrations.joblib.nesting import InnerCalls, busy_workers, here, is_inside_task, running_pools
 from amorsize.processes.warning import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from amorsize.execution.measure import Measure
     from amorsize.integrations.joblib.batch import Outcome
     from amorsize.integrations.joblib.call import Call
     from amorsize.integrations.joblib.clocks import Clocks
-    from amorsize.integrations.joblib.planning import Choice
+    from amorsize.integrations.joblib.decision import Decision
+    from amorsize.integrations.joblib.planning import Choice, Planner
+    from amorsize.integrations.joblib.restrictions import Restrictions
 
     if sys.platform == "linux":
         from amorsize.integrations.joblib.forked import ForkedWorkers
@@ -43,24 +46,49 @@ _PAUSE_SECONDS: Final = 0.1
 """How long the runner and threads wait for news before they look around."""
 
 
+class _Beside(NamedTuple):
+    """What threads have done beside the runner: seconds computed, seconds idle, and how often a CPU was given up."""
+
+    computed: float = 0.0
+    idle: float = 0.0
+    switches: float = 0.0
+
+    def plus(self, *, computed: float, idle: float, switches: float) -> _Beside:
+        """Return the sum with what another batch has added."""
+        return _Beside(self.computed + computed, self.idle + idle, self.switches + switches)
+
+
 class WorkerPool:
     """The workers of one call.
 
     Args:
         call: what is known of the call.
+        decision: who runs the tasks.
+        planner: knows what workers cost.
+        restrictions: which kinds of workers must not run the tasks.
+        measure: what tasks have taken.
         helpers: most threads or processes that work beside the runner.
         in_caller: whether the caller calls ``run``; else a thread in the background does.
-        choice: who runs everything, where that is fixed.
     """
 
-    def __init__(self, call: Call, helpers: int, *, in_caller: bool, choice: Choice | None = None) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  one argument a concern
+        self,
+        call: Call,
+        decision: Decision,
+        planner: Planner,
+        restrictions: Restrictions,
+        measure: Measure,
+        helpers: int,
+        *,
+        in_caller: bool,
+    ) -> None:
         self._call = call
-        self._planner = call.planner
-        self._restrictions = call.planner.restrictions
+        self._planner = planner
+        self._restrictions = restrictions
         self._most = helpers
         self.in_caller = in_caller
-        self.decision = Decision(call, helpers, choice)
-        self._measure = self.decision.measure
+        self.decision = decision
+        self._measure = measure
         self._inner_calls = InnerCalls()
         self._has_tasks = False
         self._is_inside_task = is_inside_task()
@@ -73,7 +101,7 @@ class WorkerPool:
         self._threads: list[threading.Thread] = []
         self._threads_end = False
         self._runner: threading.Thread | None = None
-        self._beside = [0.0, 0.0, 0.0]
+        self._beside = _Beside()
         self._forked: ForkedWorkers | None = None
         self._context = contextvars.copy_context()
 
@@ -233,8 +261,7 @@ class WorkerPool:
                 self._note(len(batch.calls), perf_counter() - began, before, shared=shared or self._running > 1)
                 if is_helper and has_runner and self._busy_since:
                     self._compare(perf_counter() - began, before)
-            if self.decision.example is None:
-                self.decision.example = (batch.calls, results)
+            self.decision.note_example(batch.calls, results)
         except BaseException as error:  # noqa: BLE001  it is raised again where results are taken
             self._report(batch.fail, error)
         else:
@@ -252,13 +279,14 @@ class WorkerPool:
         """Take note of what a thread did beside the runner."""
         now = clocks()
         with self._changed:
-            self._beside[0] += now.computed - before.computed
-            self._beside[1] += max(0.0, wall - (now.own - before.own))
-            self._beside[2] += now.switches - before.switches
-            computed, idle, switches = self._beside
-            if computed + idle > TRIAL_SECONDS and self._measure.cpu_fraction > COMPUTES:
+            self._beside = beside = self._beside.plus(
+                computed=now.computed - before.computed,
+                idle=max(0.0, wall - (now.own - before.own)),
+                switches=now.switches - before.switches,
+            )
+            if beside.computed + beside.idle > TRIAL_SECONDS and self._measure.cpu_fraction > COMPUTES:
                 threads = max(2, min(self._running, self._choice.workers))
-                self._planner.note_threads(computed, idle, int(switches), threads)
+                self._planner.note_threads(beside.computed, beside.idle, int(beside.switches), threads)
 
     # Threads that run batches beside the runner
 
@@ -311,7 +339,7 @@ class WorkerPool:
     def _end_workers(self) -> None:
         """End forked workers, and have threads end after the batch that they run, without waiting for them."""
         self._end_threads()
-        self.decision.example = None
+        self.decision.forget_example()
         running_pools.discard(self)
         self._end_forked()
 
@@ -349,7 +377,7 @@ class WorkerPool:
             return False
         danger = self._restrictions.why_no_fork_now()
         if danger:
-            self._restrictions.no_fork = danger
+            self._restrictions.rule_out_forks(danger)
             self.decision.choose(len(self._queue))
             return False
         if sys.platform != "linux":
