@@ -37,9 +37,10 @@ def in_words(found: Placed) -> Placed:
     try:
         yield from found
     except WorkerError as error:
-        error.args = (str(error).partition(";")[0].removeprefix("execute: "), error.finished)
-        error.add_note(_WHAT_TO_DO)
-        raise
+        shown = type(error)(str(error).partition(";")[0].removeprefix("execute: "), error.finished)
+        for note in (*getattr(error, "__notes__", ()), _WHAT_TO_DO):
+            shown.add_note(note)
+        raise shown from error
 
 
 class _Kept(Passing):

@@ -61,6 +61,10 @@ class CallCost:
             if is_explaining():
                 explain("Executor.submit", fn, counted(self.calls, "earlier call"), kind, self.cpu_seconds)
 
+    def rule_out_processes(self) -> None:
+        """Have no process run later calls."""
+        self.may_move = False
+
     def pays(self) -> bool:
         """Return whether processes pay by what calls have cost so far."""
         each = self.cpu_seconds / max(1, self.calls)
@@ -82,7 +86,7 @@ class CallCost:
         try:
             pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
         except Exception:  # noqa: BLE001  __reduce__ of the user's may raise anything
-            self.may_move = False
+            self.rule_out_processes()
             return
         self.is_result_light = time.thread_time() - began < _MOVES * cpu_seconds
 

@@ -124,7 +124,7 @@ class Executor(concurrent.futures.Executor):
             if answer is not None and not answer.lost:
                 with suppress(Exception):  # what pickles need not come back
                     return pickle.loads(answer.results)[0]  # type: ignore[no-any-return]  # noqa: S301  from a worker of ours
-            cost.may_move = False
+            cost.rule_out_processes()
         cost.note(fn, "threads")
         return timed(cost, fn, args, kwargs)
 
