@@ -23,6 +23,9 @@ PROJECT_TABLE: Final = "tool.amorsize."
 def structure(table: object, kind: type, where: str, faults: list[str], only: Sequence[str] = ()) -> Any | None:
     """Return an instance of an attrs class made from a table, strictly; None when faults were added.
 
+    Options are structured one by one: cattrs runs no validator where any option has the wrong type, and the first
+    validator that refuses hides the others. Here every fault is said at once.
+
     ``only`` names the options a table may set, where the class has more fields than that.
     """
     if not isinstance(table, Mapping):
@@ -91,7 +94,10 @@ def _fault(error: BaseException) -> tuple[str, str]:
 
 @cache
 def _strict() -> Any:
-    """Return a cattrs converter that coerces nothing but whole numbers to fractions."""
+    """Return a cattrs converter that coerces nothing but whole numbers to fractions.
+
+    The hooks are what cattrs advises for that: by itself it makes the number 5 of the text '5', and a list of a text.
+    """
     from cattrs import Converter
     from cattrs.strategies import configure_union_passthrough
 
@@ -144,7 +150,10 @@ def _list(value: Any, kind: Any) -> Any:
 
 
 def _explain(error: BaseException, got: Any, kind: Any, where: str) -> Iterator[str]:
-    """Yield a line for each fault in what cattrs raised, following it into the value that was given."""
+    """Yield a line for each fault in what cattrs raised, following it into the value that was given.
+
+    A formatter of cattrs' ``transform_error`` gets neither the place nor the value, and these lines name both.
+    """
     from cattrs.errors import (
         AttributeValidationNote,
         BaseValidationError,
