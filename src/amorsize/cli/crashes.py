@@ -47,20 +47,29 @@ class _Kept(Passing):
     """Items that are pulled, each of which is kept until its result is there.
 
     Attributes:
-        left: the items without a result, by their indices.
         count: how many were pulled.
     """
 
     def __init__(self, items: Arrivals) -> None:
         super().__init__(items)
-        self.left: dict[int, Any] = {}
+        self._left: dict[int, Any] = {}
         self.count = 0
 
     def passes(self, item: Any) -> bool:
         """Keep an item."""
-        self.left[self.count] = item
+        self._left[self.count] = item
         self.count += 1
         return True
+
+    def drop(self, index: int) -> None:
+        """Keep an item no longer: its result is there."""
+        del self._left[index]
+
+    def take_left(self) -> dict[int, Any]:
+        """Return the items without a result, those too that have arrived and were not pulled, and keep none longer."""
+        left, self._left = self._left, {}
+        self.arrived.clear()
+        return left
 
 
 def _pulled(items: Arrivals, placed: Callable[[Any], Placed], in_process: Callable[[Any], Placed]) -> Placed:
@@ -70,12 +79,11 @@ def _pulled(items: Arrivals, placed: Callable[[Any], Placed], in_process: Callab
         try:
             with closing(placed(kept)) as found:
                 for at, result in found:
-                    del kept.left[first + at]
+                    kept.drop(first + at)
                     yield first + at, result
         except WorkerError:
-            indices, suspects = list(kept.left), list(kept.left.values())
-            kept.arrived.clear()  # one that has arrived and was not pulled is a suspect too
-            kept.left.clear()
+            left = kept.take_left()
+            indices, suspects = list(left), list(left.values())
         else:
             return
         for at, result in _one_by_one(suspects, range(len(suspects)), in_process):

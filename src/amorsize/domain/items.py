@@ -97,7 +97,7 @@ def _elsewhere(data: Any, container: type, description: Description, around: Sur
     items = _of_column(data, container, around) or _of_subclass(data, container)
     if items:
         return f"{name}[{description.describe(items)}]"
-    description.is_sized = False
+    description.leave_size_open()
     return name
 
 
@@ -108,7 +108,7 @@ def _of_rows(data: Rows | PulledRows, description: Description, around: Surround
         id(type(column)) in _INDEXED_IDS or (type(column) is array_type and column.ndim) for column in data.columns
     ):
         return _at_three_places(data, description, "in.rows")
-    description.is_sized = False
+    description.leave_size_open()
     return f"in.rows.{len(data.columns) if isinstance(data, Rows) else data.count}"
 
 

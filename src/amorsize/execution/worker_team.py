@@ -53,7 +53,6 @@ class WorkerTeam:
     def __init__(self, run: Run, job: Job, config: RunConfig, budget: Budget) -> None:
         self._run = run
         self._job = job
-        self._options = job.options
         self._config = config
         self._budget = budget
         self._granted = 0
@@ -155,13 +154,13 @@ class WorkerTeam:
         if not self.is_alone:
             return
         why = "; ".join(dict.fromkeys(reversed(self.blocked_reasons))) or "no process can be started"
-        if self._options.initializer is not None:
+        if self._job.options.initializer is not None:
             self._initialize_threads(count, why)
             return
         if self.blocked_reasons:
             self._run.keep_out(self.blocked_reasons[-1])
         self.caller_works = True
-        late = "; time limits are noticed between items" if self._options.has_time_limits else ""
+        late = "; time limits are noticed between items" if self._job.options.has_time_limits else ""
         warn(f"execute: items run in the caller's process: {why}{late}")
 
     def _by_cpu(self, share: float) -> int:
@@ -215,7 +214,7 @@ class WorkerTeam:
 
     def _forked_workers(self, workers: int) -> ForkedWorkers:
         """Return what forks workers and looks after them; OSError when there is no room."""
-        options = self._options
+        options = self._job.options
         if sys.platform == "linux":
             from amorsize.execution.workers.board import Task
             from amorsize.execution.workers.forked import ForkedWorkers
@@ -241,10 +240,10 @@ class WorkerTeam:
         """Start threads, which begin now or, with ``silent``, once the caller has been at an item for a while."""
         from amorsize.execution.workers.threads import ThreadWorkers
 
-        if threads <= 0 or (self._budget.is_worker and self._options.initializer is None):
+        if threads <= 0 or (self._budget.is_worker and self._job.options.initializer is None):
             return
         if self.threads is None:
-            run, collect = self._run, self._options.collect
+            run, collect = self._run, self._job.options.collect
             self.threads = ThreadWorkers(self._job.func, run.items_of, run.share_here(waits=True), collect=collect)
         is_short = self.threads.start(threads, silent=silent) < threads
         self.started["thread"] = len(self.threads)
@@ -395,7 +394,7 @@ class WorkerTeam:
 
     def wait(self, seconds: float) -> None:
         """Wait until a worker sends a result or ends, for at most ``seconds`` or until a time is up."""
-        options = self._options
+        options = self._job.options
         if options.deadline is not None:
             seconds = min(seconds, max(0.0, options.deadline - self._job.monotonic()))
         if options.item_timeout is not None:
@@ -413,7 +412,7 @@ class WorkerTeam:
         if now - self._supervised < SUPERVISE_SECONDS:
             return
         self._supervised = now
-        limit = self._options.item_timeout
+        limit = self._job.options.item_timeout
         if self.forked is not None and supervision.look(self._run, self.forked):
             self.may_fork = False
             self.withdraw_forked()

@@ -74,6 +74,10 @@ class Description:
         self._parts = MOST_PARTS
         self.is_sized = True
 
+    def leave_size_open(self) -> None:
+        """Take note that something is described whose size does not show."""
+        self.is_sized = False
+
     def describe(self, values: Sequence[Any], level: int = 0) -> str:
         """Describe each type among the values by its largest, sorted and joined."""
         first = type(values[0])

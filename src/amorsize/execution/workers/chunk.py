@@ -13,7 +13,7 @@ import time
 TYPE_CHECKING = False  # typing would cost a fresh worker more than all the rest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, Final
 
     Known = tuple[Any, str]
@@ -71,13 +71,21 @@ class Answer:
 
     __slots__ = ("failed", "kind", "lost", "results", "seconds", "why")
 
-    def __init__(self, kind: str, why: str = "") -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  one argument a field
+        self,
+        kind: str,
+        why: str = "",
+        results: bytes = b"",
+        seconds: float = 0.0,
+        failed: Sequence[tuple[int, Any]] = (),
+        lost: Sequence[int] = (),
+    ) -> None:
         self.kind = kind
         self.why = why
-        self.results = b""
-        self.seconds = 0.0
-        self.failed: list[tuple[int, Any]] = []
-        self.lost: list[int] = []
+        self.results = results
+        self.seconds = seconds
+        self.failed = failed
+        self.lost = lost
 
 
 class _Memory:
@@ -108,20 +116,21 @@ def run_chunk(head: Head, blob: bytes) -> Answer:
 
         _memory.has_limited_threads = True
         limit_threads(head.threads)
-    answer = Answer(DONE)
     done = run_items(func, items, head.collect)
-    answer.seconds = done.seconds
+    failed: list[tuple[int, Any]] = []
     if done.failed:
         from amorsize.processes.failures import pack
 
-        answer.failed = [(index, pack(error)) for index, error in done.failed]
+        failed = [(index, pack(error)) for index, error in done.failed]
+    lost: list[int] = []
+    why = ""
     try:
-        answer.results = _pickled(done.results, by_value=BY_VALUE in head.pickled)
+        results = _pickled(done.results, by_value=BY_VALUE in head.pickled)
     except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
-        kept, answer.lost = sort_out(done.results, pickle.dumps)
-        answer.results = pickle.dumps(kept)
-        answer.why = f"{type(error).__name__}: {error}"
-    return answer
+        why = f"{type(error).__name__}: {error}"
+        kept, lost = sort_out(done.results, pickle.dumps)
+        results = pickle.dumps(kept)
+    return Answer(DONE, why, results, done.seconds, failed, lost)
 
 
 class ItemsRun:

@@ -58,8 +58,17 @@ class _Running:
         self.batch = batch
         self.child = child
         self.file = file
-        self.looked_at = monotonic()
-        self.seemed_stuck = False
+        self._looked_at = monotonic()
+        self._seemed_stuck = False
+
+    def has_got_stuck(self) -> bool:
+        """Return whether the child has seemed stuck in two looks in a row, with a pause between them."""
+        now = monotonic()
+        if now - self._looked_at < _LOOK_SECONDS:
+            return False
+        self._looked_at = now
+        before, self._seemed_stuck = self._seemed_stuck, is_stuck(self.child.pid)
+        return before and self._seemed_stuck
 
 
 class ForkedWorkers:
@@ -146,12 +155,7 @@ class ForkedWorkers:
         """Return the outcome of a batch, None while its child runs and is not stuck."""
         if is_done or not running.child.is_running():
             return _outcome(running)
-        now = monotonic()
-        if now - running.looked_at < _LOOK_SECONDS:
-            return None
-        running.looked_at = now
-        before, running.seemed_stuck = running.seemed_stuck, is_stuck(running.child.pid)
-        if not (before and running.seemed_stuck):
+        if not running.has_got_stuck():
             return None
         running.child.kill()
         return Outcome(running.batch, RERUN, "a worker waited for a lock that nobody could release")
