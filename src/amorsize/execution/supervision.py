@@ -13,6 +13,7 @@ from amorsize.processes.process_info import signal_of
 if TYPE_CHECKING:
     import sys
 
+    from amorsize.execution.job import Job
     from amorsize.execution.run import Run
 
     if sys.platform == "linux":
@@ -21,15 +22,22 @@ if TYPE_CHECKING:
         ForkedWorkers = Any
 
 
-def look(run: Run, forked: ForkedWorkers) -> bool:
+def look(run: Run, job: Job, forked: ForkedWorkers, *, isolated: bool) -> bool:
     """Run again what ended and stuck workers were at, or raise where an item has ended its process.
+
+    Args:
+        run: whose workers they are.
+        job: what it runs.
+        forked: the workers.
+        isolated: whether no item may run in the caller.
 
     Returns:
         Whether a worker was stuck.
     """
     for child, numbers in forked.ended():
         run.take_in()  # its last results may have come before it ended
-        _gone(run, numbers, child.exitcode)
+        if not all(run.is_done(number) for number in numbers):
+            _gone(run, job, numbers, child.exitcode, isolated=isolated)
     may_poll = run.measure.items and has_other_threads()  # else no item waits for one, or nothing is known of items
     stuck = forked.stuck(run.measure.longest_seconds if may_poll else None)
     for number, why in stuck:
@@ -56,13 +64,12 @@ def _ended(run: Run, forked: ForkedWorkers, number: int) -> range:
     return numbers
 
 
-def _gone(run: Run, numbers: range, exitcode: int | None) -> None:
-    if all(run.is_done(number) for number in numbers):
-        return
+def _gone(run: Run, job: Job, numbers: range, exitcode: int | None, *, isolated: bool) -> None:
+    """Run again the chunks of a worker that has ended, or raise where one of their items has ended it."""
     how = end_of(exitcode)
     by_itself = signal_of(exitcode) in CRASHES or (exitcode is not None and exitcode >= 0)
-    if by_itself or run.config.isolated:
-        finished = run.job.finished()
+    if by_itself or isolated:
+        finished = job.finished()
         said = f"execute: a worker process {how} while it ran items"
         raise WorkerError(f"{said}; {len(finished)} results are in this error's `finished`", finished)
     _lost(run, numbers, f"a worker process {how}")

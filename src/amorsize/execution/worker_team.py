@@ -413,7 +413,8 @@ class WorkerTeam:
             return
         self._supervised = now
         limit = self._job.options.item_timeout
-        if self.forked is not None and supervision.look(self._run, self.forked):
+        isolated = self._config.isolated
+        if self.forked is not None and supervision.look(self._run, self._job, self.forked, isolated=isolated):
             self.may_fork = False
             self.withdraw_forked()
         if self.forked is not None and limit is not None:
