@@ -69,7 +69,7 @@ def optimize(  # noqa: PLR0913  each is one limit or one port, keyword-only
         executor: the kind of workers. ``auto`` takes the config's choice, which by default is the quickest kind.
             ``thread`` or ``process`` allows that kind and serial only; ``serial`` allows nothing else. The name of an
             executor backend, such as ``dask``, compares its workers with those of this machine and takes the quicker.
-        min_speedup: least predicted speedup that is worth starting workers, 1 or more; None: the config's (1.1).
+        min_speedup: minimum predicted speedup, 1 or more; below it the plan is serial. None: the config's (1.1).
         memory_limit: most bytes that all workers together may take; None: what is free.
         config: path of a config file, or a mapping with what a file would say; None: the file found from the working
             directory.
@@ -205,7 +205,7 @@ def execute(  # noqa: PLR0913  as optimize, and how to go about failures, time a
         max_workers: most workers, 1 or more; None: as many as pay.
         executor: the kind of workers, or the name of a backend, as for optimize; or a running
             ``concurrent.futures.Executor``, which is measured, used when it pays, and not shut down.
-        min_speedup: least predicted speedup that is worth starting workers.
+        min_speedup: minimum predicted speedup; below it the plan is serial.
         memory_limit: most bytes that all workers together may take.
         config: path of a config file, or a mapping with what a file would say.
         cache: name of a cache backend or a CacheStore, or a list of these, the nearest first.
@@ -269,7 +269,7 @@ def iexecute(  # noqa: PLR0913  as execute, for a stream
         initargs: as for execute.
         max_workers: most workers, 1 or more; None: as many as pay.
         executor: the kind of workers, the name of a backend, or a running executor, as for execute.
-        min_speedup: least predicted speedup that is worth starting workers.
+        min_speedup: minimum predicted speedup; below it the plan is serial.
         memory_limit: most bytes that all workers together may take.
         config: path of a config file, or a mapping with what a file would say.
         cache: name of a cache backend or a CacheStore, or a list of these, the nearest first.

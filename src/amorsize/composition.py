@@ -329,7 +329,7 @@ def _store(chosen: Sequence[str | CacheStore], build: Callable[[str], CacheStore
         try:
             layers.append((each, build(each)) if isinstance(each, str) else (type(each).__name__, each))
         except (OSError, CacheError) as error:
-            instead = "the other layers go on" if len(chosen) > 1 else "answers are kept in memory only"
+            instead = "the other layers stay in use" if len(chosen) > 1 else "answers are kept in memory only"
             warn(f"amorsize cache: {error}; {instead}")
     if len(layers) > 1:
         from amorsize.adapters.caches.layered import LayeredCache

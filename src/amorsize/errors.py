@@ -32,7 +32,8 @@ class MeasurementError(AmorsizeError):
 class SamplingError(MeasurementError):
     """A sampled item ended the child process it ran in, ran there for too long, or would have removed a file for good.
 
-    ``place`` names the item, ``what`` says how it ended, ``seconds`` is the least an item takes by that (0: not known).
+    ``place`` names the item, and ``what`` says how it ended. ``seconds`` is the time that an item takes at least;
+    0 is not known.
     """
 
     def __init__(self, place: str, what: str, seconds: float) -> None:
@@ -46,7 +47,7 @@ class SamplingError(MeasurementError):
 
 
 class AmorsizeWarning(UserWarning):
-    """Something was worked around: the call was answered, but not as asked."""
+    """The call was answered, but not quite as you asked; the message says why."""
 
 
 class ExecutionError(AmorsizeError):

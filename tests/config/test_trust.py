@@ -102,7 +102,9 @@ def test_until_it_is_trusted_the_defaults_count_and_one_warning_names_options_an
     file = write(project)
     settings, said = loaded(backends)
     (words,) = said
-    assert words.startswith("amorsize.toml: caches.far.url, caches.far.password_variable reach out and do not count")
+    assert words.startswith(
+        "amorsize.toml: caches.far.url, caches.far.password_variable reach out of the project; their"
+    )
     assert words.endswith(f": amorsize config trust {file}")
     assert "evil" not in words
     assert far(settings, backends) == FarOptions(
@@ -197,7 +199,7 @@ def test_a_directory_must_lie_in_the_project_or_in_the_users_cache(project, back
 
 def test_a_directory_outside_is_not_written_to_before_it_is_trusted(project, own_place, backends):
     file = write(project, "[caches.json]\ndirectory = '~/anything'\n")
-    with pytest.warns(AmorsizeWarning, match="caches.json.directory reaches out and does not count, the default does"):
+    with pytest.warns(AmorsizeWarning, match="caches.json.directory reaches out of the project; its default is used"):
         store = config.build("caches", "json", config.load())
     store.store("here", "v", "text")
     assert not (own_place / "home" / "anything").exists()

@@ -247,7 +247,7 @@ def test_an_address_in_a_config_found_in_a_folder_counts_only_once_it_is_trusted
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "amorsize.toml"
     file.write_text('executor = "dask"\n[executors.dask]\naddress = "tcp://evil.example:8786"\n')
-    with pytest.warns(AmorsizeWarning, match="executors.dask.address reaches out and does not count"):
+    with pytest.warns(AmorsizeWarning, match="executors.dask.address reaches out of the project"):
         found = build_backend("executors", "dask")
     assert found._options == DaskOptions()
     named = build_backend("executors", "dask", file)

@@ -269,7 +269,7 @@ def test_a_directory_in_a_config_found_in_a_folder_counts_only_once_it_is_truste
     monkeypatch.delenv("AMORSIZE_CONFIG")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     Path("amorsize.toml").write_text('cache = "lmdb"\n[caches.lmdb]\ndirectory = "elsewhere"\nsize_mib = 8\n')
-    with pytest.warns(AmorsizeWarning, match="caches.lmdb.directory reaches out and does not count"):
+    with pytest.warns(AmorsizeWarning, match="caches.lmdb.directory reaches out of the project"):
         options = build_backend("caches", "lmdb")._options
     assert options.size_mib == 8
     assert options.directory != str(tmp_path / "elsewhere")

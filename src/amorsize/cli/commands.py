@@ -59,7 +59,7 @@ def demo(most: int | None) -> None:
 @data_options
 @max_workers_option
 @executor_option
-@click.option("--min-speedup", type=Number(min=1), help="Least predicted speedup that is worth starting workers.")
+@click.option("--min-speedup", type=Number(min=1), help="Minimum predicted speedup; below it the plan is serial.")
 @click.option("--memory-limit", type=WholeNumber(min=1), help="Bytes all workers together may take.")
 @click.option("--cache", "cache_name", help="Name of a cache backend, or of several layers: json,redis.")
 @click.option("--probe", help="Name of a probe backend.")

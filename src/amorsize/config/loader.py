@@ -170,10 +170,10 @@ def _as_trusted(settings: Settings, project: str, seen: Seen, backends: Backends
     options, tables = reaching(settings, project, backends)
     if not options or trust.is_trusted(settings.source, options, seen):
         return attrs.evolve(settings, backends=tables)
-    are = "reaches out and does" if len(options) == 1 else "reach out and do"
+    reach, theirs = ("reaches", "its default is") if len(options) == 1 else ("reach", "their defaults are")
     warn(
-        f"{shown(settings.source)}: {', '.join(options)} {are} not count, the default does, until you type: "
-        f"{trust_command(settings.source)}",
+        f"{shown(settings.source)}: {', '.join(options)} {reach} out of the project; {theirs} used until you trust the "
+        f"file: {trust_command(settings.source)}",
     )
     return attrs.evolve(settings, backends=trust.without(tables, options), untrusted=options)
 

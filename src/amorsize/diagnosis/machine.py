@@ -77,7 +77,12 @@ def memory(machine: Machine, root: str = "/") -> Finding:
 def start_method(method: str, reason: str) -> Finding:
     """Say how workers start, and why not by a fork."""
     if reason:
-        return Finding("start method", NOTE, f"{method}: {reason}", "call amorsize before what the reason names starts")
+        return Finding(
+            "start method",
+            NOTE,
+            f"{method}: {reason}",
+            "to fork workers, call amorsize before that library or driver starts",
+        )
     return Finding("start method", OK, method)
 
 

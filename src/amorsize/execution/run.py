@@ -224,7 +224,7 @@ class Run(ABC):
         finally:
             self.team.add_output(first, first + len(items), pieces)
 
-    def keep_out(self, why: str = "items are left that no worker has run or can run") -> None:
+    def keep_out(self, why: str = "no worker can run the items that are left") -> None:
         """Raise ExecutionError if no item may run here; ``why`` says why an item would run here."""
         options = self.job.options
         if options.has_initializer:
@@ -327,7 +327,8 @@ class Run(ABC):
         suspect = isinstance(error, LostError) or chunk.is_cut or team.doubts_failures
         if not suspect or self.job.options.has_initializer:
             return error, None
-        why = f"the item at position {position} failed in a worker and may not fail here ({type(error).__name__})"
+        name = type(error).__name__
+        why = f"the item at position {position} failed in a worker ({name}) but may succeed in the caller's process"
         self._allow_again(why, error)
         try:
             result = self.job.func(self.item(position))
@@ -335,7 +336,7 @@ class Run(ABC):
             team.trust_failures()  # it is the item
             return again, None
         self._warn(why)
-        team.rule_out_kind(f"an item failed there and not here ({type(error).__name__})")
+        team.rule_out_kind(f"an item failed there and not here ({name})")
         return None, result
 
     def raise_failed(self) -> None:

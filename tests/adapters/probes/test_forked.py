@@ -92,7 +92,7 @@ def test_a_child_that_waits_for_a_thread_that_was_not_forked_is_ended_and_items_
     found = sample(needs_the_lock, range(10))
     thread.join()
     assert found.sampled_in == "caller"
-    assert found.sampled_why == "a forked child of this process waited for what only a thread here would do"
+    assert found.sampled_why == "a forked child waited for a thread that runs only in this process"
     assert time.monotonic() - began < 30
 
 
@@ -136,7 +136,7 @@ def test_a_child_that_asks_again_and_again_for_what_a_thread_here_would_do_is_en
         over.set()
         thread.join()
     assert found.sampled_in == "caller"
-    assert "waited for what only a thread here would do" in found.sampled_why
+    assert "waited for a thread that runs only in this process" in found.sampled_why
 
 
 def receive_nothing():

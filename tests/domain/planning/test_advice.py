@@ -23,15 +23,15 @@ def situation(items=5000, *, machine=MACHINE, constraints=None, blocked_reason=N
 
 
 CASES = {
-    "what moving items costs": (
+    "the cost of moving items": (
         situation(machine=MANY_CORES, constraints=PROCESSES, item_bytes=LARGE, pickle_item_seconds=0.001),
         "items are 3 MiB each",
     ),
-    "what moving results costs": (
+    "the cost of moving results": (
         situation(machine=MANY_CORES, constraints=PROCESSES, result_bytes=LARGE, unpickle_result_seconds=0.001),
         "results are 3 MiB each: return a summary",
     ),
-    "that no other process can be used": (
+    "the lack of worker processes": (
         situation(machine=MANY_CORES, blocked_reason="the function is a lambda"),
         "processes are ruled out: the function is a lambda",
     ),

@@ -143,19 +143,19 @@ class LayeredCache:
         name, store = self._layers[at]
         try:
             return action(store)
-        except Exception as error:  # noqa: BLE001  a cache plugin may fail in any way; the other layers go on
+        except Exception as error:  # noqa: BLE001  a cache plugin may fail in any way; the other layers stay in use
             failures.append(error)
             if what == "writing" and is_hopeless(error):
                 self._closed.add(at)
             if name not in self._warned:
                 self._warned.add(name)
-                words = f"layer {name!r}: {what} failed ({type(error).__name__}: {error}); the other layers go on"
+                words = f"layer {name!r}: {what} failed ({type(error).__name__}: {error}); the other layers stay in use"
                 warn(f"amorsize cache: {words}")
             return None
 
     def _raise_if_all(self, failures: list[Exception], layers: int) -> None:
         if failures and len(failures) >= layers:
-            raise CacheError("cache: one layer must answer, got a failure of each") from failures[-1]
+            raise CacheError("cache: every layer failed") from failures[-1]
 
 
 def _next(names: Iterator[str], _: CacheStore) -> str | None:

@@ -221,9 +221,7 @@ class ChildSession:
                     raise self._late(seconds)
                 looks = looks + 1 if self._is_stuck() else 0
                 if looks > 1:
-                    raise UnusableChildError(
-                        "a forked child of this process waited for what only a thread here would do"
-                    )
+                    raise UnusableChildError("a forked child waited for a thread that runs only in this process")
             return pickle.loads(self._connection.recv_bytes())  # type: ignore[no-any-return]  # noqa: S301  from our own child
         except (EOFError, OSError):
             raise self._at_its_end() from None

@@ -114,7 +114,9 @@ def decode_entry(text: str) -> Entry:
     except (TypeError, LookupError) as error:
         raise ValueError(f"record must be an entry, got one in which {error}") from None
     if entry.plan.executor not in EXECUTORS and entry.plan.executor != entry.constraints.backend:
-        raise ValueError(f"record must be an entry, got one whose plan was never in the running: {entry.plan.executor}")
+        raise ValueError(
+            f"record must have a plan of one of the executors that were compared, got {entry.plan.executor}"
+        )
     return entry
 
 

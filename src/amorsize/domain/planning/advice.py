@@ -139,10 +139,10 @@ def _more_items(situation: Situation, overheads: Overheads) -> tuple[Situation, 
 
 _EASY: Final[dict[str, Change]] = {
     "the limits given": _free_choice,
-    "that no other process can be used": _other_processes,
+    "the lack of worker processes": _other_processes,
     "start-up": _started_already,
-    "what moving results costs": _small_results,
-    "what moving items costs": _small_items,
+    "the cost of moving results": _small_results,
+    "the cost of moving items": _small_items,
     "memory": _more_memory,
 }
 _HARD: Final[dict[str, Change]] = {

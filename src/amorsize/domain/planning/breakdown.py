@@ -38,7 +38,7 @@ class Breakdown:
         seconds_low: lower end of their 90 % interval.
         seconds_high: upper end of their 90 % interval.
         start: starting and ending the workers, and the first call where that takes long.
-        moving: what less it takes when moving items, results and chunks costs nothing.
+        moving: how many seconds it would save if moving items, results and chunks cost nothing.
         computing: the busiest worker's items, or all CPU seconds over the CPUs, or the time under the GIL.
         tail: how much later than the others the last worker ends.
         is_allowed: whether the limits, the memory and the CPUs allow so many workers of this kind.

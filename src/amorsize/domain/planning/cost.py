@@ -260,11 +260,12 @@ class CostModel:
     ) -> tuple[float, float]:
         """Return the busiest worker's seconds, and how much later the last chunk ends.
 
-        ``computing`` is the part of the ``each`` seconds per item that needs a CPU. Few chunks per worker come in whole
-        rounds. Many chunks spread evenly, and half a chunk is left over on average. Few chunks whose spread has moved
-        the workers apart by a whole chunk behave like many, and in proportion before that. The spread of the last
-        chunks is E_p s sqrt(k) (Kruskal and Weiss 1985), joined with the jitter of CPU speed, which all items of a
-        chunk share.
+        ``computing`` is the part of the ``each`` seconds per item that needs a CPU. With few chunks per worker, the
+        busiest worker runs whole rounds. With many, all workers run the same share. The last chunk ends later for two
+        reasons. Chunks take different times: E_p s sqrt(k) (Kruskal and Weiss 1985), joined with the jitter of CPU
+        speed, which all items of a chunk share. And workers do not end their chunks at the same moment. With many
+        chunks, that adds half a chunk on average. With few, it adds half of the time by which the spread has moved the
+        workers apart, at most half a chunk.
         """
         tail = expected_maximum(min(p, chunks)) * hypot(self.spread * sqrt(k), self.overheads.jitter * k * computing)
         if chunks <= _FEW_ROUNDS * p:
