@@ -39,9 +39,12 @@ SECTIONS = {
 
 START = """# Measured figures
 
-`python tests/benchmarks/measured.py` runs the benchmarks one after another and writes this page. Let nothing else run
-on the machine meanwhile. [How good the decisions are](decision-quality.md), [How it runs](execute.md) and [The
-cache](cache.md) say what the figures mean; those that they name come from runs of their own.
+This page shows what the benchmarks of amorsize print on one machine. You can compare the figures with those of your
+own machine: `python tests/benchmarks/measured.py` runs the benchmarks one after another and writes this page. Let
+nothing else run on the machine meanwhile.
+
+[How good the decisions are](decision-quality.md), [How it runs](execute.md) and [The cache](cache.md) say what the
+figures mean. The figures on those pages come from other runs.
 """
 
 
