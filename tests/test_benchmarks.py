@@ -74,7 +74,7 @@ def test_a_kind_of_work_that_the_targets_name_has_a_row(property_):
     "property_",
     [
         *("big items", "big results", "few", "many", "flat", "bimodal", "rising", "falling", "tiny", "1 us", "1 s"),
-        *("one in fifty 100x longer", "first call dear", "generator", "unequal", "threads of its own"),
+        *("one in fifty 100x longer", "first call slow", "generator", "unequal", "threads of its own"),
     ],
 )
 def test_a_property_that_the_targets_name_has_a_row(property_):

@@ -115,37 +115,37 @@ def test_a_clock_set_back_makes_an_entry_stale(desk):
     assert desk.ask().cache == "miss"
 
 
-def both_paces():
-    """Return a desk whose store holds a fast and a slow variant of the same workload, and how to set the pace."""
-    pace = {"now": 0.0005}
-    desk = Desk(sample=lambda _: attrs.evolve(SAMPLE, seconds_per_item=pace["now"]))
+def two_variants():
+    """Return a desk whose store holds a fast and a slow variant of one workload, and what sets an item's seconds."""
+    item_seconds = {"now": 0.0005}
+    desk = Desk(sample=lambda _: attrs.evolve(SAMPLE, seconds_per_item=item_seconds["now"]))
     desk.ask()
     (locator,) = {where for where, _ in desk.store.stored if where.startswith("func:")}
     fast = dict(desk.store.inner.fetch(locator))
     desk.store.discard([(locator, variant) for variant in fast])
-    pace["now"] = 0.05
+    item_seconds["now"] = 0.05
     desk.anew()
     desk.ask()
     for variant, text in fast.items():
         desk.store.store(locator, variant, text)
     desk.anew()
     desk.probe.asked.clear()
-    return desk, pace, locator
+    return desk, item_seconds, locator
 
 
 @pytest.mark.parametrize("seconds", [0.0005, 0.05])
 def test_of_several_variants_the_one_that_an_item_falls_in_is_taken(seconds):
-    desk, pace, _ = both_paces()
-    pace["now"] = seconds
+    desk, item_seconds, _ = two_variants()
+    item_seconds["now"] = seconds
     answer = desk.ask()
     assert answer.cache == "hit"
     assert answer.serial_seconds == pytest.approx(2000 * seconds)
     assert desk.probe.asked == {"sample": 1}
 
 
-def test_a_pace_that_no_variant_has_becomes_a_variant():
-    desk, pace, locator = both_paces()
-    pace["now"] = 0.5
+def test_a_duration_that_no_variant_has_becomes_a_variant():
+    desk, item_seconds, locator = two_variants()
+    item_seconds["now"] = 0.5
     answer = desk.ask()
     assert answer.cache == "miss"
     assert "very_slow" in answer.cache_reason
@@ -313,7 +313,7 @@ def test_lookup_says_what_would_happen_without_running_anything(desk):
 
 
 def test_lookup_among_several_variants_says_that_an_item_would_be_timed():
-    desk, _, _ = both_paces()
+    desk, _, _ = two_variants()
     ran = []
     found = desk.optimizer.lookup(abs, range(2000), Constraints())
     assert found == ("hit", "2 variants; one item would be timed to choose")

@@ -138,11 +138,11 @@ def test_what_was_measured_while_busy_holds_while_busy_and_is_measured_again_whe
 
 
 def test_an_entry_of_another_speed_that_a_busy_machine_has_left_goes():
-    pace = {"now": 0.5}
-    desk = Desk(sample=lambda _: attrs.evolve(SAMPLE, seconds_per_item=pace["now"]))
+    item_seconds = {"now": 0.5}
+    desk = Desk(sample=lambda _: attrs.evolve(SAMPLE, seconds_per_item=item_seconds["now"]))
     desk.inspector.machine = BUSY
     desk.ask()
-    desk.inspector.machine, pace["now"] = MACHINE, 0.005
+    desk.inspector.machine, item_seconds["now"] = MACHINE, 0.005
     desk.anew()
     assert desk.ask().cache == "miss"
     (locator,) = {where for where in desk.store.inner.locators() if where.startswith("func:")}

@@ -140,11 +140,11 @@ def execution(desk, executors, func, data, options=None):
     return Execution(desk.optimizer, resources, func, data, limits, options or Options(), chosen=chosen(executors))
 
 
-DEAR = attrs.evolve(SAMPLE, seconds_per_item=1.0, first_call_seconds=1.0)
+SLOW = attrs.evolve(SAMPLE, seconds_per_item=1.0, first_call_seconds=1.0)
 
 
 def test_an_engine_that_is_best_runs_the_items_and_what_it_ran_twice_is_said():
-    executors, desk = FarExecutors(), Desk(sample=DEAR)
+    executors, desk = FarExecutors(), Desk(sample=SLOW)
     executors.lost = 2
     with pytest.warns(AmorsizeWarning, match="2 chunks ran again because a worker was lost"):
         assert execution(desk, executors, abs, range(-300, 0)).run() == list(range(300, 0, -1))
@@ -152,7 +152,7 @@ def test_an_engine_that_is_best_runs_the_items_and_what_it_ran_twice_is_said():
 
 
 def test_items_with_a_time_of_their_own_stay_here():
-    executors, desk = FarExecutors(), Desk(sample=attrs.evolve(DEAR, blocked_reason="no processes"))
+    executors, desk = FarExecutors(), Desk(sample=attrs.evolve(SLOW, blocked_reason="no processes"))
     found = execution(desk, executors, abs, range(-30, 0), Options(item_timeout=60.0)).run()
     assert found == list(range(30, 0, -1))
     assert executors.started == []
@@ -162,7 +162,7 @@ def test_workers_elsewhere_that_know_another_function_run_none_of_it(tmp_path, m
     tmp_path.joinpath("far_work.py").write_text("FACTOR = 2\ndef times(x):\n    return x * FACTOR\n")
     monkeypatch.syspath_prepend(tmp_path)
     work = importlib.import_module("far_work")
-    executors, desk = FarExecutors(), Desk(sample=DEAR)
+    executors, desk = FarExecutors(), Desk(sample=SLOW)
     assert execution(desk, executors, work.times, range(100)).run() == list(range(0, 200, 2))
     monkeypatch.setattr(work, "FACTOR", 3)
     with pytest.warns(AmorsizeWarning, match="items run in the caller's process: .* know another version of the func"):

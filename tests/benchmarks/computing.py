@@ -262,7 +262,7 @@ ROWS = (
     ("sum csv column", total_of_column, tables, "holds the lock in C, flat, 500 us"),
     ("depth of xml", deepest, markup, "holds the lock in C, flat, 1 ms"),
     ("group in sqlite", grouped_by_database, lambda: range(1, 61), "mixed lock, flat, 5 ms"),
-    ("commonness of words", commonness, lambda: paragraphs(400, 8000), "first call dear, 100 us", FORGETTING),
+    ("commonness of words", commonness, lambda: paragraphs(400, 8000), "first call slow, 100 us", FORGETTING),
     ("wrap a few lines", wrapped, lambda: paragraphs(12, 300), "pure Python, tiny, 100 us, serial is right"),
     ("words of a stream", count_words, lambda: paragraphs(600, 12_000), "generator, 500 us", {"stream": True}),
     ("tokenize a few", count_tokens, lambda: paths_of(60_000, 200_000, 5), "pure Python, few, unequal, 100 ms"),

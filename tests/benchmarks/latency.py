@@ -1,4 +1,4 @@
-"""Prints what a cached answer costs, beside the floors it is held against, all in one run.
+"""Prints what a cached answer costs, beside its floors, all in one run.
 
 Run it as ``python tests/benchmarks/latency.py``; ``--entries`` fills stores of 100,000 and 1,000,000 entries instead,
 which takes minutes, and ``--stages`` takes a first hit apart. Everything is interleaved and medians are shown, since
@@ -343,7 +343,7 @@ def many_entries(folder):
             readers = {number: optimizer_in(place, cache) for number, place in places.items()}
             for number, reader in readers.items():
                 reader.optimize(work, data, Constraints())
-                stray(reader.entries.store, number)
+                look_up_others(reader.entries.store, number)
             for func in made:
                 for number, reader in readers.items():
                     began = time.perf_counter_ns()
@@ -354,7 +354,7 @@ def many_entries(folder):
         prune(writer.entries.store, cache, count - len(made), places[count])
 
 
-def stray(store, number):
+def look_up_others(store, number):
     """Look up some other entries, so that what a store keeps in memory is not just what is asked for next."""
     for turn in range(200):
         store.fetch(f"func:{turn * 7919 % number:016x}_item:int~16^3_size:large")

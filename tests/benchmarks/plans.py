@@ -99,4 +99,4 @@ def by_mpire(func):
 
 
 TOOLS = {"Pool": by_pool, "PPE": by_futures, "joblib": by_joblib, "mpire": by_mpire}
-"""The tools held against, by the name of their column: each gives what runs, and what tidies up after the clock."""
+"""The tools compared, by the name of their column: each gives what runs, and what tidies up after the clock."""

@@ -21,7 +21,7 @@ from statistics import median
 
 import attrs
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # where the simulator is; this file bears its name
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # where the simulator is; this file has the same name
 
 from simulation.drawn import draw, geometric_mean, judge
 from simulation.pools import Job

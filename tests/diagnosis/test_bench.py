@@ -1,4 +1,4 @@
-"""Plans held against brute force: what runs, within which time, and what is said of it."""
+"""Plans compared with brute force: what runs, within which time, and what is said of it."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_collections_that_code_changes_are_reported(body, filled):
         ("G[x].add(1)", set()),
     ],
 )
-def test_collections_that_code_only_adds_to_are_told_apart(body, replaced):
+def test_collections_that_code_only_adds_to_are_distinguished(body, replaced):
     assert {".".join(origin) for origin in effects_of(code_of(body)).replaced} == replaced
 
 

@@ -1,4 +1,4 @@
-"""Random runs, each held against the list comprehension, with every item counted and everything closed."""
+"""Random runs, each compared with the list comprehension, with every item counted and everything closed."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def test_data_that_say_a_wrong_length_give_what_iterating_gives(kind, length):
     seen = []
     options = {"executor": kind, "max_workers": 2, "min_speedup": 1.0}
     data = Guesses(length, 200)
-    assert execute(nap, data, progress=lambda *told: seen.append(told), **options) == [2 * x for x in range(200)]
+    assert execute(nap, data, progress=lambda *counts: seen.append(counts), **options) == [2 * x for x in range(200)]
     assert all(total is None or done <= total for done, total in seen)
     assert list(iexecute(nap, data, **options)) == [2 * x for x in range(200)]
     if length:

@@ -1,4 +1,4 @@
-"""Plans held against their neighbours by running them all."""
+"""Plans compared with their neighbours by running them all."""
 
 from __future__ import annotations
 

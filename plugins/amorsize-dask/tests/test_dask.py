@@ -24,12 +24,12 @@ from amorsize.testing import build_backend
 from amorsize_dask import DaskOptions, build
 from clusters import Inspector, Probe
 
-DEAR = {"inspector": Inspector(), "probe": Probe(0.2), "min_speedup": 1.0}
-"""With it, any function seems so dear that two CPUs elsewhere must be best."""
+SLOW = {"inspector": Inspector(), "probe": Probe(0.2), "min_speedup": 1.0}
+"""With it, any function seems so slow that two CPUs elsewhere must be best."""
 
 
 def test_items_run_on_the_cluster_and_come_back_in_order(client):
-    pairs = execute(jobs.nap, range(200), executor="dask", **DEAR)
+    pairs = execute(jobs.nap, range(200), executor="dask", **SLOW)
     assert [item for _, item in pairs] == list(range(200))
     assert {pid for pid, _ in pairs} == set(client.run(os.getpid).values())
 
@@ -45,7 +45,7 @@ def test_the_program_of_the_readme_runs(local_cluster, capsys):
 
 
 def test_a_plan_names_the_cluster_and_says_what_this_machine_would_do(client):
-    result = optimize(jobs.nap, range(500), executor="dask", **DEAR)
+    result = optimize(jobs.nap, range(500), executor="dask", **SLOW)
     assert (result.executor, result.n_jobs) == ("dask", 2)
     assert "2 workers of dask should take" in result.reason
     assert "this machine's own workers would not help" in result.reason or "here should take" in result.reason
@@ -53,13 +53,13 @@ def test_a_plan_names_the_cluster_and_says_what_this_machine_would_do(client):
 
 
 def test_a_plan_can_be_run(client):
-    pairs = optimize(jobs.nap, range(20), executor="dask", **DEAR).run()
+    pairs = optimize(jobs.nap, range(20), executor="dask", **SLOW).run()
     assert [item for _, item in pairs] == list(range(20))
     assert {pid for pid, _ in pairs} <= set(client.run(os.getpid).values())
 
 
 def test_a_plan_that_is_verified_runs_on_the_cluster(client, tmp_path):
-    result = optimize(jobs.nap, range(20), executor="dask", profile=True, **DEAR)
+    result = optimize(jobs.nap, range(20), executor="dask", profile=True, **SLOW)
     seen = tmp_path / "seen"
     found = verify(functools.partial(jobs.reported, str(seen)), range(20), result=result, rounds=1)
     assert found.chosen.way.executor == "dask"
@@ -68,11 +68,11 @@ def test_a_plan_that_is_verified_runs_on_the_cluster(client, tmp_path):
 
 def test_the_config_can_choose_the_cluster(client, local_cluster):
     config = {"executor": "dask", "executors": {"dask": {"address": local_cluster.scheduler_address}}}
-    assert optimize(jobs.nap, range(500), config=config, **DEAR).executor == "dask"
+    assert optimize(jobs.nap, range(500), config=config, **SLOW).executor == "dask"
 
 
 def test_results_can_be_streamed_from_the_cluster(client):
-    pairs = list(iexecute(jobs.nap, range(60), executor="dask", in_flight=20, **DEAR))
+    pairs = list(iexecute(jobs.nap, range(60), executor="dask", in_flight=20, **SLOW))
     assert [item for _, item in pairs] == list(range(60))
     assert {pid for pid, _ in pairs} <= set(client.run(os.getpid).values())
 
@@ -83,13 +83,13 @@ def test_a_job_shorter_than_a_moment_does_not_even_ask_the_cluster():
 
 
 def test_this_machine_is_preferred_where_it_is_as_good(client):
-    result = optimize(jobs.nap, range(500), executor="dask", **DEAR | {"inspector": Inspector(16)})
+    result = optimize(jobs.nap, range(500), executor="dask", **SLOW | {"inspector": Inspector(16)})
     assert result.executor == "process"
     assert "; 2 workers of dask should take" in result.reason
 
 
 def test_plans_for_here_and_for_the_cluster_do_not_mix(client, cache):
-    ask = DEAR | {"cache": cache}
+    ask = SLOW | {"cache": cache}
     first = optimize(jobs.nap, range(500), executor="dask", **ask)
     here = optimize(jobs.nap, range(500), **ask)
     again = optimize(jobs.nap, range(500), executor="dask", **ask)
@@ -98,21 +98,21 @@ def test_plans_for_here_and_for_the_cluster_do_not_mix(client, cache):
 
 
 def test_what_the_cluster_charges_is_kept(client, cache):
-    optimize(jobs.nap, range(500), executor="dask", cache=cache, **DEAR)
+    optimize(jobs.nap, range(500), executor="dask", cache=cache, **SLOW)
     kept = [place for place in cache.locators() if place.startswith("machine:")]
     assert len(kept) == 1  # the cluster's: with one CPU, what processes here cost is of no interest
     reported = {variant: text for place in kept for variant, text in cache.fetch(place).items()}
     assert reported
-    optimize(jobs.double, range(500), executor="dask", cache=cache, config={}, **DEAR)
+    optimize(jobs.double, range(500), executor="dask", cache=cache, config={}, **SLOW)
     assert {place for place in cache.locators() if place.startswith("machine:")} == set(kept)
     assert {variant: text for place in kept for variant, text in cache.fetch(place).items()} == reported
 
 
 def test_a_failing_item_is_raised_here_and_named(client):
     with pytest.raises(ValueError, match="seven") as caught:
-        execute(jobs.odd, range(100), executor="dask", **DEAR)
+        execute(jobs.odd, range(100), executor="dask", **SLOW)
     assert any("position 7" in note for note in caught.value.__notes__)
-    results, failures = execute(jobs.odd, range(100), executor="dask", errors="collect", **DEAR)
+    results, failures = execute(jobs.odd, range(100), executor="dask", errors="collect", **SLOW)
     assert results[6:9] == [6, None, 8]
     assert failures.positions == (7,)
 
@@ -143,17 +143,17 @@ def test_what_is_defined_in_the_main_module_travels_with_its_code(client, local_
 
 
 def test_workers_that_know_another_version_of_the_function_run_none_of_it(client, monkeypatch):
-    assert execute(jobs.double, range(10), executor="dask", **DEAR) == [2 * x for x in range(10)]
+    assert execute(jobs.double, range(10), executor="dask", **SLOW) == [2 * x for x in range(10)]
     monkeypatch.setattr(jobs, "FACTOR", 3)
     with pytest.warns(AmorsizeWarning, match="items run in the caller's process: .* know another version of the func"):
-        assert execute(jobs.double, range(10), executor="dask", **DEAR) == [3 * x for x in range(10)]
+        assert execute(jobs.double, range(10), executor="dask", **SLOW) == [3 * x for x in range(10)]
 
 
 def test_large_items_are_sent_without_advice(client):
     items = [bytes([x]) * (6 << 20) for x in range(4)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert execute(len, items, executor="dask", **DEAR) == [6 << 20] * 4
+        assert execute(len, items, executor="dask", **SLOW) == [6 << 20] * 4
         build(DaskOptions()).start(1, "spawn").submit(len, bytes(12 << 20)).result()
 
 
@@ -183,7 +183,7 @@ def test_dasks_own_configuration_names_the_scheduler(local_cluster):
 
 def test_no_cluster_at_all_is_said():
     with pytest.raises(ExecutionError, match=r"executors.dask.address must be given"):
-        optimize(jobs.nap, range(500), executor="dask", **DEAR)
+        optimize(jobs.nap, range(500), executor="dask", **SLOW)
 
 
 def test_a_scheduler_that_is_not_there_is_said_in_bounded_time():
@@ -192,7 +192,7 @@ def test_a_scheduler_that_is_not_there_is_said_in_bounded_time():
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         options = {"address": address, "connect_timeout_seconds": 0.5}
         with pytest.raises(ExecutionError, match=f"reached within 0.5 s, got {address}"):
-            execute(jobs.nap, range(500), executor="dask", config={"executors": {"dask": options}}, **DEAR)
+            execute(jobs.nap, range(500), executor="dask", config={"executors": {"dask": options}}, **SLOW)
 
 
 def test_a_wrong_option_is_refused():
@@ -235,7 +235,7 @@ def test_a_worker_that_is_killed_loses_nothing(apart):
             victim.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
 
     with pytest.warns(AmorsizeWarning, match=r"chunks? ran again because a worker was lost.*may have run twice"):
-        pairs = execute(jobs.nap, range(200), executor="dask", config=config, progress=look, **DEAR)
+        pairs = execute(jobs.nap, range(200), executor="dask", config=config, progress=look, **SLOW)
     assert killed
     assert [item for _, item in pairs] == list(range(200))
     assert {pid for pid, _ in pairs} == {victim.pid, apart.processes[1].pid}

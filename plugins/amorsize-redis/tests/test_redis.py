@@ -78,7 +78,7 @@ def test_who_misses_after_another_waits_for_what_the_other_measures(server):
     options = server.options(wait_seconds=20.0)
     first, second = RedisCache(options), RedisCache(options)
     assert first.fetch("func:here") == {}
-    assert first.fetch("func:here") == {}  # whoever is measuring does not wait for itself
+    assert first.fetch("func:here") == {}  # a process that measures does not wait for itself
     found = []
     waiter = threading.Thread(target=lambda: found.append(second.fetch("func:here")))
     waiter.start()

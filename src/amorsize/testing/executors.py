@@ -73,7 +73,7 @@ class ExecutorsContract:
             assert isinstance(failing.exception(), LookupError)
             assert fine.result(_PATIENCE_SECONDS) == 1
 
-    def test_a_callback_is_told_of_each_future_that_is_done(self) -> None:
+    def test_a_callback_is_called_for_each_future_that_is_done(self) -> None:
         with self._started() as executor:
             called: list[Future[int]] = []
             futures = [executor.submit(abs, number) for number in range(10)]

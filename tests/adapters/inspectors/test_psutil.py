@@ -214,8 +214,8 @@ def test_a_fresh_process_on_linux_does_without_psutil():
         "before = set(sys.modules)\n"
         "from amorsize.adapters.inspectors.psutil import PsutilInspector, PsutilOptions\n"
         "assert PsutilInspector(PsutilOptions()).inspect('fork').total_memory_bytes\n"
-        "dear = {'psutil', 'pathlib', 'subprocess', 'ctypes', 'cattrs', 'multiprocessing'}\n"
-        "print(sorted(dear & set(sys.modules) - before))"
+        "slow = {'psutil', 'pathlib', 'subprocess', 'ctypes', 'cattrs', 'multiprocessing'}\n"
+        "print(sorted(slow & set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

@@ -60,9 +60,9 @@ def test_moving_is_what_is_saved_when_nothing_is_moved():
     free = attrs.evolve(OVERHEADS, chunk_parent_seconds=0.0, chunk_worker_seconds=0.0, item_seconds=0.0)
     there = situation()
     assert all(bar.moving == pytest.approx(0, abs=1e-9) for bar in breakdowns(decide(there, free).plan, there, free))
-    dear = bar_of(broken_down(situation(pickle_item_seconds=0.004, item_bytes=1e6)), "process", 4)
-    assert dear.moving > 2000 * 0.004 - dear.computing
-    assert dear.computing == pytest.approx(2.5)
+    bar = bar_of(broken_down(situation(pickle_item_seconds=0.004, item_bytes=1e6)), "process", 4)
+    assert bar.moving > 2000 * 0.004 - bar.computing
+    assert bar.computing == pytest.approx(2.5)
 
 
 @given(

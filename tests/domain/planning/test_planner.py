@@ -245,14 +245,14 @@ def test_every_plan_is_within_its_limits(items, sampled, cpus, most):
     )  # what is reported is that much wider than what is decided by
 
 
-charges = st.sampled_from(["start_worker_seconds", "thread_start_seconds"])
+prices = st.sampled_from(["start_worker_seconds", "thread_start_seconds"])
 
 
-@given(items=st.integers(2, 10**6), sampled=values, factor=st.floats(1, 100), charge=charges)
-def test_more_expensive_workers_never_lead_to_more_of_them(items, sampled, factor, charge):
-    executor = "thread" if charge == "thread_start_seconds" else "process"
+@given(items=st.integers(2, 10**6), sampled=values, factor=st.floats(1, 100), name=prices)
+def test_more_expensive_workers_never_lead_to_more_of_them(items, sampled, factor, name):
+    executor = "thread" if name == "thread_start_seconds" else "process"
     asked = situation(items, constraints=Constraints(executor=executor, min_speedup=1.0), **sampled)
-    expensive = attrs.evolve(OVERHEADS, **{charge: getattr(OVERHEADS, charge) * factor})
+    expensive = attrs.evolve(OVERHEADS, **{name: getattr(OVERHEADS, name) * factor})
     few, many = decide(asked, expensive).plan, decide(asked, OVERHEADS).plan
     assert few.n_jobs <= many.n_jobs or few.predicted_seconds <= many.predicted_seconds * 1.05
 

@@ -313,7 +313,8 @@ class Burns:
     def jitter(self) -> float:
         """Return the relative standard deviation of the speed, by the mean absolute deviation.
 
-        That of a normal distribution is sqrt(2 / pi) of its standard deviation, and a stray window changes it little.
+        That of a normal distribution is sqrt(2 / pi) of its standard deviation. One window with a very different speed
+        changes it little.
         """
         return mean(self.off) * math.sqrt(math.pi / 2) if self.off else 0.0
 
