@@ -32,18 +32,18 @@ class MeasurementError(AmorsizeError):
 class SamplingError(MeasurementError):
     """A sampled item ended the child process it ran in, ran there for too long, or would have removed a file for good.
 
-    ``place`` names the item, and ``what`` says how it ended. ``seconds`` is the time that an item takes at least;
+    ``subject`` names the item, and ``what`` says how it ended. ``seconds`` is the time that an item takes at least;
     0 is not known.
     """
 
-    def __init__(self, place: str, what: str, seconds: float) -> None:
-        super().__init__(place, what, seconds)
-        self.place = place
+    def __init__(self, subject: str, what: str, seconds: float) -> None:
+        super().__init__(subject, what, seconds)
+        self.subject = subject
         self.what = what
         self.seconds = seconds
 
     def __str__(self) -> str:
-        return f"{self.place} {self.what}"
+        return f"{self.subject} {self.what}"
 
 
 class AmorsizeWarning(UserWarning):
@@ -101,8 +101,8 @@ class FailedItems(ExceptionGroup[Exception]):
 
     def derive(self, errors: Sequence[Exception]) -> FailedItems:  # type: ignore[override]  # as exceptions go here
         """Return a group of some of the exceptions, as ``split`` and ``subgroup`` do."""
-        places = {id(error): place for error, place in zip(self.exceptions, self.positions, strict=True)}
-        return FailedItems(self.message, errors, [places.get(id(error), -1) for error in errors])
+        positions = {id(error): position for error, position in zip(self.exceptions, self.positions, strict=True)}
+        return FailedItems(self.message, errors, [positions.get(id(error), -1) for error in errors])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.message, list(self.exceptions), self.positions)

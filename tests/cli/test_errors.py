@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from amorsize.cli.errors import brief, full, place_of, said
+from amorsize.cli.errors import brief, full, location_of, said
 from amorsize.config.inputs import InputError, function_named
 from amorsize.errors import ConfigError
 
@@ -45,8 +45,8 @@ def line_in(function):
 
 @pytest.mark.parametrize("function", [broken, parse, chained])
 def test_the_place_is_the_last_line_of_the_users_own(function):
-    place = place_of(caught(function, "{"))
-    assert place == (HERE, line_in(function), function.__name__)
+    location = location_of(caught(function, "{"))
+    assert location == (HERE, line_in(function), function.__name__)
 
 
 @pytest.mark.parametrize("executor", [ThreadPoolExecutor, ProcessPoolExecutor])
@@ -55,9 +55,9 @@ def test_the_place_is_found_too_where_a_worker_raised(executor):
         error = caught(pool.submit(broken, 3).result)
     traces = [one for one in traceback.extract_tb(error.__traceback__) if one.name == "broken"]
     assert bool(traces) == (executor is ThreadPoolExecutor)
-    assert place_of(error.with_traceback(None)) is None or executor is ProcessPoolExecutor
+    assert location_of(error.with_traceback(None)) is None or executor is ProcessPoolExecutor
     if executor is ProcessPoolExecutor:
-        assert place_of(error) == (HERE, line_in(broken), "broken")
+        assert location_of(error) == (HERE, line_in(broken), "broken")
 
 
 def test_the_place_is_found_in_a_note_that_holds_a_workers_traceback():
@@ -68,7 +68,7 @@ def test_the_place_is_found_in_a_note_that_holds_a_workers_traceback():
     error = LookupError("no 3")
     error.add_note(f"in a worker:\n{text}")
     error.add_note("item 3")
-    assert place_of(error) == (HERE, line_in(broken), "broken")
+    assert location_of(error) == (HERE, line_in(broken), "broken")
     assert "  item 3" in brief(error)
     assert not any("Traceback" in line for line in brief(error))
 
@@ -79,26 +79,26 @@ def test_a_module_that_cannot_be_imported_names_its_line(monkeypatch):
     Path("missing.py").write_text("x = 1\nimport nowhere_at_all\n")
     for name in ("syntax", "missing"):
         error = caught(function_named, f"{name}:f")
-        place = place_of(error.with_traceback(error.__traceback__.tb_next))  # without this file's own line
-        assert (Path(place.file).name, place.line) == (f"{name}.py", 2)
+        location = location_of(error.with_traceback(error.__traceback__.tb_next))  # without this file's own line
+        assert (Path(location.file).name, location.line) == (f"{name}.py", 2)
 
 
 def test_what_only_compiled_code_and_amorsize_were_part_of_has_no_place():
-    assert place_of(ValueError("not raised")) is None
-    assert place_of(caught(function_named, "nowhere_at_all:f").with_traceback(None)) is None
+    assert location_of(ValueError("not raised")) is None
+    assert location_of(caught(function_named, "nowhere_at_all:f").with_traceback(None)) is None
     assert list(brief(InputError("KEY must be there"))) == ["amorsize: KEY must be there"]
 
 
 def test_an_error_in_a_library_alone_names_the_library():
     error = caught(json.loads, "{")
     error = error.with_traceback(error.__traceback__.tb_next.tb_next)  # this file and pytest's are left out
-    assert place_of(error).file == json.decoder.__file__
+    assert location_of(error).file == json.decoder.__file__
 
 
 def test_errors_that_cause_each_other_end():
     one, two = ValueError("one"), ValueError("two")
     one.__cause__, two.__cause__ = two, one
-    assert place_of(one) is None
+    assert location_of(one) is None
 
 
 def test_what_is_said_names_the_kind_of_any_error_but_our_own():

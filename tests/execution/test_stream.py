@@ -170,7 +170,7 @@ def test_an_item_that_fails_when_it_runs_again_for_a_killed_worker_is_never_left
 @pytest.mark.parametrize("make", [list, iter], ids=["list", "iterator"])
 def test_what_became_of_each_item_comes_with_its_position(kind, ordered, make, tmp_path):
     job = Marked(str(tmp_path / "runs"), 0, raising=frozenset([0, 7, 150, 399]), seconds=0.0005)
-    given = list(default_calls.placed(job, make(range(400)), CallLimits(executor=kind), ordered=ordered))
+    given = list(default_calls.with_positions(job, make(range(400)), CallLimits(executor=kind), ordered=ordered))
     positions = [position for position, _ in given]
     assert sorted(positions) == list(range(400))
     assert ordered is False or positions == sorted(positions)

@@ -1,4 +1,4 @@
-"""What a picture shows: places, groups, units and ticks."""
+"""What a picture shows: positions, groups, units and ticks."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def test_the_title_is_the_plan_in_words():
 def test_bars_stand_side_by_side_with_room_between_kinds():
     chart = chart_of(sample=WAITING)
     kinds = [bar.executor for bar in chart.bars]
-    places = chart.places()
+    positions = chart.positions()
     steps = {
         (before == after, round(right - left, 6))
-        for before, after, left, right in zip(kinds, kinds[1:], places, places[1:], strict=False)
+        for before, after, left, right in zip(kinds, kinds[1:], positions, positions[1:], strict=False)
     }
     assert steps == {(True, 1.0), (False, 1.6)}
     names = dict(chart.groups())
     assert list(names) == ["", "processes", "threads"]
-    assert names[""] == places[0] == 0.5
+    assert names[""] == positions[0] == 0.5
 
 
 def test_one_bar_is_that_of_the_plan():
@@ -44,7 +44,7 @@ def test_one_bar_is_that_of_the_plan():
 
 def test_each_trial_stands_over_its_number_of_workers_and_says_whether_the_bar_has_its_chunks():
     chart = chart_of((Neighbour("process", 4, 125), 3.0), (Neighbour("process", 4, 60), 9.0))
-    over = chart.places()[[bar.n_jobs for bar in chart.bars].index(4)]
+    over = chart.positions()[[bar.n_jobs for bar in chart.bars].index(4)]
     assert list(chart.points()) == [(over, 3.0, True), (over, 9.0, False)]
 
 

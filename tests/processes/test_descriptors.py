@@ -24,7 +24,7 @@ def in_child(check):
 
 
 @pytest.mark.parametrize("inheritable", [False, True])
-def test_a_file_that_is_read_has_a_place_of_its_own_in_the_child(own_place, inheritable):
+def test_a_file_that_is_read_has_an_offset_of_its_own_in_the_child(own_place, inheritable):
     path = own_place / "numbers"
     path.write_bytes(bytes(range(200)))
     with path.open("rb", buffering=0) as file:

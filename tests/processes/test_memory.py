@@ -16,7 +16,7 @@ STEPS = st.lists(st.one_of(st.integers(0, 60), st.just(1 << 19), st.none()), max
 
 @pytest.mark.parametrize("wrap", [1, 100, 1 << 20])
 @given(steps=STEPS)
-def test_places_that_are_held_never_overlap(wrap, steps):
+def test_ranges_that_are_held_never_overlap(wrap, steps):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "_WRAP_BYTES", wrap)
         ring, held = Ring(), []
@@ -30,7 +30,7 @@ def test_places_that_are_held_never_overlap(wrap, steps):
             assert offset >= 0
             assert all(offset + length <= other or other + size <= offset for other, size in held if size and length)
             held.append((offset, length))
-            assert (ring.held, len(ring._places)) == (sum(size for _, size in held), len(held))
+            assert (ring.held, len(ring._ranges)) == (sum(size for _, size in held), len(held))
 
 
 @given(count=st.integers(1, 20), size=st.integers(1, 1 << 18))

@@ -46,7 +46,7 @@ class Probe(Protocol):
         """
 
     def blocked_reason(self, func: Callable[[Any], Any]) -> str | None:
-        """Say why no worker process can be started from the caller's place, None when one can.
+        """Say why no worker process can be started by the caller, None when one can.
 
         Repeated: cheap; it answers for the process and thread of this call. Never raises.
         """

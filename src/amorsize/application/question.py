@@ -70,7 +70,7 @@ class Question(NamedTuple):
         fingerprint: the fingerprint of the function.
         key: what this process remembers the answer by.
         here: the machine.
-        blocked_reason: why no process can be started from the caller's place, None when one can.
+        blocked_reason: why no process can be started by the caller, None when one can.
         chosen: the executor backend that the caller chose, if any; the answer may use it.
         fork_blocked_reason: why workers should not be forked here; empty when forking is fine.
     """

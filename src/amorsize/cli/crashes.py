@@ -13,7 +13,7 @@ from amorsize.processes.failures import note_item
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    Placed = Generator[tuple[int, Any]]
+    Results = Generator[tuple[int, Any]]
 
 _SUSPECTS: Final = 1000
 """Of the items without a result, how many of the first ones run on their own after a crash: so many are in flight."""
@@ -21,18 +21,18 @@ _SUSPECTS: Final = 1000
 _WHAT_TO_DO: Final = "with --errors collect such an item gets a line, and all other items run"
 
 
-def placed_apart(data: Any, placed: Callable[[Any], Placed], in_process: Callable[[Any], Placed]) -> Placed:
+def isolate_crashes(data: Any, run: Callable[[Any], Results], in_process: Callable[[Any], Results]) -> Results:
     """Yield index and result of each item; a Failed for one that ends its worker, even where it is alone there.
 
     Args:
         data: the items: a sequence, or Arrivals.
-        placed: runs items as the caller wants them run.
+        run: runs items as the caller wants them run.
         in_process: runs items in worker processes only. Where both give results in order, these come in order.
     """
-    return (_pulled if isinstance(data, Arrivals) else _known)(data, placed, in_process)
+    return (_pulled if isinstance(data, Arrivals) else _known)(data, run, in_process)
 
 
-def in_words(found: Placed) -> Placed:
+def in_words(found: Results) -> Results:
     """Yield results; let the error of a worker that has ended say what helps in a shell."""
     try:
         yield from found
@@ -72,12 +72,12 @@ class _Kept(Passing):
         return left
 
 
-def _pulled(items: Arrivals, placed: Callable[[Any], Placed], in_process: Callable[[Any], Placed]) -> Placed:
+def _pulled(items: Arrivals, run: Callable[[Any], Results], in_process: Callable[[Any], Results]) -> Results:
     kept = _Kept(items)
     while True:
         first = kept.count
         try:
-            with closing(placed(kept)) as found:
+            with closing(run(kept)) as found:
                 for at, result in found:
                     kept.drop(first + at)
                     yield first + at, result
@@ -90,17 +90,17 @@ def _pulled(items: Arrivals, placed: Callable[[Any], Placed], in_process: Callab
             yield indices[at], result
 
 
-def _known(data: Sequence[Any], placed: Callable[[Any], Placed], in_process: Callable[[Any], Placed]) -> Placed:
+def _known(data: Sequence[Any], run: Callable[[Any], Results], in_process: Callable[[Any], Results]) -> Results:
     left: Sequence[int] = range(len(data))
     while left:
-        undone, error = yield from _until_crash(data, left, placed)
+        undone, error = yield from _until_crash(data, left, run)
         if error is None:
             return
         yield from _one_by_one(data, undone[:_SUSPECTS], in_process)
         left = undone[_SUSPECTS:]
 
 
-def _one_by_one(data: Sequence[Any], indices: Sequence[int], in_process: Callable[[Any], Placed]) -> Placed:
+def _one_by_one(data: Sequence[Any], indices: Sequence[int], in_process: Callable[[Any], Results]) -> Results:
     """Run items in ever smaller groups until the ones that end a worker are alone."""
     undone, error = yield from _until_crash(data, indices, in_process)
     if error is not None and len(undone) == 1:
@@ -113,7 +113,7 @@ def _one_by_one(data: Sequence[Any], indices: Sequence[int], in_process: Callabl
 
 
 def _until_crash(
-    data: Sequence[Any], indices: Sequence[int], run: Callable[[Any], Placed]
+    data: Sequence[Any], indices: Sequence[int], run: Callable[[Any], Results]
 ) -> Generator[tuple[int, Any], None, tuple[list[int], WorkerError | None]]:
     """Yield results; return the indices without one, and the error if a worker has ended."""
     is_all = len(indices) == len(data)

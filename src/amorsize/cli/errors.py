@@ -1,4 +1,4 @@
-"""How the command shows an error: in a line, with the place in the user's code, or with the whole traceback."""
+"""How the command shows an error: in a line, with the line in the user's code, or with the whole traceback."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LINE: Final = re.compile(r'^ *File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
 _TRACEBACK: Final = "Traceback (most recent call last)"
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A line of code that was running when an error was raised."""
 
     file: str
@@ -48,7 +48,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort, OutputClosedError):
             raise
         except Exception as error:
-            if isinstance(error, BrokenPipeError) and place_of(error) is None:  # click's own help
+            if isinstance(error, BrokenPipeError) and location_of(error) is None:  # click's own help
                 raise OutputClosedError("nobody reads the output") from error
             for line in full(error) if ctx.meta.get(_KEY) else brief(error):
                 say_lines(line, err=True)
@@ -81,13 +81,13 @@ def full(error: BaseException) -> Iterator[str]:
 def brief(error: BaseException) -> Iterator[str]:
     """Yield what an error says in a line, where in the user's code it was raised, and its notes."""
     yield f"amorsize: {said(error)}"
-    place = place_of(error)
-    if place is not None:
-        yield f'  File "{place.file}", line {place.line}, in {place.function}'
+    location = location_of(error)
+    if location is not None:
+        yield f'  File "{location.file}", line {location.line}, in {location.function}'
     for note in getattr(error, "__notes__", ()):
         if _TRACEBACK not in note:
             yield f"  {note}"
-    if place is not None:
+    if location is not None:
         yield "  --traceback shows the whole traceback"
 
 
@@ -104,36 +104,36 @@ def text_of(error: BaseException) -> str:
         return f"<its __str__ raises {type(why).__name__}>"
 
 
-def place_of(error: BaseException) -> Place | None:
+def location_of(error: BaseException) -> Location | None:
     """Return the last line of the user's own code in an error's traceback or those of its causes.
 
     Where there is none: the last line of an installed library, or of the standard library. None where only amorsize
     and compiled code were running, and for an error of amorsize's own that no line of the user's caused.
     """
-    places: list[Place] = []
+    locations: list[Location] = []
     one: BaseException | None = error
     seen: set[int] = set()
     while one is not None and id(one) not in seen:
         seen.add(id(one))
-        places = [*_places(one), *places]  # the cause was raised deeper in the stack
+        locations = [*_locations(one), *locations]  # the cause was raised deeper in the stack
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-    found = [place for place in places if not place.file.startswith(_OURS)]
-    own = [place for place in found if not place.file.startswith((*_INSTALLED, *_STANDARD))]
+    found = [location for location in locations if not location.file.startswith(_OURS)]
+    own = [location for location in found if not location.file.startswith((*_INSTALLED, *_STANDARD))]
     if own or isinstance(error, AmorsizeError):
         return own[-1] if own else None
-    libraries = [place for place in found if place.file.startswith(_INSTALLED)]
+    libraries = [location for location in found if location.file.startswith(_INSTALLED)]
     return next((group[-1] for group in (libraries, found) if group), None)
 
 
-def _places(error: BaseException) -> list[Place]:
+def _locations(error: BaseException) -> list[Location]:
     """Return the lines in one traceback, the last raised last; those of a worker come as text."""
     text = "\n".join(note for note in getattr(error, "__notes__", ()) if _TRACEBACK in note)
     if _TRACEBACK in (words := text_of(error)):
         text += f"\n{words}"
-    places = [
-        Place(frame.filename, frame.lineno or 0, frame.name) for frame in traceback.extract_tb(error.__traceback__)
+    locations = [
+        Location(frame.filename, frame.lineno or 0, frame.name) for frame in traceback.extract_tb(error.__traceback__)
     ]
-    places += [Place(file, int(line), function) for file, line, function in _LINE.findall(text)]
+    locations += [Location(file, int(line), function) for file, line, function in _LINE.findall(text)]
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
-        places.append(Place(error.filename, error.lineno, "the module"))
-    return places
+        locations.append(Location(error.filename, error.lineno, "the module"))
+    return locations

@@ -124,19 +124,19 @@ class Known:
         self._function = lines.function
         self.total: int | None = len(data)
         lines.end(len(data))
-        self._places: Sequence[int] = range(len(data))
+        self._positions: Sequence[int] = range(len(data))
         if len(lines.file):
             has_line, is_done = lines.file.__contains__, lines.is_done
-            self._places = array(
+            self._positions = array(
                 "q", (at for at in range(len(data)) if not has_line(at) or not is_done(at, self._checksum(at)))
             )
-        self.done = len(data) - len(self._places)
-        is_rest = not self._places or self._places[0] == self.done
-        self.data: Any = data[self.done :] if is_rest else [data[at] for at in self._places]
+        self.done = len(data) - len(self._positions)
+        is_rest = not self._positions or self._positions[0] == self.done
+        self.data: Any = data[self.done :] if is_rest else [data[at] for at in self._positions]
 
     def of(self, index: int) -> tuple[int, Key]:
         """Return position and key; see ItemsLeft."""
-        position = self._places[index]
+        position = self._positions[index]
         return position, Key(self._function, self._checksum(position))
 
     def _checksum(self, position: int) -> int:
@@ -158,13 +158,13 @@ class Pulled(Passing):
         self._lines = lines
         self.done = len(lines)
         self._position = -1
-        self._places = array("q")
+        self._positions = array("q")
         self._checksums = array("I")
         self.data: Any = self
 
     def of(self, index: int) -> tuple[int, Key]:
         """Return position and key; see ItemsLeft."""
-        return self._places[index], Key(self._lines.function, self._checksums[index])
+        return self._positions[index], Key(self._lines.function, self._checksums[index])
 
     def passes(self, item: Any) -> bool:
         """Return whether an item has no line."""
@@ -172,7 +172,7 @@ class Pulled(Passing):
         made = checksum(item)
         if self._lines.is_done(self._position, made):
             return False
-        self._places.append(self._position)
+        self._positions.append(self._position)
         self._checksums.append(made)
         return True
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from amorsize.cli.crashes import in_words, placed_apart
+from amorsize.cli.crashes import in_words, isolate_crashes
 from amorsize.cli.documents import in_json
 from amorsize.cli.errors import said, text_of
 from amorsize.cli.items_left import CHANGED, FAILED, NONE, Known, Lines, Pulled, checksum, checksum_of_file
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from amorsize.cli.items_left import ItemsLeft
 
-    Placed = Generator[tuple[int, Any]]
+    Results = Generator[tuple[int, Any]]
 
 _STANDARD_OUTPUT: Final = "-"
 _TERMINATED: Final = 128 + 15
@@ -87,14 +87,14 @@ def run(  # noqa: PLR0913  one parameter an option
         data = _without(data, out)
     calls = default_calls.having(config, None)
 
-    def by(executor: str, items: Any) -> Placed:
-        return in_words(calls.placed(func, items, CallLimits(max_workers, executor), ordered=to_output))
+    def by(executor: str, items: Any) -> Results:
+        return in_words(calls.with_positions(func, items, CallLimits(max_workers, executor), ordered=to_output))
 
-    placed = partial(placed_apart, placed=partial(by, executor), in_process=partial(by, "process"))
+    run = partial(isolate_crashes, run=partial(by, executor), in_process=partial(by, "process"))
     collect = errors == "collect"
     with _ended_by_sigterm():
         if to_output:
-            return _to_output(descriptor, data, placed, collect=collect)
+            return _to_output(descriptor, data, run, collect=collect)
         with ResultsFile(out) as file:
             written = Lines(file, func, rerun)
             if isinstance(data, LinesAsTheyCome):
@@ -102,7 +102,7 @@ def run(  # noqa: PLR0913  one parameter an option
             else:
                 made = checksum_of_file if pattern else checksum
                 left = Known(data, written, made, may_change=bool(pattern or document))
-            return _to_file(file, left, placed, collect=collect)
+            return _to_file(file, left, run, collect=collect)
 
 
 def _is_output(out: str, rerun: str | None) -> bool:
@@ -136,12 +136,12 @@ def _without(paths: Sequence[str], out: str) -> list[str]:
     return [path for path in paths if not is_out(path)]
 
 
-def _to_output(descriptor: int, data: Any, placed: Callable[..., Placed], *, collect: bool) -> int:
+def _to_output(descriptor: int, data: Any, run: Callable[..., Results], *, collect: bool) -> int:
     """Write a line for each item to standard output, in order."""
     failed = 0
     progress = Progress(0, None if not hasattr(data, "__len__") else len(data), quiet=os.isatty(descriptor))
     try:
-        with closing(placed(data)) as found:
+        with closing(run(data)) as found:
             for position, result in found:
                 text = _in_json(result, position, collect=collect)
                 failed += text.startswith('"error"')
@@ -154,7 +154,7 @@ def _to_output(descriptor: int, data: Any, placed: Callable[..., Placed], *, col
     return _ended(failed)
 
 
-def _to_file(file: ResultsFile, left: ItemsLeft, placed: Callable[..., Placed], *, collect: bool) -> int:
+def _to_file(file: ResultsFile, left: ItemsLeft, run: Callable[..., Results], *, collect: bool) -> int:
     """Write the lines that a file does not have, as they come; then put all in order."""
     if file.was_cut:
         say(f"amorsize: the last line of {file.path} was cut short: its item runs again", err=True)
@@ -167,7 +167,7 @@ def _to_file(file: ResultsFile, left: ItemsLeft, placed: Callable[..., Placed], 
         return f"{_lines(done, left.total)} in {file.path}; the same command goes on"
 
     try:
-        with closing(placed(left.data)) as found:
+        with closing(run(left.data)) as found:
             for index, result in found:
                 position, key = left.of(index)
                 text = _in_json(result, position, collect=collect)

@@ -1,4 +1,4 @@
-"""The one place where the command writes to the terminal: nothing gets there that could steer it."""
+"""The only module of the command that writes to the terminal: nothing gets there that could steer it."""
 
 from __future__ import annotations
 

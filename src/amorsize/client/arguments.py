@@ -72,17 +72,17 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """
     where = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
     names, code = _names(function), function.__code__
-    known, by_place, takes_more = frozenset(names), code.co_argcount, bool(code.co_flags & _VARARGS)
+    known, by_position, takes_more = frozenset(names), code.co_argcount, bool(code.co_flags & _VARARGS)
     checks = {name: _CHECKS[name] for name in names if name in _CHECKS}
-    placed = [(name, checks.get(name, _anything)) for name in names[:by_place]]
+    positional = [(name, checks.get(name, _anything)) for name in names[:by_position]]
 
     @wraps(function)
     def checked_call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if len(args) > by_place:
-            wrong = [value for value in args[by_place:] if not (takes_more and _is_iterable(value))]
+        if len(args) > by_position:
+            wrong = [value for value in args[by_position:] if not (takes_more and _is_iterable(value))]
             if wrong:
-                raise TypeError(_too_many(where, wrong[0], names, by_place))
-        for (name, check), value in zip(placed, args):  # noqa: B905  each hit pays for it
+                raise TypeError(_too_many(where, wrong[0], names, by_position))
+        for (name, check), value in zip(positional, args):  # noqa: B905  each hit pays for it
             check(where, name, value)
         if kwargs:
             for name, value in kwargs.items():
@@ -122,12 +122,12 @@ def _given(names: Sequence[str]) -> list[str]:
     return [name for name in names if name != "self"]
 
 
-def _too_many(where: str, given: Any, names: Sequence[str], by_place: int) -> str:
+def _too_many(where: str, given: Any, names: Sequence[str], by_position: int) -> str:
     """Say how to name the first argument that is given by position and must not be."""
-    takes = f"{' and '.join(_given(names[:by_place])) or 'nothing'} by position"
-    if not names[by_place:]:
+    takes = f"{' and '.join(_given(names[:by_position])) or 'nothing'} by position"
+    if not names[by_position:]:
         return f"{where}: it takes {takes}, got {given!r:.80} too"
-    example = "max_workers" if type(given) is int and "max_workers" in names else names[by_place]
+    example = "max_workers" if type(given) is int and "max_workers" in names else names[by_position]
     return f"{where}: it takes {takes} and the rest by name, got {given!r:.80} too; write {example}=..."
 
 

@@ -90,7 +90,7 @@ class _Prepared(NamedTuple):
 _NOTHING: Final = CallLimits()
 
 _IN_FLIGHT: Final = 1000
-"""Most items of ``placed`` that are taken and not given out, as for iexecute."""
+"""Most items of ``with_positions`` that are taken and not given out, as for iexecute."""
 
 
 class Calls:
@@ -227,7 +227,7 @@ class Calls:
         options = Options(collect, initializer=given.initializer, initargs=initargs)
         return self._prepared("iexecute", limits).execution(func, data, options).stream(in_flight, ordered=ordered)
 
-    def placed(
+    def with_positions(
         self, func: Callable[[Any], Any], data: Iterable[Any], limits: CallLimits = _NOTHING, *, ordered: bool
     ) -> Generator[tuple[int, Any]]:
         """Return an iterator over the position of each item and its result, or a Failed for an item that fails."""
@@ -235,9 +235,9 @@ class Calls:
         from amorsize.execution.job import Options
 
         if is_disabled() or self._is_without_room("run"):
-            return (placed for placed in enumerate(stream_here(func, data, collect=True)))
+            return (pair for pair in enumerate(stream_here(func, data, collect=True)))
         options = Options(collect=True)
-        return self._prepared("run", limits).execution(func, data, options).placed(_IN_FLIGHT, ordered=ordered)
+        return self._prepared("run", limits).execution(func, data, options).with_positions(_IN_FLIGHT, ordered=ordered)
 
     @staticmethod
     def _is_without_room(where: str) -> bool:

@@ -233,8 +233,8 @@ def _parsed(content: bytes, path: str) -> Mapping[str, Any]:
             f"{shown(path)}, line {line}: must be UTF-8 text, got byte {content[error.start]:#04x}"
         ) from error
     except (ValueError, RecursionError) as error:
-        place = re.search(r"at line (\d+)", str(error))
-        at = f", line {place[1]}" if place else ""
+        found = re.search(r"at line (\d+)", str(error))
+        at = f", line {found[1]}" if found else ""
         raise ConfigError(f"{shown(path)}{at}: not valid TOML: {error or 'values are nested too deep'}") from error
 
 

@@ -191,10 +191,11 @@ def _settings(document: Mapping[str, Any], where: str, source: str, backends: Ba
     except RecursionError:
         raise ConfigError(f"{where}values must not be nested that deep") from None
     folder = _folder(source)
-    places = {"lines": joined, "json": joined, "glob": _seen_from_here}
+    resolve = {"lines": joined, "json": joined, "glob": _seen_from_here}
     given["warm"] = tuple(
         attrs.evolve(
-            warm, **{name: place(folder, path) for name, place in places.items() if (path := getattr(warm, name))}
+            warm,
+            **{name: absolute(folder, path) for name, absolute in resolve.items() if (path := getattr(warm, name))},
         )
         for warm in given.get("warm", ())
     )

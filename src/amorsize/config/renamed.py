@@ -34,18 +34,18 @@ def with_new_names(document: Mapping[str, Any], where: str) -> Mapping[str, Any]
         if _has(new_document, new):
             continue
         warn(f"{where}{old!r} is now called {new!r}; the old name still counts")
-        (table, key), (new_table, new_key) = _place(new_document, old), _place(new_document, new)
+        (table, key), (new_table, new_key) = _table_and_key(new_document, old), _table_and_key(new_document, new)
         new_table[new_key] = table.pop(key)
     return new_document
 
 
 def _has(document: Mapping[str, Any], name: str) -> bool:
     table, _, key = name.rpartition(".")
-    place = document.get(table) if table else document
-    return isinstance(place, Mapping) and key in place
+    holder = document.get(table) if table else document
+    return isinstance(holder, Mapping) and key in holder
 
 
-def _place(document: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
-    """Return the table that a dotted name stands in, made where there is none, and its key there."""
+def _table_and_key(document: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
+    """Return the table of a dotted name, which is made where there is none, and its key in that table."""
     table, _, key = name.rpartition(".")
     return (document.setdefault(table, {}) if table else document), key

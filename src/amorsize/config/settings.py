@@ -165,11 +165,11 @@ def _backends(
         for name in chosen if isinstance(chosen, list | tuple) and kind == "caches" else [chosen]:
             if isinstance(name, str) and not (kind in AUTOMATIC and name == AUTO):
                 asked.setdefault(name, f"{where}{CHOICES[kind]}")
-        for name, place in asked.items():
+        for name, setting in asked.items():
             try:
-                options = backends.backend(kind, name, place).options
+                options = backends.backend(kind, name, setting).options
             except PluginError as error:
-                faults.append(str(error) if str(error).startswith(place) else f"{place}: {error}")
+                faults.append(str(error) if str(error).startswith(setting) else f"{setting}: {error}")
                 continue
             structure(given.get(name, {}), options, f"{where}{kind}.{name}", faults)
             if name in given and isinstance(given[name], Mapping):

@@ -171,8 +171,8 @@ def _explain(error: BaseException, got: Any, kind: Any, where: str) -> Iterator[
                 value = got.get(note.name) if isinstance(got, Mapping) else got
                 yield from _explain(inner, value, note.type, _joined(where, note.name))
             elif isinstance(note, IterableValidationNote):
-                place = _joined(where, note.index) if isinstance(note.index, str) else f"{where}[{note.index}]"
-                yield from _explain(inner, got[note.index], note.type, place)
+                path = _joined(where, note.index) if isinstance(note.index, str) else f"{where}[{note.index}]"
+                yield from _explain(inner, got[note.index], note.type, path)
             else:
                 yield from _explain(inner, got, kind, where)
     elif isinstance(error, ForbiddenExtraKeysError):
@@ -211,7 +211,7 @@ def _words(kind: Any) -> str:
 
 
 def unknown_key(where: str, key: object, known: Iterable[str]) -> str:
-    """Say that a table has no such key, and which name to use in its place, or all that there are."""
+    """Say that a table has no such key, and which name to use instead, or all that there are."""
     file, colon, table = where.rpartition(": ")
     path, names = _joined(table, str(key)), list(known)
     now = RENAMED.get(path.removeprefix(PROJECT_TABLE))

@@ -33,10 +33,11 @@ _MOST_BYTES: Final = 1 << 14
 
 
 def reaching(tables: Tables, folder: str, inside: Iterable[str], backends: Backends) -> tuple[dict[str, Any], Tables]:
-    """Return the options that reach out, by dotted name with what they say, and the tables with places made absolute.
+    """Return the options that reach out, by dotted name with what they say, and the tables with absolute paths.
 
     An option reaches out when its backend marks it so and it differs from its default, or when it is a ``directory``
-    outside of the folders given. Links above a place are followed now, so that changing one later leads nowhere else.
+    outside of the folders given. Links in the folders above it are followed now, so that a later change of one
+    has no effect.
 
     Args:
         tables: option tables by kind and name of backends, checked.
@@ -45,7 +46,7 @@ def reaching(tables: Tables, folder: str, inside: Iterable[str], backends: Backe
         backends: all there are.
     """
     found: dict[str, Any] = {}
-    placed: Tables = {}
+    absolute: Tables = {}
     for kind, named in tables.items():
         for name, table in named.items():
             fields = option_fields(backends.backend(kind, name).options)  # type: ignore[arg-type]  # settings.read gives no other
@@ -57,8 +58,8 @@ def reaching(tables: Tables, folder: str, inside: Iterable[str], backends: Backe
                     reaches = reaches or not any(is_inside(value, each) for each in inside)
                 if reaches:
                     found[f"{kind}.{name}.{option}"] = value
-                placed.setdefault(kind, {}).setdefault(name, {})[option] = value
-    return found, placed
+                absolute.setdefault(kind, {}).setdefault(name, {})[option] = value
+    return found, absolute
 
 
 def without(tables: Tables, names: Iterable[str]) -> Tables:
@@ -75,34 +76,34 @@ def without(tables: Tables, names: Iterable[str]) -> Tables:
 
 def is_trusted(path: str, options: dict[str, Any], seen: Seen) -> bool:
     """Return whether the user trusts a config file with exactly these options; add to seen what was looked at."""
-    place = _place(path)
-    if place is None:
+    record = _record_path(path)
+    if record is None:
         return False
-    seen.append((place, mark(place)))
-    return _kept(place) == _text(path, options)
+    seen.append((record, mark(record)))
+    return _kept(record) == _text(path, options)
 
 
 def trust(path: str, options: dict[str, Any]) -> None:
     """Remember that the user trusts a config file with just these options, in a file that only the user can write."""
-    place = _place(path)
-    if place is None:
+    record = _record_path(path)
+    if record is None:
         raise AmorsizeError("config trust: what is trusted must be kept in the user's home, got no home")
-    directory.make(os.path.dirname(place), allow_shared=False)
-    replace_file(place, _text(path, options), 0o600)
+    directory.make(os.path.dirname(record), allow_shared=False)
+    replace_file(record, _text(path, options), 0o600)
 
 
 def revoke(path: str) -> bool:
     """Forget that a config file was trusted; return whether it was."""
-    place = _place(path)
+    record = _record_path(path)
     try:
-        if place is not None:
-            os.unlink(place)
+        if record is not None:
+            os.unlink(record)
     except FileNotFoundError:
         return False
-    return place is not None
+    return record is not None
 
 
-def _place(path: str) -> str | None:
+def _record_path(path: str) -> str | None:
     folder = user_folder("user_config_dir")
     if folder is None:
         return None
@@ -116,18 +117,18 @@ def _real(path: str) -> str:
 
 def _text(path: str, options: dict[str, Any]) -> str:
     """Return what is kept: the file's path, for a person who looks, and a digest of it and the options."""
-    place = os.fsencode(_real(path)).decode("utf-8", "backslashreplace")
-    body = json.dumps([place, sorted(options.items())], default=str)
-    return json.dumps({"file": place, "sha256": sha256(body.encode()).hexdigest()})
+    file = os.fsencode(_real(path)).decode("utf-8", "backslashreplace")
+    body = json.dumps([file, sorted(options.items())], default=str)
+    return json.dumps({"file": file, "sha256": sha256(body.encode()).hexdigest()})
 
 
-def _kept(place: str) -> str | None:
+def _kept(record: str) -> str | None:
     """Return the text of a file that only the user can have written, None for any other."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        if not directory.is_usable(os.path.dirname(place), allow_shared=False):
+        if not directory.is_usable(os.path.dirname(record), allow_shared=False):
             return None
-        with open(os.open(place, flags), "rb") as file:
+        with open(os.open(record, flags), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
                 return None

@@ -124,7 +124,7 @@ def explained(given: dict[str, Any]) -> str:
 
 
 def _others(left: dict[str, Any]) -> str:
-    """Return what the example has no place for: tables of plugins, and functions to warm."""
+    """Return what the example does not hold: tables of plugins, and functions to warm."""
     others: dict[str, Any] = {}
     for kind in KINDS:
         if tables := {name: table for name, table in left[kind].items() if table}:

@@ -53,8 +53,8 @@ _OPERATION: Final = opcode.opmap["BINARY_OP"]
 _OPERATION_SUBSCRIPT: Final = 26
 """The argument by which BINARY_OP reads an item, from Python 3.14 on."""
 _CHANGES: Final = {
-    opcode.opmap[name]: place
-    for name, place in (
+    opcode.opmap[name]: depth
+    for name, depth in (
         ("STORE_ATTR", 1),
         ("DELETE_ATTR", 1),
         ("STORE_SUBSCR", 2),
@@ -63,7 +63,7 @@ _CHANGES: Final = {
     )
     if name in opcode.opmap
 }
-"""Instructions that change something, with the place on the stack, from its top, of what they change."""
+"""Instructions that change something, with the depth on the stack of what they change; 1 is its top."""
 _RELEVANT: Final = frozenset(_CHANGES) | (_SUBSCRIPT or {_OPERATION})
 """Code with none of these instructions, and without a method that changes collections, has no effects."""
 _UNTOUCHED: Final = frozenset(
@@ -186,12 +186,12 @@ class _Walk:
             self._stack.append(self._local(argument >> 4))
         self._stack.append(self._local(argument & 15))
 
-    def _local(self, place: int) -> Origin | None:
-        return self._arguments[place] if place < len(self._arguments) else None
+    def _local(self, index: int) -> Origin | None:
+        return self._arguments[index] if index < len(self._arguments) else None
 
     def _load_outer(self, operation: int, argument: int) -> None:
         if operation == _LOAD_GLOBAL:
-            self._stack += [None] * (argument & 1)  # a place for what a call may need
+            self._stack += [None] * (argument & 1)  # a slot for what a call may need
             self._stack.append(("global", self._names[argument >> 1]))
         elif operation == opcode.opmap["LOAD_DEREF"]:
             variable = self._variables[argument]
@@ -211,12 +211,12 @@ class _Walk:
         if is_method:
             self._stack.append(None)
 
-    def _change(self, place: int, argument: int) -> None:
+    def _change(self, depth: int, argument: int) -> None:
         """Note what an instruction changes."""
-        owner = self._peek(place)
+        owner = self._peek(depth)
         if owner is None:
             return
-        if place == 1:
+        if depth == 1:
             self.assigned.add((owner, self._names[argument]))
         else:
             self.filled.add(owner)
@@ -235,10 +235,10 @@ class _Walk:
         if self._stack and operation not in _UNTOUCHED:
             self._stack[-1] = None
 
-    def _peek(self, place: int) -> Origin | None:
-        while len(self._stack) < place:
+    def _peek(self, depth: int) -> Origin | None:
+        while len(self._stack) < depth:
             self._stack.insert(0, None)
-        return self._stack[-place]
+        return self._stack[-depth]
 
     def _pop(self, count: int) -> Origin | None:
         """Take values off, and return the one that lay deepest."""

@@ -92,7 +92,7 @@ def _elsewhere(data: Any, container: type, description: Description, around: Sur
     if isinstance(data, (Rows, PulledRows)):
         return _of_rows(data, description, around)
     if container is around.loaded.held("numpy", "ndarray"):
-        return _at_three_places(data, description, "") if data.ndim else "in.numpy.ndarray"
+        return _at_three_positions(data, description, "") if data.ndim else "in.numpy.ndarray"
     name = f"in.{type_name(container)}"
     items = _of_column(data, container, around) or _of_subclass(data, container)
     if items:
@@ -107,12 +107,12 @@ def _of_rows(data: Rows | PulledRows, description: Description, around: Surround
     if isinstance(data, IndexedRows) and all(
         id(type(column)) in _INDEXED_IDS or (type(column) is array_type and column.ndim) for column in data.columns
     ):
-        return _at_three_places(data, description, "in.rows")
+        return _at_three_positions(data, description, "in.rows")
     description.leave_size_open()
     return f"in.rows.{len(data.columns) if isinstance(data, Rows) else data.count}"
 
 
-def _at_three_places(data: Any, description: Description, beyond: str) -> str:
+def _at_three_positions(data: Any, description: Description, beyond: str) -> str:
     """Describe the items of what can be read at any position; ``beyond`` names one of more items than len() can count.
 
     An array has scalars, described by magnitude, rows, by bytes, or objects, one by one.
@@ -124,11 +124,11 @@ def _at_three_places(data: Any, description: Description, beyond: str) -> str:
 
 
 def _of_column(data: Any, container: type, around: Surroundings) -> Sequence[Any]:
-    """Return the items at the first, middle and last place of a column of pandas or polars."""
+    """Return the items at the first, middle and last position of a column of pandas or polars."""
     for library in ("pandas", "polars"):
         if container is around.loaded.held(library, "Series") and len(data):
-            places = data.iloc if library == "pandas" else data
-            return [places[place] for place in (0, len(data) >> 1, len(data) - 1)]
+            values = data.iloc if library == "pandas" else data
+            return [values[position] for position in (0, len(data) >> 1, len(data) - 1)]
     return ()
 
 
@@ -139,7 +139,7 @@ def _of_subclass(data: Any, container: type) -> Sequence[Any]:
         if issubclass(container, base):
             count = base.__len__(data)
             if base in _INDEXED and count:
-                return [base.__getitem__(data, place) for place in (0, count >> 1, count - 1)]
+                return [base.__getitem__(data, position) for position in (0, count >> 1, count - 1)]
             return list(islice(base.__iter__(data), 1))
     return ()
 

@@ -52,17 +52,17 @@ class IndexedRows(Rows, Sequence[tuple[Any, ...]]):
 
     __slots__ = ()
 
-    def __getitem__(self, place: int | slice) -> Any:
-        if isinstance(place, slice):
-            start, stop, step = place.indices(len(self))
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
             if step == 1:
                 return list(zip(*(column[start:stop] for column in self.columns), strict=False))
             return [self[at] for at in range(start, stop, step)]
-        if place < 0:
-            place += len(self)
-        if not 0 <= place < len(self):
-            raise IndexError(place)
-        return tuple(column[place] for column in self.columns)
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return tuple(column[index] for column in self.columns)
 
 
 class PulledRows:

@@ -102,10 +102,10 @@ class Source:
                 yield from (rest for rest in range(total) if rest not in seen)
                 return
             run = 1 if len(seen) < _ALONE else _RUN
-            for place in range(position, min(total, position + run)):
-                if place not in seen:
-                    seen.add(place)
-                    yield place
+            for each in range(position, min(total, position + run)):
+                if each not in seen:
+                    seen.add(each)
+                    yield each
             point = (point + GOLDEN) % 1.0
 
     def _positions_in_order(self) -> Iterator[int]:

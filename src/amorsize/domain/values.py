@@ -66,7 +66,7 @@ _LEAST_MEAN_SECONDS: Final = 1e-12
 
 _LARGEST: Final = sys.float_info.max
 """The largest number that a float holds."""
-_MAX_PLACES: Final = 16
+_MAX_POSITIONS: Final = 16
 """Positions that a sample names: our choice, more than any text shows."""
 
 
@@ -138,10 +138,12 @@ def backend(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     raise _fault(attribute, f"one of {', '.join(map(repr, EXECUTORS))} or the name of an executor backend", value)
 
 
-def places(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+def sample_positions(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     """Validate up to 16 positions, each an int from 0."""
-    if value and (len(value) > _MAX_PLACES or {*map(type, value)} != {int} or min(value) < 0 or max(value) > MAX_COUNT):
-        raise _fault(attribute, f"at most {_MAX_PLACES} whole numbers from 0", value)
+    if not value:
+        return
+    if len(value) > _MAX_POSITIONS or {*map(type, value)} != {int} or min(value) < 0 or max(value) > MAX_COUNT:
+        raise _fault(attribute, f"at most {_MAX_POSITIONS} whole numbers from 0", value)
 
 
 SECONDS: Final = number(0, YEAR_SECONDS)
@@ -278,7 +280,7 @@ class Sample(Value):
     peak_bytes: float = attrs.field(default=0.0, validator=BYTES)
     worker_import_seconds: float = attrs.field(default=0.0, validator=SECONDS)
     blocked_reason: str | None = attrs.field(default=None, validator=optional(text(BLOCKED_TEXT)))
-    positions: tuple[int, ...] = attrs.field(default=(), converter=tuple, validator=places)
+    positions: tuple[int, ...] = attrs.field(default=(), converter=tuple, validator=sample_positions)
     threads_variable: str | None = attrs.field(default=None, validator=optional(text(SHORT_TEXT)))
     parent_bytes: float = attrs.field(default=0.0, validator=BYTES)
     lazy_result: str | None = attrs.field(default=None, validator=optional(text(SHORT_TEXT)))

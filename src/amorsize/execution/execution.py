@@ -118,9 +118,9 @@ class Execution:
         """Yield what iexecute yields."""
         return self._streamed("iexecute", lambda run: run.results(), in_flight, ordered=ordered)
 
-    def placed(self, in_flight: int, *, ordered: bool) -> Generator[tuple[int, Any]]:
+    def with_positions(self, in_flight: int, *, ordered: bool) -> Generator[tuple[int, Any]]:
         """Yield the position of each item with what iexecute yields for it."""
-        return self._streamed("run", lambda run: run.placed(), in_flight, ordered=ordered)
+        return self._streamed("run", lambda run: run.with_positions(), in_flight, ordered=ordered)
 
     def _streamed(
         self, where: str, results: Callable[[Stream], Iterator[Any]], in_flight: int, *, ordered: bool

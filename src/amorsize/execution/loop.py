@@ -80,8 +80,8 @@ class Loop(Run):
 
     def some_items(self) -> Iterator[Any]:
         """Yield the first, the middle and the last item; see Run."""
-        for place in dict.fromkeys((0, self.items_at_most // 2, self.items_at_most - 1)):
-            yield self.data[place]
+        for position in dict.fromkeys((0, self.items_at_most // 2, self.items_at_most - 1)):
+            yield self.data[position]
 
     takes_last = True
 

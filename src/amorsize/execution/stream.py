@@ -181,7 +181,7 @@ class Stream(Run):
                 while results:
                     yield results.pop()  # what was given out is not held here
 
-    def placed(self) -> Iterator[tuple[int, Any]]:
+    def with_positions(self) -> Iterator[tuple[int, Any]]:
         """Yield the position of each item with what ``results`` yields for it."""
         with closing(self._done_blocks()) as blocks:
             for block in blocks:

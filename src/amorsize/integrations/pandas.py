@@ -305,11 +305,11 @@ def _of_part(func: Callable[[Any], Any], along: int, part: Any) -> list[Any] | _
     return _packed(results)
 
 
-def _name_line(error: Exception, data: Any, along: int, place: int) -> None:
+def _name_line(error: Exception, data: Any, along: int, position: int) -> None:
     """Note in an error which row or column was run, if one was."""
     names = data.index if along else data.columns
-    if place < len(names):
-        error.add_note(f"amorsize was running the {'row' if along else 'column'} {names[place]!r:.80}")
+    if position < len(names):
+        error.add_note(f"amorsize was running the {'row' if along else 'column'} {names[position]!r:.80}")
 
 
 def _packed(results: list[Any]) -> list[Any] | _Table:
@@ -333,17 +333,17 @@ def _joined(parts: list[Any]) -> list[Any] | _Table:
 
 def _built_by_pandas(func: Callable[[Any], Any], data: Any, along: int, results: list[Any]) -> Any:
     """Return what pandas makes of results; where some are missing at the end, pandas runs func for them."""
-    left, place = iter(results), 0
+    left, position = iter(results), 0
 
     def result_of(series: Any) -> Any:
-        nonlocal place
-        place += 1
-        return next(left) if place <= len(results) else func(series)
+        nonlocal position
+        position += 1
+        return next(left) if position <= len(results) else func(series)
 
     try:
         return data.apply(result_of, axis=along)
     except Exception as error:
-        _name_line(error, data, along, place - 1)
+        _name_line(error, data, along, position - 1)
         raise
 
 

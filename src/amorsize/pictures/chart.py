@@ -93,7 +93,7 @@ class Chart:
         """Tell whether a bar is that of the plan."""
         return (bar.executor, bar.n_jobs) == (self.plan.executor, self.plan.n_jobs)
 
-    def places(self) -> list[float]:
+    def positions(self) -> list[float]:
         """Return where the middle of each bar is, in bars from the left end of the axis, with room between kinds."""
         found: list[float] = []
         for before, bar in zip((None, *self.bars), self.bars, strict=False):
@@ -103,19 +103,21 @@ class Chart:
 
     def groups(self) -> Iterator[tuple[str, float]]:
         """Yield the name of each kind of worker and where its middle is."""
-        places: dict[str, list[float]] = {}
-        for bar, place in zip(self.bars, self.places(), strict=True):
-            places.setdefault(bar.executor, []).append(place)
-        for executor, those in places.items():
+        positions: dict[str, list[float]] = {}
+        for bar, position in zip(self.bars, self.positions(), strict=True):
+            positions.setdefault(bar.executor, []).append(position)
+        for executor, those in positions.items():
             yield GROUPS.get(executor, executor), (those[0] + those[-1]) / 2
 
     def points(self) -> Iterator[tuple[float, float, bool]]:
         """Yield each trial: where it is, its measured seconds, and whether it is the plan or serial, as predicted."""
-        places = {(bar.executor, bar.n_jobs): place for bar, place in zip(self.bars, self.places(), strict=True)}
+        positions = {
+            (bar.executor, bar.n_jobs): position for bar, position in zip(self.bars, self.positions(), strict=True)
+        }
         sizes = {(bar.executor, bar.n_jobs): bar.chunksize for bar in self.bars}
         for way, seconds in self.trials:
             where = (way.executor, way.n_jobs)
-            yield places[where], seconds, sizes[where] == way.chunksize
+            yield positions[where], seconds, sizes[where] == way.chunksize
 
 
 def unit_of(seconds: float) -> tuple[str, float]:

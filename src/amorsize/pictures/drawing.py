@@ -39,11 +39,11 @@ class _Frame:
 
     def __init__(self, chart: Chart) -> None:
         self.top_seconds = chart.top_seconds or 1.0
-        self.step = min(_WIDEST, (_WIDTH - _LEFT - _RIGHT) / (chart.places()[-1] + 0.5))
+        self.step = min(_WIDEST, (_WIDTH - _LEFT - _RIGHT) / (chart.positions()[-1] + 0.5))
 
-    def x(self, place: float) -> float:
-        """Return where a place on the axis is."""
-        return _LEFT + place * self.step
+    def x(self, position: float) -> float:
+        """Return where a position on the axis is."""
+        return _LEFT + position * self.step
 
     def y(self, seconds: float) -> float:
         """Return the height of a value; one beyond the axis ends at its top."""
@@ -63,10 +63,14 @@ def svg(chart: Chart, *children: Markup, margin: float = 0.0) -> Markup:
     """
     frame = _Frame(chart)
     drawn = [*_axis(chart, frame), *_legend(chart)]
-    for bar, place in zip(chart.bars, chart.places(), strict=True):
-        drawn += _bar(chart, bar, frame, frame.x(place))
-    for place, seconds, is_bar in chart.points():
-        where = {"cx": frame.x(place if is_bar else place + BESIDE), "cy": frame.y(seconds), "r": 4 if is_bar else 2.5}
+    for bar, position in zip(chart.bars, chart.positions(), strict=True):
+        drawn += _bar(chart, bar, frame, frame.x(position))
+    for position, seconds, is_bar in chart.points():
+        where = {
+            "cx": frame.x(position if is_bar else position + BESIDE),
+            "cy": frame.y(seconds),
+            "r": 4 if is_bar else 2.5,
+        }
         words = element("title", f"measured: {in_words(seconds)}")
         drawn.append(element("circle", words, **where, fill="var(--page, white)", stroke="currentColor"))
     return element(
@@ -90,8 +94,8 @@ def _bar(chart: Chart, bar: Breakdown, frame: _Frame, x: float) -> Iterator[Mark
     stacked = []
     for name, seconds in parts:
         top, bottom = frame.y(below + seconds), frame.y(below)
-        place = {"x": x - half, "y": top, "width": 2 * half, "height": bottom - top}
-        stacked.append(element("rect", **place, fill=COLOURS[name]))
+        box = {"x": x - half, "y": top, "width": 2 * half, "height": bottom - top}
+        stacked.append(element("rect", **box, fill=COLOURS[name]))
         below += seconds
     said = ", ".join(f"{name} {in_words(seconds)}" for name, seconds in parts)
     between = f"{in_words(bar.seconds_low)} to {in_words(bar.seconds_high)}"
@@ -117,8 +121,8 @@ def _axis(chart: Chart, frame: _Frame) -> Iterator[Markup]:
         y = frame.y(tick * size)
         yield element("path", d=f"M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}", stroke="currentColor", stroke_opacity=0.15)
         yield element("text", f"{tick:g} {unit}", x=_LEFT - 6, y=y + 4, text_anchor="end")
-    for name, place in chart.groups():
-        yield element("text", name, x=frame.x(place), y=_HEIGHT - _BOTTOM + 34, text_anchor="middle")
+    for name, position in chart.groups():
+        yield element("text", name, x=frame.x(position), y=_HEIGHT - _BOTTOM + 34, text_anchor="middle")
 
 
 def _legend(chart: Chart) -> Iterator[Markup]:

@@ -64,43 +64,43 @@ def _figure(*, is_shown: bool) -> Any:
 def _draw(chart: Chart, axes: Any) -> None:
     unit, size = unit_of(chart.top_seconds)
     top = chart.top_seconds / size
-    places = chart.places()
-    for bar, place in zip(chart.bars, places, strict=True):
+    positions = chart.positions()
+    for bar, position in zip(chart.bars, positions, strict=True):
         below = 0.0
         for name, seconds in bar.parts.items():
             alpha = 1.0 if bar.is_allowed else PALE
-            axes.bar(place, seconds / size, _WIDTH, bottom=below, color=COLOURS[name], alpha=alpha)
+            axes.bar(position, seconds / size, _WIDTH, bottom=below, color=COLOURS[name], alpha=alpha)
             below += seconds / size
         ends = [[(bar.seconds - bar.seconds_low) / size], [(bar.seconds_high - bar.seconds) / size]]
-        axes.errorbar(place, bar.seconds / size, ends, **_INTERVAL)
+        axes.errorbar(position, bar.seconds / size, ends, **_INTERVAL)
         if chart.is_plan(bar):
-            axes.bar(place, bar.seconds / size, _WIDTH, fill=False)
-            arrow, point = {"arrowstyle": "->"}, (place, min(bar.seconds_high / size, top))
+            axes.bar(position, bar.seconds / size, _WIDTH, fill=False)
+            arrow, point = {"arrowstyle": "->"}, (position, min(bar.seconds_high / size, top))
             axes.annotate("plan", point, (0, 14), ha="center", arrowprops=arrow, **_OVER)
-    for place, seconds, is_bar in chart.points():
-        axes.plot(place + (0.0 if is_bar else BESIDE), seconds / size, ms=7 if is_bar else 4, **_POINT)
-    _label(chart, axes, unit, places)
+    for position, seconds, is_bar in chart.points():
+        axes.plot(position + (0.0 if is_bar else BESIDE), seconds / size, ms=7 if is_bar else 4, **_POINT)
+    _label(chart, axes, unit, positions)
     axes.set_yticks(ticks(top))
     axes.set_ylim(0, top * _HEADROOM)
 
 
-def _label(chart: Chart, axes: Any, unit: str, places: list[float]) -> None:
+def _label(chart: Chart, axes: Any, unit: str, positions: list[float]) -> None:
     axes.set_title(printable(chart.title), loc="left", fontsize="medium")
     axes.set_ylabel(f"{unit} for {chart.items:,} items")
     names = ["serial" if bar.executor == "serial" else str(bar.n_jobs) for bar in chart.bars]
-    axes.set_xticks(places, names)
+    axes.set_xticks(positions, names)
     below = axes.secondary_xaxis(-0.06)
-    below.set_xticks([place for _, place in chart.groups()], [printable(name) for name, _ in chart.groups()])
+    below.set_xticks([position for _, position in chart.groups()], [printable(name) for name, _ in chart.groups()])
     below.tick_params(length=0)
     below.spines[:].set_visible(False)
     axes.spines[["top", "right"]].set_visible(False)
     for name in chart.parts:
-        axes.bar(places[0], 0, color=COLOURS[name], label=name)
+        axes.bar(positions[0], 0, color=COLOURS[name], label=name)
     axes.errorbar([], [], [], **_INTERVAL, label="90 % interval")
     if chart.trials:
         axes.plot([], [], ms=7, **_POINT, label="measured")
     if not all(is_bar for _, _, is_bar in chart.points()):
         axes.plot([], [], ms=4, **_POINT, label="with other chunks")
     if chart.has_pale:
-        axes.bar(places[0], 0, color=COLOURS["computing"], alpha=PALE, label="pale: beyond the limits")
+        axes.bar(positions[0], 0, color=COLOURS["computing"], alpha=PALE, label="pale: beyond the limits")
     axes.figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize="small")

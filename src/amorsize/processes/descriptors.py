@@ -70,7 +70,7 @@ def isolate(ours: frozenset[int]) -> int:
 
 
 def _reopen(number: int) -> None:
-    """Give a descriptor on a read-only file an offset of its own, at the same place."""
+    """Give a descriptor on a read-only file an offset of its own, of the same value."""
     if sys.platform != "linux":  # only children of Linux isolate anything
         return
     import fcntl

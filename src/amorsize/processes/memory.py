@@ -1,4 +1,4 @@
-"""Shared memory without a name: files that live as long as a process has them open, and the places in them."""
+"""Shared memory without a name: files that live as long as a process has them open, and the ranges of bytes in them."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _MOST_PARTS: Final = 512
 
 
 class Ring:
-    """Places in a file that are taken one after another and given back in the same order.
+    """Ranges of a file that are taken one after another and given back in the same order.
 
     ``held`` is the number of bytes that are taken and not given back.
     """
 
     def __init__(self) -> None:
         self.held = 0
-        self._places: deque[tuple[int, int]] = deque()
+        self._ranges: deque[tuple[int, int]] = deque()
         self._head = 0
 
     def take(self, length: int) -> int:
-        """Return the offset of a free place of so many bytes."""
-        if not self._places or (self._head >= _WRAP_BYTES and min(self._places)[0] >= length):
+        """Return the offset of a free range of so many bytes."""
+        if not self._ranges or (self._head >= _WRAP_BYTES and min(self._ranges)[0] >= length):
             self._head = 0
         else:
-            ahead = min((offset for offset, _ in self._places if offset >= self._head), default=None)
+            ahead = min((offset for offset, _ in self._ranges if offset >= self._head), default=None)
             if ahead is not None and self._head + length > ahead:  # it would run into what is still held
-                self._head = max(offset + size for offset, size in self._places)
+                self._head = max(offset + size for offset, size in self._ranges)
         offset = self._head
-        self._places.append((offset, length))
+        self._ranges.append((offset, length))
         self._head += length
         self.held += length
         return offset
 
     def give_back(self) -> None:
-        """Give back the place that was taken first."""
-        self.held -= self._places.popleft()[1]
+        """Give back the range that was taken first."""
+        self.held -= self._ranges.popleft()[1]
 
 
 def shared_file() -> int:

@@ -254,7 +254,10 @@ def _given(func: Any, followed: FollowedCode, *, is_users: bool) -> Iterator[tup
     """
     func, bindings = plain(func), []
     while issubclass(type(func), partial):
-        bindings += [*((f"argument {place}", value) for place, value in enumerate(func.args)), *func.keywords.items()]
+        bindings += [
+            *((f"argument {position}", value) for position, value in enumerate(func.args)),
+            *func.keywords.items(),
+        ]
         func = func.func
     called, owner = what_runs(func)
     followed.follow(called, owner if is_users else None)

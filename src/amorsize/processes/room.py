@@ -29,8 +29,8 @@ def refuse_unloaded(where: str, error: OSError) -> None:
     """Raise an AmorsizeError where an error says that a module of ours could not be loaded for lack of a descriptor."""
     if error.errno not in NO_DESCRIPTOR or getattr(error, "__notes__", None):  # a note names an item that raised it
         return
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is not None and place.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None and trace.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
         raise AmorsizeError(f"{where}: {NO_ROOM}") from error

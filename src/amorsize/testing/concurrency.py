@@ -97,12 +97,12 @@ def mixed_operations(store: CacheStore, *, seed: int, operations: int) -> Tally:
 
 
 def whole_text(locator: str, variant: str, body: str) -> str:
-    """Return a text from which a reader sees whether it is whole and in its place."""
+    """Return a text from which a reader sees whether it is whole and was stored under these names."""
     return f"{crc32(f'{locator} {variant} {body}'.encode()):08x} {body}"
 
 
 def is_whole(locator: str, variant: str, text: str) -> bool:
-    """Return whether a text is the one that whole_text makes for this place."""
+    """Return whether a text is the one that whole_text makes for these names."""
     return text == whole_text(locator, variant, text[9:])
 
 

@@ -61,7 +61,7 @@ class ExecutorsContract:
     def test_work_is_done_where_the_kind_says(self) -> None:
         kind = self.make().kind
         with self._started() as executor:
-            process, thread = executor.submit(_place).result(_PATIENCE_SECONDS)
+            process, thread = executor.submit(_process_and_thread).result(_PATIENCE_SECONDS)
             assert (process == os.getpid()) == (kind != "process")
             assert (thread == threading.get_ident()) == (kind == "serial") or kind == "process"
 
@@ -167,7 +167,7 @@ class ExecutorsContract:
             ran = ask(_nap, data)
             assert [item for item, _ in ran] == list(data)
             if self.make().kind != "serial":
-                assert {place for _, place in ran} - {_place()}, "execute must have used a worker"
+                assert {where for _, where in ran} - {_process_and_thread()}, "execute must have used a worker"
             failed = must_raise(LookupError, lambda: ask(_nap_and_fail, data))
             assert any("at position 77" in note for note in failed.__notes__)
             assert executor.submit(abs, -1).result(_PATIENCE_SECONDS) == 1
@@ -176,7 +176,7 @@ class ExecutorsContract:
         return self.make().start(2, self.start_method)
 
 
-def _place() -> tuple[int, int]:
+def _process_and_thread() -> tuple[int, int]:
     """Return the process and the thread this runs in."""
     return os.getpid(), threading.get_ident()
 
@@ -192,7 +192,7 @@ def _interrupt_itself() -> str:
 
 def _nap(item: int) -> tuple[int, tuple[int, int]]:
     time.sleep(0.01)
-    return item, _place()
+    return item, _process_and_thread()
 
 
 def _nap_and_fail(item: int) -> int:

@@ -42,37 +42,37 @@ class DamagedCacheContract:
     def test_damaged_bytes_give_texts_or_a_cache_error_and_stay_as_they_are(self) -> None:
         chance = random.Random(self.damages)  # noqa: S311  chance, not secrecy
         with tempfile.TemporaryDirectory() as above:
-            place = Path(above, "cache")
-            with closing(self.at(str(place))) as store:
+            folder = Path(above, "cache")
+            with closing(self.at(str(folder))) as store:
                 for number in range(40):
                     store.store(f"l{number % 20}", f"v{number}", TEXT * (number % 30))
-            whole = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+            whole = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
             for case in range(self.damages):
                 path = chance.choice([path for path, body in whole.items() if body])
                 damaged = mutated(whole[path], chance)
                 path.write_bytes(damaged)
-                self._read(str(place), case)
+                self._read(str(folder), case)
                 assert path.read_bytes() == damaged
-                self._restore(place, whole)
+                self._restore(folder, whole)
 
     def test_writing_over_damaged_bytes_works_or_is_a_cache_error(self) -> None:
         chance = random.Random(self.damages)  # noqa: S311  as above
         with tempfile.TemporaryDirectory() as above:
-            place = Path(above, "cache")
-            with closing(self.at(str(place))) as store:
+            folder = Path(above, "cache")
+            with closing(self.at(str(folder))) as store:
                 store.store("l1", "v1", TEXT * 20)
-            whole = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+            whole = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
             for case in range(self.damages // 10):
                 path = chance.choice([path for path, body in whole.items() if body])
                 path.write_bytes(mutated(whole[path], chance))
-                with closing(self.at(str(place))) as store, suppress(OSError, CacheError):
+                with closing(self.at(str(folder))) as store, suppress(OSError, CacheError):
                     store.store("here", "v", TEXT)
                     store.discard([("here", "v"), ("l1", "v1")])
-                self._read(str(place), case)
-                self._restore(place, whole)
+                self._read(str(folder), case)
+                self._restore(folder, whole)
 
-    def _read(self, place: str, case: int) -> None:
-        with closing(self.at(place)) as store:
+    def _read(self, folder: str, case: int) -> None:
+        with closing(self.at(folder)) as store:
             with suppress(OSError, CacheError):
                 texts = store.fetch(f"l{case % 20}")
                 assert all(type(name) is str and type(text) is str for name, text in texts.items())
@@ -80,8 +80,8 @@ class DamagedCacheContract:
                 assert all(type(name) is str for name in store.locators())
 
     @staticmethod
-    def _restore(place: Path, whole: dict[Path, bytes]) -> None:
-        for path in place.rglob("*"):
+    def _restore(folder: Path, whole: dict[Path, bytes]) -> None:
+        for path in folder.rglob("*"):
             if path.is_file() and path not in whole:
                 path.unlink()
         for path, body in whole.items():
@@ -100,22 +100,22 @@ class FaultyMediumContract:
         skip_without_forks()
         with tempfile.TemporaryDirectory() as above:
             Path(above).chmod(0o711)
-            place = Path(above, "cache")
-            with closing(self.at(str(place))) as store:
+            folder = Path(above, "cache")
+            with closing(self.at(str(folder))) as store:
                 store.store("here", "v", "text")
-            for path in (place, *place.rglob("*")):
+            for path in (folder, *folder.rglob("*")):
                 if sys.platform != "win32" and os.geteuid() == 0:
                     os.chown(path, NOBODY, NOBODY)
                 path.chmod(0o500 if path.is_dir() else 0o400)
 
             def read_and_write() -> object:
                 become_nobody()
-                with closing(self.at(str(place))) as store:
+                with closing(self.at(str(folder))) as store:
                     refused = fails(lambda: store.store("here", "v", "new"))
                     return dict(store.fetch("here")), list(store.locators()), refused
 
             answer = in_a_fork(read_and_write)
-            for path in (place, *(path for path in place.rglob("*") if path.is_dir())):
+            for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
                 path.chmod(0o700)
             assert answer == ({"v": "text"}, ["here"], True)
 
@@ -134,18 +134,18 @@ class FaultyMediumContract:
     def test_when_the_medium_takes_no_more_the_old_text_stays_whole(self) -> None:
         skip_without_forks()
         with tempfile.TemporaryDirectory() as above:
-            place = str(Path(above, "cache"))
-            with closing(self.at(place)) as store:
+            folder = str(Path(above, "cache"))
+            with closing(self.at(folder)) as store:
                 store.store("here", "v", "text")
 
             def fill() -> object:
                 limit_files(16384)
-                with closing(self.at(place)) as store:
+                with closing(self.at(folder)) as store:
                     refused = fails(lambda: store.store("here", "v", "x" * 60_000))
                     return refused, dict(store.fetch("here"))
 
             assert in_a_fork(fill) == (True, {"v": "text"})
-            with closing(self.at(place)) as store:
+            with closing(self.at(folder)) as store:
                 assert dict(store.fetch("here")) == {"v": "text"}
                 store.store("here", "v", "x" * 60_000)
                 assert dict(store.fetch("here")) == {"v": "x" * 60_000}
@@ -154,12 +154,12 @@ class FaultyMediumContract:
         if sys.platform == "win32":
             raise SkipTest("Windows keeps a file that is open")
         with tempfile.TemporaryDirectory() as above:
-            place = Path(above, "cache")
-            with closing(self.at(str(place))) as store, closing(self.at(str(place))) as other:
+            folder = Path(above, "cache")
+            with closing(self.at(str(folder))) as store, closing(self.at(str(folder))) as other:
                 for number in range(3):
                     store.store("here", f"v{number}", "text")
                     other.store("here", f"w{number}", "text")
-                    place.rename(Path(above, f"away{number}"))
+                    folder.rename(Path(above, f"away{number}"))
                 store.store("here", "last", "text")
                 other.store("here", "last", "other")
                 store.close()

@@ -37,7 +37,7 @@ _BETWEEN: Final = b"\x00"  # no name has one, so that it ends a locator
 _AFTER: Final = b"\x01"
 _LOCKS_BYTES: Final = 4096
 _READER_BYTES: Final = 64
-"""Bytes of the file of locks, beside those of a reader's place in it, and at the most; LMDB takes a larger one too."""
+"""Bytes of the file of locks, beside those of a reader's slot in it, and at the most; LMDB takes a larger one too."""
 
 _MEDIUM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """What says of the medium that it takes no more."""
@@ -197,7 +197,7 @@ class LmdbCache:
                 with suppress(OSError):
                     os.unlink(self._data)  # noqa: PTH108  as above
             raise
-        environment.reader_check()  # frees the places of readers that were killed
+        environment.reader_check()  # frees the slots of readers that were killed
         return _Opened(os.getpid(), os.stat(self._data).st_ino, environment)  # noqa: PTH116  as above
 
     def _make_ready(self) -> None:
@@ -236,9 +236,9 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def _allocate(path: str, size: int) -> None:
-    """See to it that a file of at least so many bytes is there, with room on the disk for all of them.
+    """See to it that a file of at least so many bytes is there, with space on the disk for all of them.
 
-    A new one is written aside and put in place whole: others may have it mapped the moment it is there.
+    A new one is written under another name and renamed when it is whole, since others may map it at once.
     """
     if _status(path) is None:
         aside = f"{path}.{os.getpid():x}-{os.urandom(8).hex()}"

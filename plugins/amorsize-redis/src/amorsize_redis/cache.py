@@ -252,7 +252,7 @@ class RedisCache:
         return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
 
     def _kept(self, locator: str) -> dict[str, str]:
-        return {name: text for (place, name), text in list(self._meanwhile.items()) if place == locator}
+        return {name: text for (where, name), text in list(self._meanwhile.items()) if where == locator}
 
     def _keep(self, locator: str, variant: str, text: str) -> None:
         self._meanwhile[locator, variant] = text

@@ -33,10 +33,10 @@ _STORES: Final = frozenset({_NEW, "lmdb", *(f"amorsize.sqlite{end}" for end in (
 """What stores that may share a directory keep in it beside the folders of locators."""
 
 _WRITTEN: Final = re.compile(r"[0-9a-f]+-[0-9a-f]{16}")
-"""Names of files on their way into place."""
+"""Names of files that are still being written."""
 
 _LEFTOVER_SECONDS: Final = 3600.0
-"""Age from which on a file on its way into place was left by a writer that was killed: writing takes milliseconds."""
+"""Age from which on such a file was left by a writer that was killed: writing takes milliseconds."""
 _ATTEMPTS: Final = 20
 """How often a directory is made again that others remove because it is empty: our choice."""
 _BINARY: Final = getattr(os, "O_BINARY", 0)
@@ -64,7 +64,7 @@ class JsonOptions(Value):
 class JsonCache:
     """Keeps each text as ``<directory>/<locator>/<variant>.json``, names escaped as ``names.file_name`` says.
 
-    A text is written to a file of its own under ``<directory>/.new`` and renamed into place, so it is there wholly or
+    A text is written to a file of its own under ``<directory>/.new`` and then renamed, so it is there wholly or
     not at all. Nothing is flushed to the disk: after a power cut a text may be damaged, and is then given as it is.
     What a killed writer leaves under ``.new`` is removed by the first ``discard`` an hour later.
 

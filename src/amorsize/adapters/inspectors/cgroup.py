@@ -39,7 +39,7 @@ class _Files(NamedTuple):
 class Cgroup:
     """Reads what the control groups of this process allow.
 
-    The groups are looked for at the usual places, and where these do not hold the process's own group, where the table
+    The groups are looked for at the usual paths, and where these do not hold the process's own group, where the table
     of mounts says, which takes long to read: at the first call and again when the process has moved to another group. A
     limit put on or taken off counts at once. A quota or limit that cannot be read or makes no sense is none; a limit
     whose use cannot be read leaves no headroom. Nothing is raised.
@@ -126,10 +126,10 @@ class Cgroup:
         found: _Mounts = {}
         for line in (read(f"{self._root}/proc/self/mountinfo") or b"").splitlines():
             fields, separator, tail = line.partition(b" - cgroup")
-            places = fields.split(None, 5) if separator else ()
-            if len(places) >= 5:  # noqa: PLR2004  see proc(5)
+            columns = fields.split(None, 5) if separator else ()
+            if len(columns) >= 5:  # noqa: PLR2004  see proc(5)
                 for controller in _controllers(tail):
-                    found.setdefault(controller, []).append((_unescaped(places[3]), _unescaped(places[4])))
+                    found.setdefault(controller, []).append((_unescaped(columns[3]), _unescaped(columns[4])))
         return found
 
 

@@ -22,7 +22,7 @@ _LEAST: Final = 0.5
 _STEP: Final = 0.5
 """To what the load is rounded, so that a plan solved a moment ago holds."""
 _START_FIELD: Final = 19
-"""Place of the start time in /proc/self/stat, counted from the state, which follows the name."""
+"""Index of the start time in /proc/self/stat, counted from the state, which follows the name."""
 _MOST_PROCESSES: Final = 1024
 """Processes above ours that are followed to find our own tree: far more than are ever nested."""
 

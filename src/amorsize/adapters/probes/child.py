@@ -166,7 +166,7 @@ class ChildSession:
         self._ended = ended
         self._is_stuck = is_stuck
         self._taken: list[tuple[int, Any]] = []
-        self.places: list[int] = []
+        self.positions: list[int] = []
         self.count = 0
 
     def found(self, boot_seconds: float) -> ChildResult:
@@ -186,8 +186,8 @@ class ChildSession:
             if isinstance(said, _More):
                 self._say(self._further())
             else:
-                self.places, left = said.positions, self._budget.item_seconds
-                self.count += len(self.places)
+                self.positions, left = said.positions, self._budget.item_seconds
+                self.count += len(self.positions)
 
     def _further(self) -> bytes:
         """Return further items for the child, pickled; none where there are no more, or they cannot be pickled."""
@@ -230,17 +230,17 @@ class ChildSession:
         return SamplingError(self._where(), _ending(self._ended()), 0.0)
 
     def _late(self, seconds: float) -> SamplingError:
-        if not self.places:
+        if not self.positions:
             return SamplingError("the child process", f"took longer than {seconds:g} s to start", 0.0)
         return SamplingError(self._where(), f"took longer than {seconds:g} s", seconds)
 
     def _where(self) -> str:
-        places = self.places
-        if not places:
+        positions = self.positions
+        if not positions:
             return "the child process"
-        if len(places) == 1:
-            return f"the item at position {places[0]}{self._shown(places[0])}"
-        return f"one of the {len(places)} items from position {min(places)} to {max(places)}"
+        if len(positions) == 1:
+            return f"the item at position {positions[0]}{self._shown(positions[0])}"
+        return f"one of the {len(positions)} items from position {min(positions)} to {max(positions)}"
 
     def _shown(self, position: int) -> str:
         """Return the item at a position in brackets, nothing when only the child has it."""

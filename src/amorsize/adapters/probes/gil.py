@@ -35,15 +35,15 @@ class Side(NamedTuple):
 
 
 def _run(
-    func: Callable[[Any], Any], block: list[tuple[int, Any]], beside: threading.Barrier, place: int, sides: list[Any]
+    func: Callable[[Any], Any], block: list[tuple[int, Any]], beside: threading.Barrier, index: int, sides: list[Any]
 ) -> None:
-    """Run items beside another thread, and put what that showed, or what an item raised, into its place of ``sides``.
+    """Run items beside another thread, and put what that showed, or what an item raised, into ``sides`` at its index.
 
     They begin as soon as the other thread is there too, each on a CPU of its own where the system allows it. Left
     alone, both threads would be woken on one CPU and stay there for longer than the test takes. The choice of the CPU
     is taken back before the first item, so that what the item starts does not inherit it.
     """
-    cpus = move_to(lambda cpus: set(sorted(cpus)[place : place + 1]))
+    cpus = move_to(lambda cpus: set(sorted(cpus)[index : index + 1]))
     delay = delay_seconds()
     with suppress(threading.BrokenBarrierError):  # the other one could not be started
         beside.wait()
@@ -54,10 +54,10 @@ def _run(
             func(item)
         except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
             note_item(error, position, item, "sampling")
-            sides[place] = error
+            sides[index] = error
             return
     cpu = thread_time() - cpu
-    sides[place] = Side((began, perf_counter()), cpu, delay_seconds() - delay, waits() - waited)
+    sides[index] = Side((began, perf_counter()), cpu, delay_seconds() - delay, waits() - waited)
 
 
 def gil_fraction_of(runs: Sequence[Side], seconds_alone: float, waits_alone: float, share: float) -> float | None:
@@ -96,8 +96,8 @@ def side_by_side(func: Callable[[Any], Any], blocks: list[list[tuple[int, Any]]]
     beside = threading.Barrier(len(blocks))
     sides: list[Any] = [Side()] * len(blocks)
     threads: list[threading.Thread] = []
-    for place, block in enumerate(blocks):
-        thread = threading.Thread(target=_run, args=(func, block, beside, place, sides), daemon=True)
+    for index, block in enumerate(blocks):
+        thread = threading.Thread(target=_run, args=(func, block, beside, index, sides), daemon=True)
         try:
             thread.start()
         except RuntimeError:  # no more threads here

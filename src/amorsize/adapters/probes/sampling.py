@@ -70,7 +70,7 @@ _CHEAP_SHARE: Final = 0.25
 _KEPT: Final = 8
 """Results that are kept, to pickle them."""
 
-_PLACES: Final = 16
+_MOST_POSITIONS: Final = 16
 """Positions that a sample keeps."""
 
 _GIL_TEST_SECONDS: Final = 1e-3
@@ -138,7 +138,7 @@ class Sampling:
         self.source = source
         self.budget = budget
         self.begun = begun
-        self.places: list[int] = []
+        self.positions: list[int] = []
         self.items: list[Any] = []
         self.results: list[Any] = []
         self.count = 0
@@ -183,7 +183,7 @@ class Sampling:
             gil_fraction=held,
             peak_bytes=grown,
             blocked_reason=blocked_reason,
-            positions=tuple(self.places),  # type: ignore[arg-type]  # attrs takes the converter's own type
+            positions=tuple(self.positions),  # type: ignore[arg-type]  # attrs takes the converter's own type
             threads_variable=threads_variable() if share * here > OWN_THREADS else None,
             children_fraction=1.0 - here,
             leaves=left,
@@ -316,12 +316,12 @@ class Sampling:
         self._ended = len(taken) < size
         if not taken:
             return None
-        places, items = [position for position, _ in taken], [item for _, item in taken]
+        positions, items = [position for position, _ in taken], [item for _, item in taken]
         func = self.func
         results: list[Any] = []
         keep = results.append
         if self.begun:
-            self.begun(places)
+            self.begun(positions)
         elif any(map(is_unshareable, items)):  # a child has copies, the caller has not
             raise SamplingError("the items", "are iterators or open files, which would be used up", 0.0)
         waited, before = waits(), clocks()
@@ -330,14 +330,14 @@ class Sampling:
             for item in items:
                 keep(func(item))
         except BaseException as error:
-            note_item(error, places[len(results)], items[len(results)], "sampling")
+            note_item(error, positions[len(results)], items[len(results)], "sampling")
             raise
         seconds = perf_counter() - began
         passed = zip(self._passed, clocks(), before, strict=True)
         self._passed = Clocks(*(known + now - then for known, now, then in passed))
         self._waited += waits() - waited
         self.count += len(items)
-        _keep(self.places, places, _PLACES)
+        _keep(self.positions, positions, _MOST_POSITIONS)
         _keep(self.items, items, _PICKLED_ITEMS)
         _keep(self.results, results, _KEPT)
         return seconds

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from amorsize.domain.fingerprint import objects
 from amorsize.domain.fingerprint.containers import inside_of
 from amorsize.domain.fingerprint.encoding import code_parts, constant, framed, names_of, text
-from amorsize.domain.fingerprint.modules import PLACES, read_module
+from amorsize.domain.fingerprint.modules import FILE_NAMES, read_module
 
 if TYPE_CHECKING:
     from types import MethodType
@@ -100,13 +100,13 @@ def _read_own(reading: Reading, func: FunctionType, depth: int) -> None:
     if free:
         for name, content in zip(free, objects.contents_of(func), strict=True):
             _variable(reading, f"closure {name}", content, names, depth)
-    present = tuple([name for name in names.loaded if name in space and name not in PLACES])
+    present = tuple([name for name in names.loaded if name in space and name not in FILE_NAMES])
     for name in present:
         reading.out.append(text(name))
         _variable(reading, f"global {name}", space[name], names, depth)
     absent = _NONE
     if len(names.loaded) > len(present):
-        absent = frozenset(names.loaded).difference(present, PLACES)
+        absent = frozenset(names.loaded).difference(present, FILE_NAMES)
     if not absent.isdisjoint(_OPAQUE):
         reading.origins.note("what it runs through eval or exec")
     if "globals" in absent:

@@ -37,7 +37,7 @@ class Changes:
     """What code that runs when a callable is called changes of what was there before.
 
     That are attributes it assigns, collections in attributes that it changes in place, and by ``id`` the ``objects``:
-    collections of other places (globals, variables of enclosing functions) that it so changes. Code that makes an
+    collections in other variables (globals, variables of enclosing functions) that it so changes. Code that makes an
     object does not count. Of one's own classes the methods count that any of one's own code names, of installed classes
     those and what they call on the same object.
     """

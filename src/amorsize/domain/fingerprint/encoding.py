@@ -32,7 +32,7 @@ _MEANT_FLAGS: Final = 0x3AF
 _SEES_LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec"})
 """Names of builtins by which code can look at the names of its local variables."""
 _INCIDENTAL: Final = frozenset({"__qualname__", "__firstlineno__", "__static_attributes__", "__doc__"})
-"""What the body of a class stores about its place and text."""
+"""What the body of a class stores about its location and text."""
 
 # Numbers of instructions.
 _CONST_OPS: Final = frozenset(operation for operation in opcode.hasconst if operation < 256)  # noqa: PLR2004  a byte
@@ -216,7 +216,7 @@ def _first_constant_is_used(raw: bytes) -> bool:
 
 
 def _without_incidentals(raw: bytes, names: tuple[str, ...], constants: list[Any]) -> bytes:
-    """Blank out what the body of a class says of its own lines, place and docstring."""
+    """Blank out what the body of a class says of its own lines, location and docstring."""
     used = [raw[at + 1] for at in range(0, len(raw), 2) if raw[at] in _CONST_OPS]
     edited = bytearray(raw)
     for at in range(2, len(raw), 2):

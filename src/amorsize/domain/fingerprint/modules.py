@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from amorsize.domain.fingerprint.reading import Reading
 
-PLACES: Final = frozenset({"__file__", "__spec__", "__loader__", "__cached__", "__path__", "__builtins__"})
+FILE_NAMES: Final = frozenset({"__file__", "__spec__", "__loader__", "__cached__", "__path__", "__builtins__"})
 """Names in a module that say where its file is."""
 _DEEPEST: Final = 8
 """How many modules, each by its name in the other, are followed."""
@@ -33,7 +33,7 @@ def read_module(
     reading.out.append(b"M")
     if id(module) in above or len(above) >= _DEEPEST:
         return
-    present = tuple(one for one in names if one in space and one not in PLACES)
+    present = tuple(one for one in names if one in space and one not in FILE_NAMES)
     for one in present:
         reading.out.append(text(one))
         inside = space[one]
@@ -41,14 +41,14 @@ def read_module(
             read_module(reading, inside, names, depth + 1, (*above, id(module)))
         else:
             reading.value(inside, depth + 1)
-    absent = frozenset(names).difference(present).difference(PLACES)
+    absent = frozenset(names).difference(present).difference(FILE_NAMES)
     reading.spaces.append((module, objects.module_space, present, absent))
 
 
 def _read_data(reading: Reading, module: ModuleType, names: Mapping[str, None], depth: int) -> None:
     """Append what code names of an installed module that is no code: settings, the arguments of the program."""
     space = objects.module_space(module)
-    data = [name for name in names if name in space and name not in PLACES and _is_data(space[name])]
+    data = [name for name in names if name in space and name not in FILE_NAMES and _is_data(space[name])]
     for name in data:
         reading.out.append(text(name))
         reading.value(space[name], depth + 1)

@@ -121,7 +121,7 @@ class Layout:
 
     def __init__(self, kind: type) -> None:
         self.space_of: Callable[[Any], Any] | None = None
-        """Returns the dict of an object, None where the class has no place for one."""
+        """Returns the dict of an object, None where the class has no slot for one."""
         fields: dict[str, Callable[[Any], Any]] = {}
         for cls in mro_of(kind):
             for name, raw in members_of(cls).items():

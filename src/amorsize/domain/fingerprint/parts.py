@@ -25,7 +25,7 @@ _DEEPEST: Final = 4
 _LONG_PATH: Final = 1024
 """Characters from which on a text is not taken for the name of a file."""
 _FEW: Final = 4
-"""Items up to which each place in a list counts: a longer one holds the same kind of thing throughout."""
+"""Items up to which each position in a list counts: a longer one holds the same kind of thing throughout."""
 _NUMERIC: Final = "iufc"
 """Kinds of numpy's scalars that have a magnitude: integers, unsigned ones, floats and complex numbers."""
 
@@ -208,11 +208,11 @@ def _may_name_file(text: str) -> bool:
 
 
 def _parts_of(base: Any, values: Sequence[Any], longest: int) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Yield the parts of collections, by their key, by their place, or some of each for all."""
+    """Yield the parts of collections, by their key, by their position, or some of each for all."""
     if base is dict:
         yield from _of_dicts(values, longest)
     elif longest <= (MOST_PARTS if base is tuple else _FEW):
-        yield from _by_place(base, values, longest)
+        yield from _by_position(base, values, longest)
     else:
         yield "", [one for value in values for one in ends_of(base, value)]
 
@@ -230,9 +230,9 @@ def _of_dicts(values: Sequence[dict[Any, Any]], longest: int) -> Iterator[tuple[
         yield name, [dict.__getitem__(value, name) for value in values if dict.__contains__(value, name)]
 
 
-def _by_place(base: Any, values: Sequence[Any], longest: int) -> Iterator[tuple[str, list[Any]]]:
-    for place in range(longest):
-        yield "", [base.__getitem__(value, place) for value in values if place < base.__len__(value)]
+def _by_position(base: Any, values: Sequence[Any], longest: int) -> Iterator[tuple[str, list[Any]]]:
+    for position in range(longest):
+        yield "", [base.__getitem__(value, position) for value in values if position < base.__len__(value)]
 
 
 def ends_of(base: Any, value: Any) -> list[Any]:
@@ -242,8 +242,8 @@ def ends_of(base: Any, value: Any) -> list[Any]:
         return []
     if base is dict:
         return list(islice(dict.values(value), MOST_LOOKS))
-    places = (0, count - 1) if base is deque else (0, count >> 1, count - 1)
-    return [base.__getitem__(value, place) for place in places]
+    positions = (0, count - 1) if base is deque else (0, count >> 1, count - 1)
+    return [base.__getitem__(value, position) for position in positions]
 
 
 def _of_objects(kind: type, values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:

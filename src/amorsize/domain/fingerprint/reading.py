@@ -171,7 +171,7 @@ class Reading:
         return self._outlined and not depth
 
     def labelled(self, label: str, value: Any, start: int) -> tuple[str, str]:
-        """Return what stands in the outline of a part that was read from a place in ``out`` on."""
+        """Return what stands in the outline of a part that was read from an index in ``out`` on."""
         kind = type(value)
         if kind is FunctionType:
             label = f"calls {objects.module_name(value.__globals__)}.{value.__qualname__}"
@@ -184,7 +184,7 @@ class Reading:
         return label, self.digest(start)
 
     def digest(self, start: int) -> str:
-        """Return a digest of what was read from a place in ``out`` on."""
+        """Return a digest of what was read from an index in ``out`` on."""
         return objects.digest(framed(self.out[start:]))
 
     def _plain(self, value: Any) -> bytes | None:

@@ -145,14 +145,14 @@ class Worker:
     def _send(self, numbers: range, kind: int, parts: list[Any]) -> None:
         """Put the outcome of chunks into shared memory and send the caller a notice."""
         length = size_of(parts)
-        offset = self._place(length)
+        offset = self._offset_for(length)
         try:
             write_all(self._board.files[self._number], parts, offset)
         except (OSError, MemoryError):
             kind = LOST
         self._board.send(Notice(self._number, numbers.start, len(numbers), kind, offset, length))
 
-    def _place(self, length: int) -> int:
+    def _offset_for(self, length: int) -> int:
         """Return where to write so many bytes; wait for the caller while results fill the memory they may take."""
         board, ring = self._board, self._ring
         self._free()
@@ -162,7 +162,7 @@ class Worker:
         return ring.take(length)
 
     def _free(self) -> None:
-        """Give back the places of the messages that the caller has taken in."""
+        """Give back the memory of the messages that the caller has taken in."""
         taken_in = self._board.taken_in(self._number)
         while self._given_back < taken_in:
             self._ring.give_back()
