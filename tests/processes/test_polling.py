@@ -46,11 +46,11 @@ def sleep_for_long():
 
 def looks_at(child, seconds):
     """Return what looks every 50 ms tell, until one tells of so many seconds, or after 40 looks."""
-    watch, told = PollWatch(child.pid), []
-    while len(told) < 40 and (not told or told[-1] < seconds):
+    watch, measured = PollWatch(child.pid), []
+    while len(measured) < 40 and (not measured or measured[-1] < seconds):
         time.sleep(0.05)
-        told.append(watch.seconds())
-    return told
+        measured.append(watch.seconds())
+    return measured
 
 
 def test_a_child_that_looks_again_and_again_waits_for_a_thread(forked):
