@@ -66,7 +66,7 @@ def measure_this_child():
     measured, end = sys.modules["coverage"].Coverage.current(), os._exit
 
     def save_and_end(code):
-        with suppress(BaseException):  # no descriptor may be left, or no room
+        with suppress(BaseException):  # no descriptor may be left, or no memory
             measured.save()
         end(code)
 

@@ -78,9 +78,9 @@ def test_a_module_begins_with_one_sentence_and_stays_readable(path):
     assert len(text.splitlines()) <= 450
 
 
-@pytest.mark.parametrize("room", ["domain", "pictures", "application"])
-def test_a_pure_room_names_no_loaded_module_and_reads_no_environment(room):
-    for path in (ROOT / "src" / "amorsize" / room).rglob("*.py"):
+@pytest.mark.parametrize("package", ["domain", "pictures", "application"])
+def test_a_pure_package_names_no_loaded_module_and_reads_no_environment(package):
+    for path in (ROOT / "src" / "amorsize" / package).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             named = node.names if isinstance(node, ast.ImportFrom) and node.module == "sys" else ()
             attribute = node.attr if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "sys" else ""

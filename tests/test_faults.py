@@ -81,7 +81,7 @@ def test_a_clock_set_back_measures_anew(own_place, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
 @pytest.mark.parametrize("cache", ["json", "sqlite"])
-def test_a_medium_without_room_stops_writing_with_one_warning(tmp_path, cache):
+def test_a_medium_without_space_stops_writing_with_one_warning(tmp_path, cache):
     (tmp_path / "jobs.py").write_text(JOBS)
     source = f"""
     import resource, signal, warnings

@@ -36,8 +36,8 @@ class FarExecutors:
 
     kind = "process"
 
-    def __init__(self, room=FAR):
-        self.there = room
+    def __init__(self, capacity=FAR):
+        self.there = capacity
         self.lost = 0
         self.started = []
 

@@ -480,7 +480,7 @@ def test_two_runs_on_the_same_file_at_once_are_refused(jobs):
 
 
 @POSIX
-def test_a_disk_without_room_leaves_whole_lines():
+def test_a_full_disk_leaves_whole_lines():
     import resource  # noqa: PLC0415  not on Windows
 
     def bounded():

@@ -1,4 +1,4 @@
-"""Odd places to call from: inside a worker, many threads at once, the interpreter's end, without room for anything."""
+"""Unusual places to call from: a worker, many threads, the interpreter's end, and no descriptors or memory."""
 
 from __future__ import annotations
 

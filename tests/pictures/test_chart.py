@@ -21,7 +21,7 @@ def test_the_title_is_the_plan_in_words():
     assert chart_of(sample=attrs.evolve(SAMPLE, seconds_per_item=1e-6, spread_seconds=0.0)).title.startswith("serial: ")
 
 
-def test_bars_stand_side_by_side_with_room_between_kinds():
+def test_bars_stand_side_by_side_with_space_between_kinds():
     chart = chart_of(sample=WAITING)
     kinds = [bar.executor for bar in chart.bars]
     positions = chart.positions()
@@ -48,7 +48,7 @@ def test_each_trial_stands_over_its_number_of_workers_and_says_whether_the_bar_h
     assert list(chart.points()) == [(over, 3.0, True), (over, 9.0, False)]
 
 
-def test_an_interval_is_cut_off_where_it_would_leave_no_room_for_the_bars():
+def test_an_interval_is_cut_off_where_it_would_leave_no_space_for_the_bars():
     chart = chart_of()
     assert chart.top_seconds == chart.bars[0].seconds_high  # serial's, 1.1 times the tallest bar
     wide = attrs.evolve(chart.bars[1], seconds_high=500.0)

@@ -103,7 +103,7 @@ class LoopRun:
         self.events = Events(cpus, slowdown)
         self.next, self.stop, self.has_last = 0, self.chunks.count, True
         self.born = self.expected = 0
-        self.gates, self.rooms, self.held = {}, {}, {}
+        self.gates, self.spaces, self.held = {}, {}, {}
         self.is_called = self.is_stopped = False
         self.news, self.reader = deque(), Gate()
         self.done, self.last_end, self.taking_in, self.taken_in_items = 0, 0.0, 0.0, 0
@@ -180,7 +180,7 @@ class LoopRun:
         for _ in range(workers):
             yield CPU, self.overheads.fork
             self.born += 1
-            self.gates[self.born], self.rooms[self.born], self.held[self.born] = Gate(), Gate(), 0.0
+            self.gates[self.born], self.spaces[self.born], self.held[self.born] = Gate(), Gate(), 0.0
             self.events.start(self.worker(self.born))
             self.events.start(self.silence(self.born))
 
@@ -249,7 +249,7 @@ class LoopRun:
             self.taking_in += seconds
             self.taken_in_items += items
             self.held[worker] -= size
-            self.events.open(self.rooms[worker])
+            self.events.open(self.spaces[worker])
 
     def items_of(self, numbers):
         first, stop = self.chunks.range_of(numbers.start, numbers.stop)
@@ -312,7 +312,7 @@ class LoopRun:
             size = self.items_of(numbers) * self.result_bytes
             yield CPU, self.overheads.tell + self.items_of(numbers) * self.overheads.item + size * self.overheads.byte
             while self.held[number] and self.held[number] + size > self.bound_bytes:
-                yield self.rooms[number]
+                yield self.spaces[number]
             self.held[number] += size
             self.finish(numbers, number, began)
             self.news.append((numbers, number, size))

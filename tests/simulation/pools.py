@@ -106,7 +106,7 @@ class _Pool:
         self.chunks = job.chunks(k)
         self.events = Events(job.machine.usable_cpus, job.overheads.slowdown)
         self.tasks = deque()
-        self.arrival, self.room = Gate(), Gate()
+        self.arrival, self.space = Gate(), Gate()
         self.finished = deque()
         self.reader = Gate()
         self.log = []
@@ -154,7 +154,7 @@ class _Processes(_Pool):
             yield LOCK, overheads.chunk_parent_seconds / 2 + items * sample.pickle_item_seconds
             carried = items * size + CHUNK_BYTES
             while not self.arrival.waiting and self.in_pipe + carried > PIPE_BYTES:
-                yield self.room
+                yield self.space
             self.in_pipe += carried
             yield LOCK, items * size * overheads.byte_seconds
             self.tasks.append((first, items))
@@ -167,11 +167,11 @@ class _Processes(_Pool):
         unpaid = self.fresh
         while True:
             while not self.tasks:
-                self.events.open(self.room)
+                self.events.open(self.space)
                 yield self.arrival
             first, items = self.tasks.popleft()
             self.in_pipe -= items * sample.item_bytes + CHUNK_BYTES
-            self.events.open(self.room)
+            self.events.open(self.space)
             began = self.events.now
             yield CPU, overheads.chunk_worker_seconds + items * (sample.unpickle_item_seconds + overheads.item_seconds)
             yield CPU, unpaid

@@ -84,7 +84,7 @@ def test_busy_cpus_slow_each_other_down():
     assert job([1.0] * 40, machine=two, overheads=slow).processes(1, 1).seconds == pytest.approx(40.0)
 
 
-def test_a_chunk_beyond_what_the_pipe_has_room_for_waits_for_a_worker_that_reads():
+def test_a_chunk_that_does_not_fit_into_the_pipe_waits_for_a_worker_that_reads():
     costly = attrs.evolve(FREE, byte_seconds=1e-6)
     large = job([3.0] * 3, overheads=costly, item_bytes=1e6).processes(1, 1)
     assert [one.began for one in large.chunks] == pytest.approx([1.0, 5.0, 9.0])

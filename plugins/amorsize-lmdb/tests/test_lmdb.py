@@ -177,7 +177,7 @@ def test_a_file_that_is_cut_while_it_is_open_ends_no_process(place):
     assert in_a_fork(work) == ([True] * 3, {"v": "text"})
 
 
-WITHOUT_ROOM = """
+WITHOUT_SPACE = """
     import os, resource, sys
     from amorsize import CacheError
     from amorsize_lmdb import LmdbOptions
@@ -196,8 +196,8 @@ WITHOUT_ROOM = """
 
 
 def on_a_disk_of(kibibytes, folder):
-    """Return what the program above says where a disk has so much room: a real one if this user may mount one."""
-    program = [sys.executable, "-c", textwrap.dedent(WITHOUT_ROOM), str(folder)]
+    """Return what the program above says where a disk has so much space: a real one if this user may mount one."""
+    program = [sys.executable, "-c", textwrap.dedent(WITHOUT_SPACE), str(folder)]
     mount = ["sh", "-c", f'mount -t tmpfs -o size={kibibytes}k none "$0" && exec "$@"', str(folder)]
     for unshare in (["unshare", "-m"], ["unshare", "-Urm"]):
         if shutil.which("unshare") and not subprocess.run([*unshare, *mount, "true"], capture_output=True).returncode:
@@ -218,7 +218,7 @@ def test_a_full_disk_ends_no_process(tmp_path, kibibytes):
     not hasattr(os, "posix_fallocate"), reason="only there a file can be filled up without writing to it"
 )
 @pytest.mark.parametrize("sparse", [False, True])
-def test_the_file_that_is_mapped_for_writing_has_room_for_all_of_it(tmp_path, sparse):
+def test_the_file_that_is_mapped_for_writing_has_space_for_all_of_it(tmp_path, sparse):
     place = tmp_path / "cache" / "lmdb"
     locks = place / "lock.mdb"
     if sparse:  # as LMDB makes it by itself

@@ -77,7 +77,7 @@ def choose(one_item: Sample, valid: Sequence[tuple[Entry, Verdict]]) -> tuple[tu
 
 
 def plan_holds(entry: Entry, question: Question) -> bool:
-    """Tell whether the stored plan answers this question, and this machine still has room for it.
+    """Tell whether the stored plan answers this question, and this machine still has the memory and the CPUs for it.
 
     Never for a chosen backend: its capacity now is part of the question.
     """

@@ -1,4 +1,4 @@
-"""The file of a run: a JSON line for each item, kept whole whenever the run is stopped, killed or out of room."""
+"""The file of a run: a JSON line for each item, kept whole whenever the run is stopped, killed or out of disk space."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NOT_THERE: Final = -1
 _MOST_MISSING: Final = 1 << 24
 """Positions without a line that a small file may have: each takes memory, and a file is not to take all of it."""
 
-_WITHOUT_ROOM: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_DISK_FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class UnwrittenError(InputError):
@@ -169,7 +169,7 @@ class ResultsFile:
                 os.close(descriptor)
 
     def _unwritten(self, error: OSError) -> UnwrittenError:
-        what_to_do = ": make room there" if error.errno in _WITHOUT_ROOM else ""
+        what_to_do = ": free some space there" if error.errno in _DISK_FULL else ""
         return UnwrittenError(f"{self.path} cannot be written: {error.strerror or error}{what_to_do}")
 
     def _written_by_others(self) -> InputError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 from amorsize.domain.fingerprint.objects import unwrapped
 from amorsize.domain.values import MAX_CPUS
 from amorsize.plugins.registry import nearest
-from amorsize.processes import room
+from amorsize.processes import descriptor_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +93,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except OSError as error:
-            room.refuse_unloaded(where, error)
+            descriptor_limit.refuse_unloaded(where, error)
             raise
 
     return checked_call

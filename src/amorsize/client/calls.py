@@ -13,7 +13,7 @@ from amorsize.domain.source import length_of
 from amorsize.domain.values import EXECUTORS
 from amorsize.domain.wording import counted, seconds, workers
 from amorsize.errors import MeasurementError
-from amorsize.processes import room
+from amorsize.processes import descriptor_limit
 from amorsize.processes.explaining import explain, is_explaining
 from amorsize.processes.warning import warn
 
@@ -188,7 +188,7 @@ class Calls:
         from amorsize.execution.job import options_of, shown
 
         checked = ("execute", given.errors, given.timeout, given.item_timeout)
-        if is_disabled() or self._is_without_room("execute"):
+        if is_disabled() or self._lacks_descriptors("execute"):
             with shown(given.progress, "execute") as on_progress:
                 options = options_of(*checked, on_progress, time.monotonic)
                 func = initialized_here(func, given.initializer, given.initargs, limits.executor)
@@ -220,7 +220,7 @@ class Calls:
 
         if type(in_flight) is not int or in_flight < 1:
             raise ValueError(f"iexecute: in_flight must be a whole number from 1, got {in_flight!r:.80}")
-        if is_disabled() or self._is_without_room("iexecute"):
+        if is_disabled() or self._lacks_descriptors("iexecute"):
             func = initialized_here(func, given.initializer, given.initargs, limits.executor)
             return stream_here(func, data, collect=collect)
         initargs = checked_initargs("iexecute", given.initializer, given.initargs)
@@ -234,17 +234,17 @@ class Calls:
         from amorsize.client.alone import stream_here  # now, as above
         from amorsize.execution.job import Options
 
-        if is_disabled() or self._is_without_room("run"):
+        if is_disabled() or self._lacks_descriptors("run"):
             return (pair for pair in enumerate(stream_here(func, data, collect=True)))
         options = Options(collect=True)
         return self._prepared("run", limits).execution(func, data, options).with_positions(_IN_FLIGHT, ordered=ordered)
 
     @staticmethod
-    def _is_without_room(where: str) -> bool:
+    def _lacks_descriptors(where: str) -> bool:
         """Return whether only the caller can run items, since nothing can be opened; warn of it."""
-        if room.has_descriptor():
+        if descriptor_limit.has_descriptor():
             return False
-        warn(f"{where}: items run in the caller's process: {room.NO_ROOM}")
+        warn(f"{where}: items run in the caller's process: {descriptor_limit.NONE_FREE}")
         return True
 
     def lookup(self, func: Callable[[Any], Any], data: Iterable[Any]) -> tuple[str, str]:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from amorsize.domain.values import Machine
 
 _FEW_BYTES: Final = 256 << 20
-"""Free memory below which a few workers may not find room."""
+"""Free memory below which a few workers may not find enough."""
 
 _SMALL_SHM_BYTES: Final = 64 << 20
-"""Room in /dev/shm that containers have by default, which large results of a pool may fill."""
+"""Bytes in /dev/shm that containers have by default, which large results of a pool may fill."""
 
 _FEW_FILES: Final = 256
 """Open files below which pools of a few dozen workers run out: each takes several pipes."""
@@ -113,7 +113,7 @@ def threads_of_libraries(machine: Machine, *, function: str = "") -> Finding:
 
 
 def shared_folder(path: str = _SHM) -> Finding:
-    """Say how much room there is for shared memory with a name, which multiprocessing needs on Linux."""
+    """Say how much space there is for shared memory with a name, which multiprocessing needs on Linux."""
     if sys.platform != "linux":
         return Finding(_SHM, OK, "not needed on this system")
     try:
@@ -125,7 +125,7 @@ def shared_folder(path: str = _SHM) -> Finding:
     if not os.access(path, os.W_OK):
         return Finding(_SHM, FIX, "cannot be written to", f"chmod 1777 {path}")
     if free < _SMALL_SHM_BYTES:
-        return Finding(_SHM, NOTE, f"{size(free)} free", "give it more room (docker run --shm-size=1g)")
+        return Finding(_SHM, NOTE, f"{size(free)} free", "make it larger (docker run --shm-size=1g)")
     return Finding(_SHM, OK, f"{size(free)} free")
 
 

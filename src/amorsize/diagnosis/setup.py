@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TRIAL: Final = ("machine:doctor", "trial")
 """Where the write test leaves a text for a moment."""
 
-_ELSEWHERE: Final = f"set {configuration.CACHE_VARIABLE} to a folder of your own with room"
+_ELSEWHERE: Final = f"set {configuration.CACHE_VARIABLE} to a folder of your own with free space"
 
 
 def config(settings: Settings, given: str | None = None) -> list[Finding]:

@@ -50,14 +50,14 @@ class LeftBehind:
 class Resources:
     """What all runs of a process share.
 
-    ``executors`` gives executors by name, ``pools`` keeps warm ones for ``keep_seconds``. ``isolates`` keeps items out
+    ``executors`` gives executors by name, ``pools`` keeps idle ones for ``idle_seconds``. ``isolates`` keeps items out
     of the caller wherever that is possible. ``blocked_reason`` says why workers of a start method cannot run a
     function, None when they can. ``left_behind`` keeps what functions have left behind in this process.
     """
 
     executors: Callable[[str], Executors]
     pools: WarmPools
-    keep_seconds: float
+    idle_seconds: float
     monotonic: Callable[[], float]
     budget: Budget
     isolates: bool
@@ -125,7 +125,7 @@ class PoolProvider:
     def release(self, pool: Pool) -> None:
         """Take a pool back after a run that went well."""
         again = pool.executors.reruns(pool.executor)
-        self._resources.pools.release(pool, 0.0 if self._private else self._resources.keep_seconds)
+        self._resources.pools.release(pool, 0.0 if self._private else self._resources.idle_seconds)
         if again:
             said = f"execute: {counted(again, 'chunk')} ran again because a worker was lost; all results are there"
             warn(f"{said}, items may have run twice")

@@ -100,7 +100,10 @@ class Run(ABC):
 
     @abstractmethod
     def share_out(self) -> tuple[Any, Callable[[range], tuple[int, Any]]]:
-        """Return the queue of chunks for processes, and a function that returns their items; OSError without room."""
+        """Return the queue of chunks for processes, and a function that returns their items.
+
+        OSError where the system lacks memory or descriptors.
+        """
 
     @abstractmethod
     def share_here(self, *, waits: bool) -> Callable[[], Any]:

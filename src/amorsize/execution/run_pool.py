@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain.wording import brief
 from amorsize.execution.workers.pools import PoolWorkers
-from amorsize.processes.room import NO_DESCRIPTOR
+from amorsize.processes.descriptor_limit import NO_DESCRIPTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from amorsize.execution.team import ChunkResult
     from amorsize.execution.workers.warm import Pool
 
-_NO_ROOM: Final = NO_DESCRIPTOR | {errno.EAGAIN, errno.ENOMEM}
-"""Errors of the system that has no room for a further worker; no item is to blame."""
+_NO_RESOURCES: Final = NO_DESCRIPTOR | {errno.EAGAIN, errno.ENOMEM}
+"""Errors of a system that cannot start a further worker; no item is to blame."""
 
 _SIGKILL: Final = -9
 """The exit code of a process that was killed, as the system does when memory runs out."""
@@ -132,13 +132,13 @@ class RunPool:
         flying = workers.flying()
         self._workers = None
         workers.pool.kill()
-        lacks_room = isinstance(error, OSError) and error.errno in _NO_ROOM
-        if not workers.has_begun and (lacks_room or not codes):
+        lacks_resources = isinstance(error, OSError) and error.errno in _NO_RESOURCES
+        if not workers.has_begun and (lacks_resources or not codes):
             self.blocked_reason = f"no workers can be started here ({error})"
             for numbers in [*flying, *(each.numbers for each in workers.take_unsent())]:
                 self._queue.put_back(numbers)
             return
-        if not lacks_room and (codes != {_SIGKILL} or self._config.isolated):
+        if not lacks_resources and (codes != {_SIGKILL} or self._config.isolated):
             raise said from error
         self.blocked_reason = str(said).partition(";")[0].removeprefix("execute: ")
         for numbers in flying:

@@ -277,7 +277,7 @@ class Stream(Run):
                 return
             self._firsts = None
         queue = self._queue
-        while queue is not None and self._has_room(most):
+        while queue is not None and self._may_pull(most):
             block = self._pull(min(items, self._in_flight - self._held) if self.next_position else 1)
             if not block.items:
                 return
@@ -296,7 +296,7 @@ class Stream(Run):
         """
         has_copies = isinstance(queue, SharedBlockQueue)
         kept_back: list[Block] = []
-        while not firsts.watch.is_over and self._has_room(most) and (has_copies or not firsts.is_any_out(kept_back)):
+        while not firsts.watch.is_over and self._may_pull(most) and (has_copies or not firsts.is_any_out(kept_back)):
             firsts.look()
             block = self._pull(1)
             changed = firsts.are_changed_by(block)
@@ -322,7 +322,7 @@ class Stream(Run):
         if self.config.kind not in {"auto", "serial"} or self.config.isolated or not self.config.may_thread:
             self._warn(CHANGING, "the items run one by one in the caller's process")
 
-    def _has_room(self, most: int) -> bool:
+    def _may_pull(self, most: int) -> bool:
         """Return whether one more block may be handed out, of ``most`` that are not done, and there may be one."""
         return (
             self._held < self._in_flight

@@ -16,10 +16,10 @@ from amorsize.execution.policy import (
     WAIT_BOTH_SECONDS,
     workers_by_cpu,
 )
+from amorsize.processes.descriptor_limit import NO_DESCRIPTOR
 from amorsize.processes.interrupts import uninterrupted
 from amorsize.processes.leftovers import Leftovers
 from amorsize.processes.process_info import can_fork, fork_danger
-from amorsize.processes.room import NO_DESCRIPTOR
 from amorsize.processes.warning import warn
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class WorkerTeam:
         return granted
 
     def _forked_workers(self, workers: int) -> ForkedWorkers:
-        """Return what forks workers and looks after them; OSError when there is no room."""
+        """Return what forks workers and looks after them; OSError when the system lacks memory or descriptors."""
         options = self._job.options
         if sys.platform == "linux":
             from amorsize.execution.workers.board import Task

@@ -36,9 +36,9 @@ GROUPS: Final = {"process": "processes", "thread": "threads", "serial": ""}
 """What stands below the bars of a kind of worker."""
 
 _GAP: Final = 0.6
-"""Room between two kinds of worker, in bars."""
+"""Space between two kinds of worker, in bars."""
 _TALLEST: Final = 1.5
-"""How far an interval is shown, in heights of the tallest bar or point: a wide one would leave no room for the rest."""
+"""How far an interval is shown, in heights of the tallest bar or point: a wide one would take the space of the rest."""
 _TICKS: Final = 5
 """How many ticks an axis has, at the most about."""
 _UNITS: Final = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
@@ -94,7 +94,7 @@ class Chart:
         return (bar.executor, bar.n_jobs) == (self.plan.executor, self.plan.n_jobs)
 
     def positions(self) -> list[float]:
-        """Return where the middle of each bar is, in bars from the left end of the axis, with room between kinds."""
+        """Return where the middle of each bar is, in bars from the left end of the axis, with space between kinds."""
         found: list[float] = []
         for before, bar in zip((None, *self.bars), self.bars, strict=False):
             gap = _GAP if before is not None and before.executor != bar.executor else 0.0

@@ -20,7 +20,7 @@ _HEIGHT: Final = 340.0
 _LEFT: Final = 52.0
 _RIGHT: Final = 8.0
 _TOP: Final = 68.0
-"""Room for the title, the legend and the word above the plan."""
+"""Space for the title, the legend and the word above the plan."""
 _BOTTOM: Final = 44.0
 _BAR: Final = 0.78
 """Width of a bar; the next one begins 1 further."""

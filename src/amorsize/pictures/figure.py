@@ -19,7 +19,7 @@ _INTERVAL: Final[dict[str, Any]] = {"fmt": "none", "ecolor": "black", "elinewidt
 _POINT: Final[dict[str, Any]] = {"marker": "o", "linestyle": "", "mec": "black", "mfc": "white"}
 _OVER: Final[dict[str, Any]] = {"backgroundcolor": "white", "textcoords": "offset points"}
 _HEADROOM: Final = 1.15
-"""Height of the picture over its largest value: room for the word above the plan."""
+"""Height of the picture over its largest value: space for the word above the plan."""
 
 
 def check(where: str) -> None:

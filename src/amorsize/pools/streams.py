@@ -75,7 +75,7 @@ class BackgroundStream:
                     self._results.append(result)
                     self._changed.notify_all()
                     del result
-                    self._changed.wait_for(self._has_room)
+                    self._changed.wait_for(self._has_capacity)
             if self._is_cancelled:
                 self._error = CancelledError()
         except BaseException as error:  # noqa: BLE001  raised where the results are asked for
@@ -85,7 +85,7 @@ class BackgroundStream:
                 self._has_ended = True
                 self._changed.notify_all()
 
-    def _has_room(self) -> bool:
+    def _has_capacity(self) -> bool:
         return self._most_waiting is None or len(self._results) < self._most_waiting or self._is_cancelled
 
     def wait(self, timeout: float | None = None) -> bool:

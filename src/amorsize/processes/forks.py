@@ -167,7 +167,7 @@ def fork(run: Callable[[], Any], children: list[Child], lifeline: Lifeline) -> C
         lifeline: what ends the child with its caller.
 
     Raises:
-        OSError: the system has no room for a process.
+        OSError: the system cannot start another process.
     """
     import signal
 

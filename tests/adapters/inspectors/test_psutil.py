@@ -173,8 +173,8 @@ def test_without_uname_the_environment_names_the_architecture(monkeypatch):
 
 
 def test_a_kernel_fact_is_read_as_text(monkeypatch):
-    def sysctlbyname(name, room, *_):
-        room.value = b"fact " + name
+    def sysctlbyname(name, buffer, *_):
+        buffer.value = b"fact " + name
         return 0
 
     monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(sysctlbyname=sysctlbyname))

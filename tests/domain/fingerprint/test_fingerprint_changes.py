@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amorsize.domain.fingerprint.reader import read
-from amorsize.domain.fingerprint.reading import MOST_ROOM
+from amorsize.domain.fingerprint.reading import MOST_ELEMENTS
 
 
 def define(source, name="f", module="a_script", **given_names):
@@ -378,14 +378,14 @@ def test_no_value_takes_more_work_than_a_bound(what, many):
     names = [f"A{number}" for number in range(many)]
     func = define(f"def f(x): return {', '.join(names)}", **dict.fromkeys(names[1:], thing), A0=thing)
     calls, size, watched, reading = work_of(func)
-    assert reading.room >= 0
+    assert reading.budget >= 0
     assert calls < 120_000
     assert size < 1 << 20
-    assert watched < 4 * MOST_ROOM
+    assert watched < 4 * MOST_ELEMENTS
     assert reading.origins.notes or what in _READ_WHOLE
 
 
-def test_a_large_first_global_leaves_room_for_the_next():
+def test_a_large_first_global_leaves_a_budget_for_the_next():
     source = "def f(x): return A, B"
     huge = nested(dict, 30, 3, lambda: 1)
     found = {fingerprint(define(source, A=huge, B={"n": number})).hex for number in (1, 2)}

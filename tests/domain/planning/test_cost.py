@@ -386,6 +386,6 @@ def test_no_chunk_size_makes_workers_cheaper_than_the_least_they_cost(  # noqa: 
         FREE, start_worker_seconds=each / 3, boot_seconds=each, thread_start_seconds=each / 9, slowdown_half=slow
     )
     of = model(items, sample, charged, attrs.evolve(MACHINE, usable_cpus=cpus, start_method=method))
-    room = 1 + 1e-9
-    assert of.least("process", p) <= of.process(p, min(k, items)).seconds * room
-    assert of.least("thread", p) <= of.thread(p, min(k, items)).seconds * room
+    tolerance = 1 + 1e-9
+    assert of.least("process", p) <= of.process(p, min(k, items)).seconds * tolerance
+    assert of.least("thread", p) <= of.thread(p, min(k, items)).seconds * tolerance

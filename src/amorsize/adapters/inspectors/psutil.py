@@ -167,11 +167,11 @@ def _sysctl(name: str) -> str:
     try:
         import ctypes
 
-        room = ctypes.create_string_buffer(256)
-        size = ctypes.c_size_t(len(room) - 1)
-        if ctypes.CDLL(None).sysctlbyname(name.encode(), room, ctypes.byref(size), None, ctypes.c_size_t(0)):
+        buffer = ctypes.create_string_buffer(256)
+        size = ctypes.c_size_t(len(buffer) - 1)
+        if ctypes.CDLL(None).sysctlbyname(name.encode(), buffer, ctypes.byref(size), None, ctypes.c_size_t(0)):
             return ""
-        return room.value.decode("utf-8", "replace")
+        return buffer.value.decode("utf-8", "replace")
     except Exception:  # noqa: BLE001  as above
         return ""
 

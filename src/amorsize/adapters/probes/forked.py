@@ -131,7 +131,7 @@ class _Fork:
                 self.seconds = thread_time() - began if is_alone else 0.0
             finally:
                 its.close()
-        except (OSError, RuntimeError) as error:  # no descriptors, no room, or the interpreter is about to end
+        except (OSError, RuntimeError) as error:  # no descriptors, no memory, or the interpreter is about to end
             raise UnusableChildError(f"no child could be forked ({error})") from None
 
     def found(self, talk: ChildSession) -> ChildResult:

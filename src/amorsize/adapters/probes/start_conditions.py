@@ -60,7 +60,7 @@ def _fork_danger() -> str:
     from amorsize.processes import forks
 
     children: list[Any] = []
-    with suppress(OSError):  # no room for a process: what was seen before counts
+    with suppress(OSError):  # no process can be started: what was seen before counts
         lifeline = forks.Lifeline()
         try:
             forks.fork(lambda: None, children, lifeline)

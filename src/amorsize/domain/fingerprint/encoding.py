@@ -102,7 +102,7 @@ def encode(value: object) -> bytes | None:
     if atom is not None:
         return _atom(atom, kind, value)
     if kind is tuple or kind is frozenset:
-        return _encode_within(value, _DEEPEST, _Room())
+        return _encode_within(value, _DEEPEST, _Budget())
     return None
 
 
@@ -114,7 +114,7 @@ def _atom(atom: Callable[[Any], bytes], kind: type, value: Any) -> bytes | None:
     return atom(value)
 
 
-class _Room:
+class _Budget:
     """How many elements and bytes of a value may still be encoded."""
 
     __slots__ = ("_bytes", "elements")
@@ -124,24 +124,24 @@ class _Room:
         self._bytes = _MOST_LENGTH
 
     def spend(self, length: int) -> bool:
-        """Take room for an element of so many bytes; False when there is not as much left."""
+        """Take an element of so many bytes from it; False when it has less left."""
         self.elements -= 1
         self._bytes -= length
         return self.elements >= 0 and self._bytes >= 0
 
 
-def _encode_within(value: Any, levels: int, room: _Room) -> bytes | None:
-    """Encode a value within so many levels and what room there is."""
+def _encode_within(value: Any, levels: int, budget: _Budget) -> bytes | None:
+    """Encode a value within so many levels and a budget of elements and bytes."""
     kind = type(value)
     atom = _ATOMS.get(id(kind))
     if atom is not None:
         part = _atom(atom, kind, value)
-        return part if room.spend(len(part or b"")) else None
-    if not (kind is tuple or kind is frozenset) or not levels or not room.spend(0) or len(value) > room.elements:
+        return part if budget.spend(len(part or b"")) else None
+    if not (kind is tuple or kind is frozenset) or not levels or not budget.spend(0) or len(value) > budget.elements:
         return None
     parts = []
     for one in value:
-        part = _encode_within(one, levels - 1, room)
+        part = _encode_within(one, levels - 1, budget)
         if part is None:
             return None
         parts.append(part)

@@ -105,11 +105,11 @@ def _fingerprint(func: Any, reading: Reading) -> Fingerprint:
 def _bounded(parts: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Keep an outline to about 1 KB; what does not fit leaves one digest."""
     kept = [("python", _PYTHON)]
-    room = _MOST_OUTLINE
+    budget = _MOST_OUTLINE
     for index, (label, words) in enumerate(parts):
         short = crop(label, _MOST_LABEL)
-        room -= len(short) + len(words)
-        if room < 0:
+        budget -= len(short) + len(words)
+        if budget < 0:
             rest = "\x00".join(f"{label}\x00{words}" for label, words in parts[index:])
             kept.append(("more", digest(rest.encode("utf-8", "backslashreplace"))))
             break

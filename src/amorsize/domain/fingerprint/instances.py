@@ -22,8 +22,8 @@ _EDGE: Final = 1 << 14
 """Bytes at each end of a very long text or number that are read."""
 _EDGE_BITS: Final = 8 * _EDGE
 """The same in bits."""
-_EDGE_ROOM: Final = 2 * _EDGE // SMALL
-"""Elements whose room both ends take."""
+_EDGE_ELEMENTS: Final = 2 * _EDGE // SMALL
+"""What both ends take of the budget, in elements."""
 _NOT_BEHAVIOUR: Final = frozenset({"__doc__", "__module__", "__dict__", "__weakref__", "__qualname__"})
 """Names of members and attributes that say nothing of what an object does."""
 _VALUES: Final = frozenset({"val", "value"})
@@ -146,11 +146,11 @@ def _plain_base(reading: Reading, value: Any) -> tuple[bool, bool]:
 
 
 def _at_its_ends(reading: Reading, base: type, plain: Any) -> bytes:
-    """Encode a long number or text by its length and, where there is room, its ends."""
+    """Encode a long number or text by its length and, where the budget allows it, its ends."""
     length = plain.bit_length() if base is int else len(plain)
     words = f"an int of {length} bits" if base is int else f"a {base.__name__} of {length}"
     reading.origins.note(f"{words}, known by its length and its ends only", of=(plain,))
-    if not reading.spend(_EDGE_ROOM):
+    if not reading.spend(_EDGE_ELEMENTS):
         return constant(length) or b""
     if base is int:
         return constant((length, plain & ((1 << _EDGE_BITS) - 1), plain >> max(0, length - _EDGE_BITS))) or b""

@@ -23,17 +23,17 @@ MOST_PARTS: Final = 400
 """How many functions, classes and other objects one fingerprint looks at: our choice, some milliseconds."""
 MOST_LEVELS: Final = 32
 """How deep objects may lie in each other, so that reading them does not run out of stack."""
-MOST_ROOM: Final = 2000
+MOST_ELEMENTS: Final = 2000
 """How many elements of collections and attributes, and quarters of a KiB of text, one fingerprint reads: our choice."""
 SMALL: Final = 256
-"""Bytes of text that take as much room as an element."""
+"""Bytes of text that count as one element."""
 METHOD: Final = "__amorsize_fingerprint__"
 """The method by which an object states its own fingerprint."""
 
 _LEAST: Final = 64
-"""Bytes of an encoded value from which on it takes up room."""
+"""Bytes of an encoded value from which on it counts."""
 _EACH: Final = 16
-"""Bytes by which an encoded tuple or frozenset takes as much room as an element: about those of a number in it."""
+"""Bytes by which an encoded tuple or frozenset counts as one element: about those of a number in it."""
 
 
 class Reading:
@@ -42,7 +42,7 @@ class Reading:
     ``out`` has all parts in order, ``outline`` the labelled parts of the callable itself, and ``origins`` the notes. A
     memo watches ``functions`` (with the globals they name, present and absent, and whether their cells count),
     ``spaces`` (with the names read from them), ``looks`` (objects and what lists their contents) and ``measures``
-    (objects and what computes a value). ``volatile`` is true when an object gave its own fingerprint. ``room`` is how
+    (objects and what computes a value). ``volatile`` is true when an object gave its own fingerprint. ``budget`` is how
     much may still be read of collections. ``within`` is true while an object of an installed class is read. ``names``
     are those that any code met so far names, ``classes`` the classes met, ``kinds`` what is known of them by identity.
 
@@ -64,7 +64,7 @@ class Reading:
         self.alive: list[Any] = []
         """Keeps alive what is known by identity."""
         self.origins = origins
-        self.room = MOST_ROOM
+        self.budget = MOST_ELEMENTS
         self.reads_environment = False
         self.within = False
         self.volatile = False
@@ -86,10 +86,10 @@ class Reading:
         return self._changes
 
     def spend(self, count: int) -> bool:
-        """Take room for so many elements; False when there is not as much left."""
-        if count > self.room:
+        """Take so many elements from the budget; False when it has fewer left."""
+        if count > self.budget:
             return False
-        self.room -= count
+        self.budget -= count
         return True
 
     def enter(self, *, installed: bool) -> bool:
@@ -158,10 +158,10 @@ class Reading:
             return
         self.origins.enter(label)
         start = len(self.out)
-        kept = self.room // 2  # so that the first large thing does not take the room of all others
-        self.room -= kept
+        kept = self.budget // 2  # so that the first large thing does not take the budget of all others
+        self.budget -= kept
         self.value(value, 1)
-        self.room += kept
+        self.budget += kept
         self.origins.leave()
         if self._outlined:
             self.outline.append(self.labelled(label, value, start))
@@ -188,7 +188,7 @@ class Reading:
         return objects.digest(framed(self.out[start:]))
 
     def _plain(self, value: Any) -> bytes | None:
-        """Append a plain value and return its encoding; None when it is not plain, or too large for the room left."""
+        """Append a plain value and return its encoding; None when it is not plain, or too large for the budget left."""
         plain = encode(value)
         if plain is not None and len(plain) >= _LEAST:
             each = _EACH if type(value) in (tuple, frozenset) else SMALL

@@ -50,7 +50,7 @@ _SET_PIPE_SIZE: Final = 1031
 
 
 DONE, LOST, UNREADABLE = 0, 1, 2
-"""Kinds of notices: the message holds results, failures and what else was found; there was no room for it; or the
+"""Kinds of notices: the message holds results, failures and what else was found; there was no memory for it; or the
 items did not unpickle, and nothing was run."""
 
 

@@ -65,7 +65,7 @@ class ForkedWorkers(Board):
         return len(self._children)
 
     def start(self, workers: int) -> None:
-        """Fork more workers; OSError when the system has no room for them."""
+        """Fork more workers; OSError when the system cannot start them."""
         self.count(len(self._children) + workers)
         for _ in range(workers):
             if len(self._children) == MOST_WORKERS:

@@ -51,7 +51,7 @@ class ThreadWorkers:
         return len(self._threads)
 
     def start(self, threads: int, *, silent: bool = False) -> int:
-        """Start more threads, fewer where the system has no room for them; return how many.
+        """Start more threads, fewer where the system cannot start as many; return how many.
 
         They begin at once; with ``silent``, once the caller has been silent for a while.
         """

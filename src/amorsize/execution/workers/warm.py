@@ -123,17 +123,17 @@ class WarmPools:
         finally:
             self.release(pool, _PRICED_SECONDS)
 
-    def release(self, pool: Pool, keep_seconds: float) -> None:
+    def release(self, pool: Pool, idle_seconds: float) -> None:
         """Take a pool back after a run that went well: keep it for so long, or end it.
 
         A pool whose workers are elsewhere is not kept: they run anyway, and the connection to them may close. Nor is
         one of a child process, which would wait for it at its end.
         """
-        if pool.shares_objects or pool.elsewhere or not pool.owned or keep_seconds <= 0 or is_child():
+        if pool.shares_objects or pool.elsewhere or not pool.owned or idle_seconds <= 0 or is_child():
             pool.end(wait=True)
             return
         key = (id(pool.executors), pool.start_method, pool.workers)
-        timer = threading.Timer(keep_seconds, self._end_idle, (key,))
+        timer = threading.Timer(idle_seconds, self._end_idle, (key,))
         timer.daemon, timer.name = True, "amorsize-idle"
         try:
             with self._lock:

@@ -93,12 +93,12 @@ class ForkedWorkers:
     def __len__(self) -> int:
         return len(self._running)
 
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Return whether another batch may start."""
         return len(self._running) < self._workers
 
     def start(self, batch: Batch) -> None:
-        """Fork a child that runs a batch; OSError where the system has no room for one."""
+        """Fork a child that runs a batch; OSError where the system cannot start another process."""
         file = shared_file()
         children: list[Child] = []
         try:

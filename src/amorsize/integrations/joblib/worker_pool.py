@@ -302,7 +302,7 @@ class WorkerPool:
             self._threads_end = False
             try:
                 self._threads.append(self._start_thread(self._run_beside))
-            except RuntimeError:  # there is no room for a thread: the runner goes on alone
+            except RuntimeError:  # no thread can be started: the runner goes on alone
                 self._most = len(self._threads)
                 return
 
@@ -355,7 +355,7 @@ class WorkerPool:
         if self._forked is None and not self._begin_forked():
             return
         forked = self._forked
-        while forked is not None and forked.has_room() and (batch := self._take(worth_a_fork=True)) is not None:
+        while forked is not None and forked.has_capacity() and (batch := self._take(worth_a_fork=True)) is not None:
             try:
                 forked.start(batch)
             except OSError as error:
@@ -364,7 +364,7 @@ class WorkerPool:
                 return
         if forked is None:
             return
-        is_short = bool(self._queue) and forked.has_room()  # what is left there is not worth a fork
+        is_short = bool(self._queue) and forked.has_capacity()  # what is left there is not worth a fork
         if is_short:
             self._run_next()
         for outcome in forked.wait(0.0 if is_short or not len(forked) else _PAUSE_SECONDS):

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from amorsize.processes import room
+from amorsize.processes import descriptor_limit
 
 PROGRAM = """
 import os, resource, sys, warnings
@@ -72,11 +72,11 @@ def test_one_error_says_that_no_descriptor_is_free_where_modules_cannot_be_loade
 
 
 def test_a_descriptor_is_free_here():
-    assert room.has_descriptor()
+    assert descriptor_limit.has_descriptor()
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
 def test_what_an_item_or_another_call_raises_is_no_module_that_was_not_loaded(code):
     with pytest.raises(OSError, match="none") as caught:
         raise OSError(code, "none")
-    room.refuse_unloaded("execute", caught.value)  # it raises nothing
+    descriptor_limit.refuse_unloaded("execute", caught.value)  # it raises nothing

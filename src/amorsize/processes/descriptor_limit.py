@@ -9,7 +9,7 @@ from typing import Final
 
 from amorsize.errors import AmorsizeError
 
-NO_ROOM: Final = "no file descriptor is free; close files, or raise the limit (ulimit -n)"
+NONE_FREE: Final = "no file descriptor is free; close files, or raise the limit (ulimit -n)"
 """What is wrong, and what to do."""
 
 NO_DESCRIPTOR: Final = frozenset((errno.EMFILE, errno.ENFILE))
@@ -33,4 +33,4 @@ def refuse_unloaded(where: str, error: OSError) -> None:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is not None and trace.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
-        raise AmorsizeError(f"{where}: {NO_ROOM}") from error
+        raise AmorsizeError(f"{where}: {NONE_FREE}") from error
