@@ -109,7 +109,7 @@ class Execution:
         run = _run_of(job, self._data, indexed, config, self._resources.budget)
         try:
             run.run()
-            self._learn(run)
+            self._learn(run, job)
         finally:
             self._explain("execute", run, began)
         return job.outcome()
@@ -136,7 +136,7 @@ class Execution:
         run = Stream(job, self._data, indexed, config, team, in_flight=in_flight, ordered=ordered)
         try:
             yield from results(run)
-            self._learn(run)
+            self._learn(run, job)
         finally:
             self._explain(where, run, began)
 
@@ -266,14 +266,14 @@ class Execution:
 
     # What the run has shown
 
-    def _learn(self, run: Run) -> None:
+    def _learn(self, run: Run, job: Job) -> None:
         """Keep what the run has shown of the function."""
         self._log(run)
         team, measure = run.team, run.measure
         left = "" if team is None else team.left_behind()
         if left:
             self._resources.left_behind.note(self._optimizer.fingerprint(self._func).hex, left)
-        if self._knowledge is None or not measure.items or run.job.has_failed:
+        if self._knowledge is None or not measure.items or job.has_failed:
             return
         if self._sample is None:
             threads = 0 if team is None else team.more_foreign_threads()

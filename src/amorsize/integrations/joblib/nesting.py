@@ -37,6 +37,17 @@ class _Here(threading.local):
     depth = 0
     inner_calls: InnerCalls | None = None
 
+    def enter(self, inner_calls: InnerCalls) -> InnerCalls | None:
+        """Begin a task whose inner calls are these; return what ``leave`` takes."""
+        outer, self.inner_calls = self.inner_calls, inner_calls
+        self.depth += 1
+        return outer
+
+    def leave(self, outer: InnerCalls | None) -> None:
+        """End the task that ``enter`` has begun."""
+        self.inner_calls = outer
+        self.depth -= 1
+
 
 here: Final = _Here()
 

@@ -250,14 +250,12 @@ class WorkerPool:
         """Run a batch in this thread, and measure it."""
         shared, has_runner = self._running > 1, bool(self._busy_since)
         before, began = clocks(), perf_counter()
-        outer_calls, here.inner_calls = here.inner_calls, self._inner_calls
-        here.depth += 1
+        outer_calls = here.enter(self._inner_calls)
         try:
             try:
                 results = batch.calls()
             finally:
-                here.depth -= 1
-                here.inner_calls = outer_calls
+                here.leave(outer_calls)
                 self._note(len(batch.calls), perf_counter() - began, before, shared=shared or self._running > 1)
                 if is_helper and has_runner and self._busy_since:
                     self._compare(perf_counter() - began, before)
