@@ -24,6 +24,7 @@ from amorsize.application.question import (
 from amorsize.application.recent import Confirmed, Recent
 from amorsize.application.result import OptimizationResult
 from amorsize.domain import keys
+from amorsize.domain.cpus import WAITS_AT_ALL
 from amorsize.domain.fingerprint.fingerprint import Fingerprints
 from amorsize.domain.fingerprint.parts import Surroundings
 from amorsize.domain.items import is_sized, item_kind, names_files
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from amorsize.domain.rules import Verdict
     from amorsize.domain.values import Constraints, Machine, Sample
 
-_COMPUTES: Final = 0.75
-"""CPU seconds per wall second below which a function counts as waiting: computing functions measure 0.9 and more."""
 _MOST_CONTRADICTIONS: Final = 2
 """Runs in a row that may contradict an entry before it is removed; a single one may be chance."""
 
@@ -369,7 +368,7 @@ class Optimizer:
         """
         if question.machine.is_busy:
             return f"the machine was busy: {load(question.machine)}"
-        waits = sample.cpu_fraction < _COMPUTES and not any(entry.doubt for entry in stale)
+        waits = sample.cpu_fraction < WAITS_AT_ALL and not any(entry.doubt for entry in stale)
         if waits and names_files(data, self._around):
             return "its files may not have been in memory"
         return None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from amorsize.domain.cpus import MOSTLY_WAITS
 from amorsize.domain.planning.sampling import mean_and_spread
 from amorsize.domain.values import Sample
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 _MOST_BLOCKS: Final = 64
 """Blocks that are kept apart to see how far items differ; later ones are added up."""
-
-_DELAYED_SHARE: Final = 0.5
-"""CPU seconds per wall second under which items wait, if they gave up the CPU; else other programs had it."""
 
 _LEAST_WAITS: Final = 0.1
 """Times that an item gives up its CPU from which on it waits; other programs on the CPU do not raise that number."""
@@ -147,8 +145,11 @@ class Measure:
 
     @property
     def waits(self) -> bool:
-        """Whether items mostly wait: for answers, for time to pass or for children, and not for a CPU."""
-        return bool(self._waits) and self.cpu_fraction < _DELAYED_SHARE
+        """Whether items mostly wait: for answers, for time to pass or for children.
+
+        Items that never gave up their CPU do not wait: other programs had it.
+        """
+        return bool(self._waits) and self.cpu_fraction < MOSTLY_WAITS
 
     def times_as_long_as(self, sample: Sample) -> float | None:
         """Return how many times as long as in a sample the items took, None when too few of them ran.

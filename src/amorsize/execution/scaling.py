@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import process_time
 from typing import TYPE_CHECKING
 
+from amorsize.domain.cpus import MOSTLY_WAITS
 from amorsize.domain.values import OWN_THREADS, Sample
 from amorsize.execution.items import holds_objects
 from amorsize.execution.policy import (
@@ -71,7 +72,7 @@ class ScalingTeam(WorkerTeam):
         """Start the workers that pay by what earlier runs have shown."""
         if wanted <= 1 or self._is_short(sample, wanted):
             return
-        if self.may_thread and sample.cpu_fraction < 0.5 and not sample.leaves:  # noqa: PLR2004  it mostly waits
+        if self.may_thread and sample.cpu_fraction < MOSTLY_WAITS and not sample.leaves:
             self.start_threads(wanted - 1)
             return
         cheap_results = sample.unpickle_result_seconds <= TAKING_IN_SHARE * sample.seconds_per_item

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from amorsize.domain.cpus import MOSTLY_WAITS
 from amorsize.domain.effects import effects_of
 from amorsize.domain.process_state import sets_process_state
 from amorsize.domain.wording import counted
@@ -25,9 +26,6 @@ _LEAST_SECONDS: Final = 0.001
 
 _START_SECONDS: Final = 0.3
 """CPU seconds that calls of a function take before processes are started for it: what starting a pool takes."""
-
-_COMPUTES: Final = 0.5
-"""Share of computing below which calls wait, which they do as well in threads."""
 
 _FULL: Final = 0.7
 """CPU seconds per second of this process from which on threads that compute wait for one another."""
@@ -70,7 +68,7 @@ class CallCost:
         each = self.cpu_seconds / max(1, self.calls)
         if not self.is_result_light or self.cpu_seconds < _START_SECONDS or each < _LEAST_SECONDS:
             return False
-        if self.cpu_share > _COMPUTES:
+        if self.cpu_share >= MOSTLY_WAITS:
             return True
         process_share = (time.process_time() - self._process_began) / max(time.perf_counter() - self._began, 1e-9)
         return each >= _LONG_SECONDS and process_share > _FULL

@@ -20,6 +20,7 @@ from amorsize.adapters.probes.counters import (
     waits,
 )
 from amorsize.adapters.probes.pickle_costs import pickle_costs
+from amorsize.domain.cpus import MOSTLY_WAITS
 from amorsize.domain.lazy import lazy_result
 from amorsize.domain.planning.sampling import Budget, mean_ahead, mean_and_spread
 from amorsize.domain.process_state import sets_process_state
@@ -94,8 +95,17 @@ _TICKS_SECONDS: Final = 1.5e-2
 _LOOKS: Final = 3
 """Looks at the threads that run; the least number counts."""
 
-_COMPUTES: Final = 0.3
-"""CPU share from which on an item computes, and by which a share may differ from 1."""
+_GIL_SHARE: Final = 0.3
+"""CPU seconds per second from which on the GIL is measured: our choice, well below ``MOSTLY_WAITS``.
+
+An item that computes less hardly needs the GIL. One that waits half of its time may need it for all the rest.
+"""
+
+_BESIDE: Final = 0.3
+"""Share of the CPU seconds that threads or child processes of an item may add beside its own: our choice.
+
+With more of them, two threads would say nothing of the GIL.
+"""
 
 _OWN_SECONDS: Final = 2e-3
 """CPU seconds of the own thread from which on other threads are counted by the ratio to them."""
@@ -208,7 +218,7 @@ class Sampling:
         """
         if self.in_order or sets_process_state(self.func, loaded()):
             return 1.0  # two threads at once would spoil what they share
-        if here < 1.0 - _COMPUTES:
+        if here < 1.0 - _BESIDE:
             return min(1.0, share) * here
         return None if is_open else self._gil_fraction_measured(mean, share)
 
@@ -285,7 +295,7 @@ class Sampling:
         alike = first <= _ALIKE * mean  # a first call unlike the next says little of how items differ
         # Waiting is shared by many workers, so that a job that waits is over sooner the less it computes.
         computing = self._computing()
-        at_stake = serial * (max(computing, _LEAST_SHARE) if alike or computing < _COMPUTES else 1.0)
+        at_stake = serial * (max(computing, _LEAST_SHARE) if alike or computing < MOSTLY_WAITS else 1.0)
         if blocks < _ENOUGH_FOR_SMALL - 1:
             looked = spent + first if alike else spent
             return spent + mean > _EXPENSIVE_SHARE * at_stake and looked >= budget.min_seconds
@@ -365,8 +375,8 @@ class Sampling:
 
     def _gil_fraction_measured(self, mean: float, share: float) -> float | None:
         """Return the share of time that the GIL is held, by two threads; None where that is not worth it or unclear."""
-        computes = _COMPUTES <= share <= 1.0 + _COMPUTES
-        if self.budget.most_items is not None or mean < _BLOCK_BELOW_SECONDS or not computes:
+        may_need_gil = _GIL_SHARE <= share <= 1.0 + _BESIDE
+        if self.budget.most_items is not None or mean < _BLOCK_BELOW_SECONDS or not may_need_gil:
             return None
         each = max(1, ceil(_GIL_TEST_SECONDS / mean))
         worth = self.total * mean > _GIL_TEST_WORTH * _GIL_TEST_SECONDS

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
+from amorsize.domain.cpus import MOSTLY_WAITS
 from amorsize.domain.planning.cost import CostModel
 from amorsize.domain.planning.situation import worker_cap
 from amorsize.domain.values import REASON_TEXT, Plan
@@ -44,8 +45,6 @@ _STEP: Final = 1.5
 """Factor between the numbers of workers compared after that; the search then narrows around the best: our choice."""
 ALWAYS: Final = 0.9
 """Share of the time from which on a function counts as always computing, or as always holding the GIL: our choice."""
-_MOSTLY_WAITING: Final = 0.5
-"""CPU share below which the reason says that items mostly wait: half of the time."""
 
 
 class Candidate(NamedTuple):
@@ -372,7 +371,7 @@ def _limit(best: Candidate) -> str:
 
 
 def _parallel_reason(best: Candidate, situation: Situation) -> str:
-    waiting = " that mostly waits" if situation.sample.cpu_fraction < _MOSTLY_WAITING else ""
+    waiting = " that mostly waits" if situation.sample.cpu_fraction < MOSTLY_WAITS else ""
     return (
         f"{how_many(best)} should take {in_words(best.seconds)} where one worker takes "
         f"{in_words(situation.serial_seconds)} ({in_words(situation.sample.seconds_per_item)} an item{waiting}); "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from time import thread_time
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from amorsize.adapters.probes.counters import cpu_seconds, delay_seconds, waits
+from amorsize.domain.cpus import WAITS_AT_ALL
 
 
 class Clocks(NamedTuple):
@@ -25,10 +26,6 @@ class Clocks(NamedTuple):
     own: float
     computed: float
     switches: float
-
-
-COMPUTES: Final = 0.75
-"""CPU seconds asked for per second from which on a batch computes."""
 
 
 def clocks() -> Clocks:
@@ -51,7 +48,7 @@ def work(wall: float, before: Clocks, after: Clocks, *, shared: bool) -> tuple[f
     """
     own, computed = after.own - before.own, after.computed - before.computed
     asked = own if shared else after.asked - before.asked
-    if after.asked - before.asked <= COMPUTES * wall:
+    if after.asked - before.asked <= WAITS_AT_ALL * wall:
         return wall, max(0.0, asked)
     cpu = max(asked - (own - computed), 1e-9)
     return min(wall, cpu), cpu

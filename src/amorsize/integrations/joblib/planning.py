@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import attrs
 
 from amorsize.client.client import default_calls
+from amorsize.domain.cpus import MOSTLY_WAITS
 from amorsize.domain.iterables import StarFunction
 from amorsize.domain.planning.planner import decide
 from amorsize.domain.planning.situation import Situation
@@ -52,9 +53,6 @@ _LEAST_FORKED_SECONDS: Final = 0.01
 
 _TOO_SHORT: Final = "the tasks that are left take less than a worker process costs"
 """Why processes are not compared."""
-
-_COMPUTES: Final = 0.5
-"""CPU seconds a second from which on tasks compute; below, they wait, and more threads than CPUs pay."""
 
 _MOSTLY: Final = 0.75
 """Share of the CPUs that tasks keep busy by themselves from which on no other task fits beside them."""
@@ -182,7 +180,7 @@ class Planner:
                 plan, kind = forked, "process"
         if plan.executor == "serial":
             return SERIAL
-        computes = plan.executor == "process" or sample.cpu_fraction > _COMPUTES
+        computes = plan.executor == "process" or sample.cpu_fraction >= MOSTLY_WAITS
         workers = min(plan.n_jobs, self._n_jobs) if computes else plan.n_jobs
         return Choice(kind, workers, plan.chunksize) if plan.executor == "process" else Choice("thread", workers)
 

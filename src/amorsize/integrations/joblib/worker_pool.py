@@ -14,8 +14,9 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from amorsize.domain.cpus import WAITS_AT_ALL
 from amorsize.integrations.joblib.batch import Batch
-from amorsize.integrations.joblib.clocks import COMPUTES, clocks, work
+from amorsize.integrations.joblib.clocks import clocks, work
 from amorsize.integrations.joblib.decision import FIRST_LOOK_SECONDS, TRIAL_SECONDS
 from amorsize.integrations.joblib.nesting import InnerCalls, busy_workers, here, is_inside_task, running_pools
 from amorsize.processes.warning import warn
@@ -282,7 +283,7 @@ class WorkerPool:
                 idle=max(0.0, wall - (now.own - before.own)),
                 switches=now.switches - before.switches,
             )
-            if beside.computed + beside.idle > TRIAL_SECONDS and self._measure.cpu_fraction > COMPUTES:
+            if beside.computed + beside.idle > TRIAL_SECONDS and self._measure.cpu_fraction > WAITS_AT_ALL:
                 threads = max(2, min(self._running, self._choice.workers))
                 self._planner.note_threads(beside.computed, beside.idle, int(beside.switches), threads)
 
