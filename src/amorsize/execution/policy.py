@@ -1,8 +1,8 @@
-"""The thresholds by which workers pay, and the number of workers that items keep busy."""
+"""The thresholds by which workers pay, and the number of workers that are worth their forks."""
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import sqrt
 from typing import Final
 
 LOOK_SECONDS: Final = 0.001
@@ -47,20 +47,8 @@ JUDGED_ITEMS: Final = 8
 THREADS_GAIN: Final = 1.15
 """CPU seconds per second of a process whose threads compute side by side; fewer, and they wait for the GIL."""
 
-MOST_THREADS: Final = 64
-"""Threads that wait side by side at most, unless the caller allows more."""
-
-LEAST_CPU: Final = 1 / 64
-"""Share of computing that an item is taken to have at least, so that threads are bounded."""
-
 LONG_SECONDS: Final = 1.0
 """Seconds that are taken to be ahead where nothing is known and workers were asked for."""
-
-COMPUTES_SHARE: Final = 0.85
-"""Share of its seconds from which on an item is taken to compute all the time: the rest is other programs' doing."""
-
-SMALL_QUOTA: Final = 0.1
-"""Part of a CPU above a whole number of them that makes for no further worker."""
 
 SUPERVISE_SECONDS: Final = 0.02
 """Workers are looked at this often: whether they live, are stuck or late."""
@@ -88,19 +76,6 @@ LEAST_TAKE_SECONDS: Final = 0.0005
 
 CRASHES: Final = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGSYS", "SIGTRAP")
 """Signals by which an item crashes its process: it is not run again, which would crash the caller too."""
-
-
-def workers_by_cpu(cpus: float, share: float) -> int:
-    """Return how many workers keep so many CPUs busy with items that compute for a share of their seconds.
-
-    Above 1, the items run threads of their own.
-    """
-    if share > 1:
-        return max(1, round(cpus / share))
-    whole = max(1, ceil(cpus - SMALL_QUOTA))
-    if share > COMPUTES_SHARE:
-        return whole
-    return max(whole, min(MOST_THREADS, ceil(cpus / max(share, LEAST_CPU))))
 
 
 def takers_in_time(seconds: float, fork_seconds: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from amorsize.domain.cpus import ALWAYS_COMPUTES, workers_by_cpu
 from amorsize.domain.sharing import UNSHAREABLE, is_unshareable
 from amorsize.errors import ExecutionError
 from amorsize.execution import supervision
@@ -14,7 +15,6 @@ from amorsize.execution.policy import (
     LONG_SECONDS,
     SUPERVISE_SECONDS,
     WAIT_BOTH_SECONDS,
-    workers_by_cpu,
 )
 from amorsize.processes.descriptor_limit import NO_DESCRIPTOR
 from amorsize.processes.interrupts import uninterrupted
@@ -164,9 +164,12 @@ class WorkerTeam:
         warn(f"execute: items run in the caller's process: {why}{late}")
 
     def _by_cpu(self, share: float) -> int:
-        """Return how many workers keep the CPUs busy with items that compute for a share of their seconds."""
+        """Return how many workers keep the CPUs busy with items that compute for a share of their seconds.
+
+        Other programs take some of that share during a run. Sampling leaves that out, and a run does not.
+        """
         config = self._config
-        count = workers_by_cpu(config.usable_cpus, share)
+        count = workers_by_cpu(config.usable_cpus, 1.0 if ALWAYS_COMPUTES < share <= 1 else share)
         return max(1, min(count, config.most_workers or count, self._run.items_at_most))
 
     def _initialize_threads(self, count: int, why: str) -> None:

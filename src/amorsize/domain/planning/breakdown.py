@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from amorsize.domain.planning.cost import CostModel
-from amorsize.domain.planning.planner import ALWAYS, candidate, interval, serial_plan, worker_counts
+from amorsize.domain.planning.planner import GIL_HELD, candidate, interval, serial_plan, worker_counts
 from amorsize.domain.planning.situation import NO_ITEMS, NO_RESULTS, worker_cap
 from amorsize.domain.values import EXECUTORS
 
@@ -118,7 +118,7 @@ def _kinds(plan: Plan, situation: Situation, ways: Iterable[Way]) -> Iterator[st
     """Yield the kinds of worker that are shown."""
     asked = {way.executor for way in (plan, *ways)}
     processes = situation.constraints.executor != "thread" and not situation.blocked
-    threads = situation.constraints.executor != "process" and situation.gil_fraction < ALWAYS
+    threads = situation.constraints.executor != "process" and situation.gil_fraction < GIL_HELD
     for kind, is_likely in (("process", processes), ("thread", threads or not processes)):
         if is_likely or kind in asked:
             yield kind

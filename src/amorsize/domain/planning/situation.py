@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+
+from amorsize.domain.cpus import workers_by_cpu
 
 if TYPE_CHECKING:
     from amorsize.domain.overheads import Overheads
     from amorsize.domain.values import Constraints, Machine, Sample
 
-_WAITING_WORKERS: Final = 64
-"""The most workers for items that wait: our choice; a server that they all call copes with so many."""
 _MEMORY_SHARE: Final = 0.9
 """Share of the available memory that workers may take: our choice; the rest is left to other programs."""
 _PICKLE_TWICE: Final = 2
 """Copies of an item and its result that a process holds: the object and its pickle."""
-_SMALL_QUOTA: Final = 0.25
-"""Fraction of a CPU for which no further worker is counted: our choice; it would mostly wait for its turn."""
 
 NO_ITEMS: Final[dict[str, Any]] = {"item_bytes": 0.0, "pickle_item_seconds": 0.0, "unpickle_item_seconds": 0.0}
 """What a sample has where items cost nothing to move."""
@@ -79,12 +76,12 @@ def worker_cap(executor: str, situation: Situation, overheads: Overheads | None 
     sample, constraints = situation.sample, situation.constraints
     if executor == "serial":
         return 1
-    by_cpu = _by_cpu(sample.cpu_fraction, situation.machine)
+    by_cpu = workers_by_cpu(situation.machine.free_cpus, sample.cpu_fraction)
     most = constraints.max_workers or by_cpu
     if executor == "process":
         # On a busy machine an item may wait for a CPU: more processes would only take turns.
         computing = max(1.0, sample.cpu_fraction) if situation.machine.is_busy else sample.cpu_fraction
-        most = min(most, _by_cpu(computing, situation.machine))
+        most = min(most, workers_by_cpu(situation.machine.free_cpus, computing))
     by_memory = int(situation.memory_bytes / max(1.0, worker_bytes(executor, situation, overheads)))
     return max(1, min(situation.items, most, by_memory))
 
@@ -96,12 +93,3 @@ def worker_bytes(executor: str, situation: Situation, overheads: Overheads | Non
     if executor == "process":
         each += _PICKLE_TWICE * (sample.item_bytes + sample.result_bytes) + (overheads.worker_bytes if overheads else 0)
     return each
-
-
-def _by_cpu(cpu_fraction: float, machine: Machine) -> int:
-    """Return the free CPUs over the share of time that a worker computes: at least one per CPU, at most 64."""
-    cpus = machine.free_cpus
-    if cpu_fraction > 1:
-        return max(1, round(cpus / cpu_fraction))
-    whole = max(1, ceil(cpus - _SMALL_QUOTA))
-    return max(whole, min(_WAITING_WORKERS, ceil(cpus / max(cpu_fraction, cpus / _WAITING_WORKERS))))
