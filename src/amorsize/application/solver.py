@@ -9,6 +9,7 @@ import attrs
 from amorsize.application.overheads import KnownOverheads, LocalMachine
 from amorsize.application.question import Answer, warnings_about
 from amorsize.domain import keys
+from amorsize.domain.fork_costs import MOST_FORK_SECONDS
 from amorsize.errors import MeasurementError
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ _WORTH_ASKING_SECONDS: Final = 0.05
 """A chosen backend is not asked about a job predicted shorter than this: a task of a cluster takes milliseconds."""
 _READ_SECONDS: Final = 1.0
 """How long the facts about the machine are used without reading them again: reading takes up to a millisecond."""
-_MOST_FORK_SECONDS: Final = 0.01
-"""The longest that forking a child for sampling may take; a larger process runs the items itself. Our choice."""
 
 
 class Solver:
@@ -169,7 +168,7 @@ class Solver:
     def _budgeted(self, question: Question, *, keep: bool) -> Budget:
         """Return the budget for sampling, with what workers cost here."""
         known = self._overheads.known(question.here, keep=keep)
-        fork_bytes = known.memory_forked_in(_MOST_FORK_SECONDS)
+        fork_bytes = known.memory_forked_in(MOST_FORK_SECONDS)
         budget = attrs.evolve(self._given.budget, worker_start_seconds=known.least_seconds)
         return budget if fork_bytes is None else attrs.evolve(budget, fork_bytes=fork_bytes)
 

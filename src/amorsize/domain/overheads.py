@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from amorsize.domain.fork_costs import CHILD_BYTE_SECONDS, FORK_SECONDS, FORK_SHARE
 from amorsize.domain.values import BYTES, DATE, MAX_BYTES, START_METHODS, number, one_of
 
 if TYPE_CHECKING:
@@ -26,12 +27,6 @@ _FARTHEST: Final = 8.0
 
 _SHARED_CORE_SLOWDOWN: Final = 1.5
 """Slowdown beside another computation on the same core: two threads of a core do about 1.3 times the work of one."""
-
-_FORK_SHARE: Final = 0.55
-"""Share of ``fork_byte_seconds`` that the fork takes; the rest is the end of the child, which frees its memory.
-
-It is the slope of the column ``fork`` over that of the next one, as ``tests/benchmarks/forks.py`` prints them.
-"""
 
 _FORKING: Final = (
     *("start_seconds", "start_worker_seconds", "boot_seconds", "end_seconds"),
@@ -129,13 +124,13 @@ class Overheads:
 
     def fork_cost(self, memory_bytes: float) -> float:
         """Return the seconds of a fork of a process with ``memory_bytes`` of its own, without the end of the child."""
-        return self.fork_seconds + memory_bytes * _FORK_SHARE * self.fork_byte_seconds
+        return self.fork_seconds + memory_bytes * FORK_SHARE * self.fork_byte_seconds
 
     def memory_forked_in(self, seconds: float) -> float | None:
         """Return the memory of a process whose fork takes ``seconds``; None when nothing forks."""
         if not self.fork_byte_seconds:
             return None
-        memory = max(0.0, seconds - self.fork_seconds) / (_FORK_SHARE * self.fork_byte_seconds)
+        memory = max(0.0, seconds - self.fork_seconds) / (FORK_SHARE * self.fork_byte_seconds)
         return min(memory, MAX_BYTES)  # the cost of a byte may be so small that this is infinite
 
     def dated(self, now: float) -> Overheads:
@@ -174,9 +169,9 @@ _FORK: Final = Overheads(
     thread_pool_seconds=1.1e-3,
     jitter=0.08,
     first_pool_seconds=0.012,
-    fork_byte_seconds=4.5e-11,
+    fork_byte_seconds=CHILD_BYTE_SECONDS,
     chunk_crowded_seconds=3e-4,
-    fork_seconds=4e-4,
+    fork_seconds=FORK_SECONDS,
     source="prior",
 )
 
@@ -207,5 +202,5 @@ _PRIORS: Final = {
 }
 """What workers cost on 2 virtual CPUs of a server of 2023 (AMD EPYC, Linux, Python 3.11), rounded.
 
-Printed by ``python tests/benchmarks/overheads.py --priors``.
+Printed by ``python tests/benchmarks/overheads.py --priors``, but for what ``fork_costs`` states.
 """

@@ -10,6 +10,7 @@ from io import FileIO
 from mmap import PAGESIZE
 from typing import TYPE_CHECKING, Final
 
+from amorsize.domain.fork_costs import fork_cost
 from amorsize.processes.blas import OPENMP, mapped_files
 
 if TYPE_CHECKING:
@@ -23,12 +24,6 @@ _PRIVATE: Final = 128
 
 _COMMANDS: Final = 127
 """The bits of a futex operation that name the command."""
-
-_FORK_SECONDS: Final = 0.0006
-"""What a fork takes in a process of no size; ``tests/benchmarks/forks.py`` measures it."""
-
-_FORK_BYTE_SECONDS: Final = 24e-12
-"""What each byte of the process's own memory adds to it (13 ms at 500 MB); from the same measurement."""
 
 _LIBRARY_SECONDS: Final = 0.003
 """What OpenBLAS adds to a fork where its threads run: it ends them before, and starts them again when it is used."""
@@ -129,7 +124,7 @@ def own_memory_bytes() -> int:
 
 def fork_seconds() -> float:
     """Return what forking this process takes, by the memory of its own that the child takes over."""
-    return _FORK_SECONDS + _FORK_BYTE_SECONDS * own_memory_bytes() + (_LIBRARY_SECONDS if foreign_threads() else 0.0)
+    return fork_cost(own_memory_bytes()) + (_LIBRARY_SECONDS if foreign_threads() else 0.0)
 
 
 def move_to(choose: Callable[[set[int]], set[int]]) -> set[int]:

@@ -10,6 +10,7 @@ from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain.fingerprint.objects import unwrapped
+from amorsize.domain.fork_costs import MOST_FORK_SECONDS
 from amorsize.domain.iterables import plain
 from amorsize.domain.values import START_METHODS
 from amorsize.processes import process_info
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 _MOST_MODULES: Final = 64
 """Modules of which the import is measured, at most."""
-
-_MOST_FORK_SECONDS: Final = 0.01
-"""What a fork that only looks may take."""
 
 
 def start_method_in_use() -> tuple[str, str]:
@@ -55,7 +53,7 @@ def _fork_danger() -> str:
     process whose fork takes long is not forked for that.
     """
     danger = process_info.fork_danger()
-    if not danger or sys.platform != "linux" or process_info.fork_seconds() > _MOST_FORK_SECONDS:
+    if not danger or sys.platform != "linux" or process_info.fork_seconds() > MOST_FORK_SECONDS:
         return danger
     from amorsize.processes import forks
 

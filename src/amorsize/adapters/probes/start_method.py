@@ -10,6 +10,7 @@ import attrs
 
 from amorsize.adapters.probes import start_conditions
 from amorsize.adapters.probes.counters import peak_memory_bytes
+from amorsize.domain.fork_costs import CHILD_BYTE_SECONDS
 from amorsize.domain.values import BLOCKED_TEXT, LONG_TEXT, Sample, Value, number
 from amorsize.errors import MeasurementError, SamplingError
 from amorsize.processes.process_info import own_memory_bytes
@@ -31,8 +32,8 @@ _MEBIBYTE: Final = 2**20
 _HIDDEN_BYTES: Final = 64 * _MEBIBYTE
 """How far below an earlier peak of its own memory a process must be for that to hide what items need."""
 
-_LONG_BESIDE_FORK: Final = 3e-9
-"""Seconds of a job for each byte of memory from which on a fork, at some 6e-11 seconds a byte, is 2 % of it or less."""
+_LONG_BESIDE_FORK: Final = 50
+"""Times what the memory adds to a fork and its end that a job must take: our choice, the fork is 2 % of it or less."""
 
 _PROGRAM: Final = __file__.replace("start_method.py", "overheads_program.py")
 """The program that measures overheads."""
@@ -101,7 +102,8 @@ class StartMethodProbe:
 
         One more item then runs in a forked child, whose peak is its own, if the job is long beside such a fork.
         """
-        if sys.platform != "linux" or sampling.total * sample.seconds_per_item < _LONG_BESIDE_FORK * own_bytes:
+        long = _LONG_BESIDE_FORK * CHILD_BYTE_SECONDS * own_bytes
+        if sys.platform != "linux" or sampling.total * sample.seconds_per_item < long:
             return sample
         from amorsize.adapters.probes import forked
         from amorsize.adapters.probes.child import NoChildError

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 from attrs.validators import optional
 
+from amorsize.domain.fork_costs import FORK_BYTE_SECONDS, FORK_SECONDS, MOST_FORK_SECONDS
 from amorsize.domain.values import BYTES, DAY_SECONDS, Value, number, one_of, whole
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ _GROWN: Final = 1.5
 
 _MOST_GROWTH: Final = 8.0
 """Limit of that growth, relative to the later half: two halves cannot predict more."""
+
+_FORK_BYTES: Final = (MOST_FORK_SECONDS - FORK_SECONDS) / FORK_BYTE_SECONDS
+"""Memory of a process whose fork takes as long as a fork may take that only samples."""
 
 _WHERE: Final = one_of("auto", "caller", "worker")
 
@@ -48,7 +52,7 @@ class Budget(Value):
         where: ``caller`` (the caller's process), ``worker`` (a child process) or ``auto`` (a forked child where a fork
             is safe and cheap).
         item_seconds: a child process ends when an item takes longer.
-        fork_bytes: memory of the caller's process up to which a fork is cheap; forking 350 MB takes about 10 ms.
+        fork_bytes: memory of the caller's process up to which a fork is cheap; forking 400 MB takes about 10 ms.
     """
 
     fraction: float = attrs.field(default=0.01, validator=number(0, 1))
@@ -58,7 +62,7 @@ class Budget(Value):
     most_items: int | None = attrs.field(default=None, validator=optional(whole(1)))
     where: str = attrs.field(default="auto", validator=_where)
     item_seconds: float = attrs.field(default=60.0, validator=number(0.001, DAY_SECONDS))
-    fork_bytes: float = attrs.field(default=350e6, validator=BYTES)
+    fork_bytes: float = attrs.field(default=_FORK_BYTES, validator=BYTES)
 
     def seconds(self, serial_seconds: float) -> float:
         """Return the seconds that sampling may take for a job predicted to take ``serial_seconds``."""
