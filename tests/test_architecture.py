@@ -78,6 +78,38 @@ def test_a_module_begins_with_one_sentence_and_stays_readable(path):
     assert len(text.splitlines()) <= 450
 
 
+def is_numeric(value):
+    """Tell whether an expression is a number, is computed from one, or is a collection that has one."""
+    if isinstance(value, ast.Constant):
+        return type(value.value) in {int, float}
+    is_call = isinstance(value, ast.Call) and ast.unparse(value.func) not in {"range", "frozenset"}
+    return not is_call and any(map(is_numeric, ast.iter_child_nodes(value)))
+
+
+def unexplained(text):
+    """Return the numeric constants of a module that no docstring follows."""
+    body = ast.parse(text).body
+    for node, following in zip(body, [*body[1:], ast.Pass()], strict=True):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and is_numeric(node.value):
+            is_said = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+            if not is_said or not isinstance(following.value.value, str):
+                yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_a_numeric_constant_says_what_it_is(path):
+    assert not [*unexplained(path.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize(
+    "constant", ["A = 2", "A: Final = -1", "A = 1 << 4", "A, B = 1, 2", "A = {'x': 1.5}", "A = range(3)", "A = B * 2"]
+)
+def test_a_numeric_constant_without_a_docstring_is_seen(constant):
+    assert [*unexplained(constant)]
+    assert [*unexplained(constant + '\nB = \'text\'\n"""What B is."""')]
+    assert not [*unexplained(constant + '\n"""What it is."""')]
+
+
 @pytest.mark.parametrize("package", ["domain", "pictures", "application"])
 def test_a_pure_package_names_no_loaded_module_and_reads_no_environment(package):
     for path in (ROOT / "src" / "amorsize" / package).rglob("*.py"):

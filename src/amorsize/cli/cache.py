@@ -19,6 +19,7 @@ from amorsize.domain.wording import counted, seconds, size, workers
 from amorsize.errors import AmorsizeError
 
 _HOUR_SECONDS = 3600.0
+"""The seconds of an hour."""
 
 
 @click.group()

@@ -32,12 +32,13 @@ T = TypeVar("T")
 
 _LEFT_OUT: Final = frozenset({"test", "tests", "site-packages", "dist-packages", "lib2to3", "__pycache__"})
 _BAR_WIDTH: Final = 40
+"""Characters of the progress bar: our choice, half of a terminal's usual width."""
 _NEUTRAL: Final = "blue"
 _REFRESH_SECONDS: Final = 0.1
-"""Least seconds between two updates of the progress bar: an update takes 1 ms."""
+"""Seconds between two updates of the progress bar, at least: our choice; an update takes 1 ms."""
 
 _FASTER: Final = 0.95
-"""Share of the serial seconds below which a run is called faster: repeats differ by a few per cent."""
+"""Share of the serial seconds below which a run is called faster: our choice; repeats differ by a few per cent."""
 
 
 class Screen(Console):

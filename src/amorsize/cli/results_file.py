@@ -34,6 +34,7 @@ _LOCKED_BYTE: Final = 1 << 40
 """Where Windows locks the file: what is locked there cannot be read, so it lies behind any line."""
 
 _NOT_THERE: Final = -1
+"""Stands for the position in the file of a line that is not there."""
 
 _MOST_MISSING: Final = 1 << 24
 """Positions without a line that a small file may have: each takes memory, and a file is not to take all of it."""

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     Runner = Callable[[Neighbour], float]
 
 _SHARES: Final = (4, 1, 16)
-"""Chunks per worker that are tried with processes; the first is what ``Pool.map`` does."""
+"""Chunks per worker that are tried with processes: our choice; the first is what ``Pool.map`` does."""
 _THREADS: Final = (16, 64)
-"""Numbers of threads that are tried beside those of the CPUs."""
+"""Numbers of threads that are tried beside those of the CPUs: our choice, up to the most that plans have."""
 _MOST_ROUNDS: Final = 7
+"""Rounds in which the ways of a job take turns, at most: our choice, so that a job ends in seconds."""
 
 
 @attrs.frozen

@@ -19,24 +19,25 @@ if TYPE_CHECKING:
     from amorsize.domain.values import Machine
 
 _FEW_BYTES: Final = 256 << 20
-"""Free memory below which a few workers may not find enough."""
+"""Bytes of free memory below which a few workers may not find enough: our choice, tens of MB for each."""
 
 _SMALL_SHM_BYTES: Final = 64 << 20
-"""Bytes in /dev/shm that containers have by default, which large results of a pool may fill."""
+"""Bytes in /dev/shm that containers have by default, from the docs of Docker; large results of a pool may fill it."""
 
 _FEW_FILES: Final = 256
-"""Open files below which pools of a few dozen workers run out: each takes several pipes."""
+"""Open files below which pools of a few dozen workers run out: our choice, each takes several pipes."""
 
 _FEW_PROCESSES: Final = 64
-"""Processes and threads of a user below which workers and their threads run out."""
+"""Processes and threads of a user below which workers run out: our choice, a few dozen workers have threads too."""
 
 _EARLIEST: Final = 1_735_689_600.0
-"""2025-01-01 in Unix seconds: no clock that is right says less."""
+"""2025-01-01 in Unix seconds: our choice, no clock that is right says less."""
 
 _NOISY: Final = 1.25
-"""Times the fastest round that the usual one may take on a quiet machine."""
+"""Times the fastest round that the usual one may take on a quiet machine: our choice; the prior of jitter is 8 %."""
 
 _ROUNDS: Final = 30
+"""Rounds of a computation that show how steady the machine is: our choice, so that doctor stays quick."""
 
 _SHM: Final = "/dev/shm"  # noqa: S108  it is looked at, nothing is put there
 

@@ -7,10 +7,12 @@ from math import frexp, isfinite
 from typing import Final
 
 SIZE_EDGES: Final = (10, 100, 1_000, 10_000)
+"""Numbers of items at which the next bucket begins: our choice of steps of ten; within one, a sample stays valid."""
 SIZE_NAMES: Final = ("tiny", "small", "medium", "large", "xlarge")
 """Steps of ten in the number of items: within a step the sample stays valid, and the plan is solved again from it."""
 
 TIME_EDGES_SECONDS: Final = (1e-4, 1e-3, 1e-2, 1e-1)
+"""Seconds per item at which the next bucket begins: our choice of steps of ten; within one, plans hardly differ."""
 TIME_NAMES: Final = ("instant", "fast", "moderate", "slow", "very_slow")
 """Steps of ten: within one, plans hardly differ, and a key says at a glance what it is about."""
 

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from amorsize.domain.values import Machine
 
 _MOST_SECONDS: Final = 900.0
-"""The largest cost that is accepted: four costs of a quarter of an hour add up to one hour."""
+"""Seconds of the largest cost that is accepted: our choice; four of a quarter of an hour add up to one hour."""
 
 _COST: Final = number(0, _MOST_SECONDS)
 """Validates a cost."""
 
 _NEWEST: Final = 0.5
-"""Weight of a new observation on a logarithmic scale: half, so that a few observations are enough."""
+"""Weight of a new observation on a logarithmic scale: our choice of half, so that a few observations are enough."""
 
 _FARTHEST: Final = 8.0
-"""Factor by which one observation may differ at most; a larger one comes from a machine that stood still."""
+"""Factor by which one observation may differ: our choice; a larger one comes from a machine that stood still."""
 
 _SHARED_CORE_SLOWDOWN: Final = 1.5
-"""Slowdown beside another computation on the same core: two threads of a core do about 1.3 times the work of one."""
+"""Slowdown beside another computation on the same core: our choice; two threads do 1.3 times the work of one."""
 
 _FORKING: Final = (
     *("start_seconds", "start_worker_seconds", "boot_seconds", "end_seconds"),
@@ -174,6 +174,7 @@ _FORK: Final = Overheads(
     fork_seconds=FORK_SECONDS,
     source="prior",
 )
+"""What forked workers cost on the machine of ``_PRIORS``; the other start methods differ from it in what they state."""
 
 _PRIORS: Final = {
     "fork": _FORK,

@@ -66,7 +66,7 @@ _LEAST_MEAN_SECONDS: Final = 1e-12
 
 _LARGEST: Final = sys.float_info.max
 """The largest number that a float holds."""
-_MAX_POSITIONS: Final = 16
+MAX_POSITIONS: Final = 16
 """Positions that a sample names: our choice, more than any text shows."""
 
 
@@ -142,8 +142,8 @@ def sample_positions(_: object, attribute: attrs.Attribute[Any], value: Any) -> 
     """Validate up to 16 positions, each an int from 0."""
     if not value:
         return
-    if len(value) > _MAX_POSITIONS or {*map(type, value)} != {int} or min(value) < 0 or max(value) > MAX_COUNT:
-        raise _fault(attribute, f"at most {_MAX_POSITIONS} whole numbers from 0", value)
+    if len(value) > MAX_POSITIONS or {*map(type, value)} != {int} or min(value) < 0 or max(value) > MAX_COUNT:
+        raise _fault(attribute, f"at most {MAX_POSITIONS} whole numbers from 0", value)
 
 
 SECONDS: Final = number(0, YEAR_SECONDS)

@@ -17,10 +17,10 @@ _HEADER: Final = Struct("<qqqq")
 """The fields of a header."""
 
 _STOP: Final = -1
-"""The number that ends a worker; each gets one of its own."""
+"""The number that ends a worker, which no block has. Each worker gets one of its own."""
 
 MOST_BLOCKS: Final = 512
-"""Blocks that may wait; a pipe holds 2,048 of their headers."""
+"""Blocks that may wait: our choice, a quarter of the 2,048 headers that a pipe of Linux holds."""
 
 
 class _Header(NamedTuple):

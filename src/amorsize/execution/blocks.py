@@ -9,13 +9,13 @@ import attrs
 from amorsize.domain.pulling import Watch
 
 UNKNOWN_ITEMS: Final = 1 << 40
-"""Items of data whose number is not known: there may be any number."""
+"""Items that stand for a number that is not known: our choice, more than any run has."""
 
 AHEAD_BLOCKS: Final = 2
-"""Blocks that each taker has ahead of it, so that none waits for the caller."""
+"""Blocks that each taker has ahead of it: our choice, one to run and one so that it does not wait for the caller."""
 
 ARRIVAL_SECONDS: Final = 0.005
-"""A wait for workers is interrupted this often while items may arrive that workers could take."""
+"""Seconds between two looks for items that have arrived and that workers could take: our choice, hardly noticed."""
 
 
 @attrs.define(eq=False)

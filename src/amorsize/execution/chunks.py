@@ -10,13 +10,13 @@ from typing import Final
 import attrs
 
 MOST_CHUNKS: Final = 2000
-"""Numbers of one run; a pipe holds 16,384 of 4 bytes, and more would not share the work out any better."""
+"""Chunks of a run, at most: our choice; more would not share the work out any better."""
 
 MOST_FINE_CHUNKS: Final = 12_000
-"""Numbers of a run with time limits: what a chunk has done by then is lost with its worker."""
+"""Chunks of a run with time limits, which may lose a chunk: our choice, a pipe of Linux holds 16,384 numbers."""
 
 _BYTES: Final = 4
-"""Bytes of a number in a pipe. A read of several takes consecutive ones: no other reader comes between."""
+"""Bytes of a number in a pipe, an int of C. A read of several takes consecutive ones: no other reader comes between."""
 
 
 @attrs.frozen

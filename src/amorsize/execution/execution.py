@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from amorsize.execution.workers.external import LiveExecutors
 
 MOST_IN_FLIGHT: Final = 1 << 20
-"""Most items of an iterator that execute has pulled and has no results of."""
+"""Items of an iterator that are pulled and have no result, at most: our choice, so that memory stays bounded."""
 
 _OFF: Final = 2.0
-"""Times as long as expected, or as short, from which on an entry is contradicted."""
+"""Times as long, or as short, as expected from which an entry is contradicted: our choice; less may be chance."""
 
 _ADVICE: Final = {
     "generator": "Each process would have a copy that draws the same numbers. Make one for each item: "

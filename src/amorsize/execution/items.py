@@ -21,16 +21,16 @@ _HELD: Final[tuple[type, ...]] = (set, frozenset, dict, deque, type({}.keys()), 
 """Types whose items are all in memory, so that a list of them costs little."""
 
 _WATCHED: Final = 3
-"""Items that are compared before and after they run."""
+"""Items that are compared before and after they run: our choice; a function that changes items changes these."""
 
 _MOST_PARTS: Final = 10_000
-"""Items of more parts than this, nested ones included, are not copied to be compared."""
+"""Parts of an item, nested ones too, up to which it is copied to be compared: our choice, so that it stays quick."""
 
 _OBJECT_PARTS: Final = 10
-"""Parts that a container or an object counts for, since copying one takes longer than copying a number."""
+"""Parts that a container or an object counts for: our choice, since copying one takes longer than copying a number."""
 
 _MOST_BYTES: Final = 1 << 20
-"""Arrays larger than this are not copied to be compared."""
+"""Bytes of an array up to which it is copied to be compared: our choice, so that it stays quick."""
 
 
 def as_indexed(data: Iterable[Any]) -> Any:

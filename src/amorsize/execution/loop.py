@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from amorsize.execution.run import MakeTeam
 
 REST_SECONDS: Final = 0.25
-"""Work below which the caller, alone and without time limits, runs the rest without a look at the clock."""
+"""Seconds of work below which a lone caller without time limits looks at no clock: our choice, a short silence."""
 
 
 class Loop(Run):

@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _MOST_BLOCKS: Final = 64
-"""Blocks that are kept apart to see how far items differ; later ones are added up."""
+"""Blocks that are kept apart to see how far items differ: our choice; later ones are added up."""
 
 _LEAST_WAITS: Final = 0.1
-"""Times that an item gives up its CPU from which on it waits; other programs on the CPU do not raise that number."""
+"""Times that an item gives up its CPU above which it waits: our choice, as other programs do not raise that number."""
 
 _LEAST_SECONDS: Final = 1e-9
-"""The least that an item is said to take, so that nothing is divided by nothing."""
+"""Seconds that an item is said to take, at least: our choice, a nanosecond, so that nothing is divided by nothing."""
 
 _MOST_CPUS: Final = 1000.0
-"""The most CPU seconds per wall second that are believed: clocks of short blocks are coarse."""
+"""CPU seconds per second that are believed, at most: our choice, as clocks of short blocks are coarse."""
 
 
 _MATTERS_SECONDS: Final = 0.1
-"""Seconds of difference from a sample, over all items of the caller, under which none counts."""
+"""Seconds of difference from a sample, over all items of the caller, that count: our choice; less is hardly noticed."""
 
 _LEAST_ITEMS: Final = 4
-"""Items that the caller must have run for a comparison with a sample."""
+"""Items that the caller must have run for a comparison with a sample: our choice, a mean of fewer says little."""
 
 
 class _Clocks(NamedTuple):

@@ -7,7 +7,7 @@ import struct
 from typing import Any, Final
 
 LARGE_BYTES: Final = 1 << 16
-"""Buffers from this size on are copied as they are instead of into the pickle (PEP 574)."""
+"""Bytes from which on a buffer is copied beside the pickle (PEP 574): our choice; smaller ones cost more calls."""
 
 _COUNT: Final = struct.Struct("<QQ")
 """The length of the pickle and the number of buffers after it."""

@@ -6,73 +6,73 @@ from math import sqrt
 from typing import Final
 
 LOOK_SECONDS: Final = 0.001
-"""Work that the caller does alone before it decides whether workers pay."""
+"""Seconds of work that the caller does alone before it decides on workers: our choice, about what a fork takes."""
 
 FEW_ITEMS: Final = 32
-"""Items that are so few that each is likely to take long, so that workers are forked before anything is known."""
+"""Items that are so few that each is likely to take long: our choice; then workers are forked at once."""
 
 FORKS_SECONDS: Final = 0.006
-"""What forking may take then."""
+"""Seconds that forking may take then: our choice, little beside a few long items."""
 
 MANY_OBJECTS: Final = 10_000
-"""Objects in a list from which on reading them beside a fork copies so many pages that it must pay first."""
+"""Objects in a list from which reading them beside a fork copies many pages: our choice, 170 pages of 60 each."""
 
 PAGE_ITEM_SECONDS: Final = 1e-6
-"""Seconds of an item from which on a page of objects, copied for some 60 items, does not matter."""
+"""Seconds of an item above which a copied page does not matter: our choice; 4 us are shared by some 60 items."""
 
 WORKER_FORKS: Final = 4
-"""What a forked worker costs in all, in forks: the fork, the pages that it copies, and its end."""
+"""Forks that a forked worker costs: our choice, 3 for fork and end (``tests/benchmarks/forks.py``), 1 for pages."""
 
 WORTH_SECONDS: Final = 0.001
-"""Work that must be left for workers to be worth waking, beside what starting them takes."""
+"""Seconds of work that must be left for workers beside what their start takes: our choice; less is hardly noticed."""
 
 PAYS_SECONDS: Final = 0.03
-"""How often it is judged whether workers pay."""
+"""Seconds of work between two looks whether workers pay: our choice, long enough to see some results of each."""
 
 FIRST_THREADS: Final = 16
-"""Threads for items that wait, as long as only the first call is known."""
+"""Threads for items that wait, as long as only the first call is known: our choice, a quarter of the most."""
 
 FAULT_SECONDS: Final = 4e-6
-"""What a copied page costs a process, at least."""
+"""Seconds that a copied page costs a process, at least: 4 to 10 us, as measured with lists of small objects."""
 
 FAULTS_SHARE: Final = 0.33
-"""Share of the caller's seconds that copied pages may take before its workers are ended."""
+"""Share of the caller's seconds that copied pages may take: our choice; a third eats what one worker of two gains."""
 
 TAKING_IN_SHARE: Final = 0.7
-"""Share of an item's seconds that taking in its result may cost; more, and running it here is as quick."""
+"""Share of an item's seconds that taking in its result may cost: our choice; above, running it here is as quick."""
 
 JUDGED_ITEMS: Final = 8
-"""Results that are taken in before it is judged what that costs."""
+"""Results that are taken in before it is judged what that costs: our choice, a mean of fewer says little."""
 
 THREADS_GAIN: Final = 1.15
-"""CPU seconds per second of a process whose threads compute side by side; fewer, and they wait for the GIL."""
+"""CPU seconds per second of threads that compute side by side: our choice; with fewer, they wait for the GIL."""
 
 LONG_SECONDS: Final = 1.0
-"""Seconds that are taken to be ahead where nothing is known and workers were asked for."""
+"""Seconds taken to be ahead where nothing is known and workers were asked for: our choice, enough for all of them."""
 
 SUPERVISE_SECONDS: Final = 0.02
-"""Workers are looked at this often: whether they live, are stuck or late."""
+"""Seconds between two looks at workers that may be dead, stuck or late: our choice, a delay that is hardly noticed."""
 
 MOST_SECONDS_AHEAD: Final = 3600.0
-"""Seconds that may be ahead in a run whose number of items is not known."""
+"""Seconds ahead in a run whose number of items is not known, at most: our choice, an hour pays for any worker."""
 
 LEAST_BOUND_BYTES: Final = 1 << 24
-"""Results of one worker that may always wait to be taken in."""
+"""Bytes of results of one worker that may always wait to be taken in, 16 MiB: our choice, small on any machine."""
 
 WAIT_BOTH_SECONDS: Final = 0.002
-"""A wait for processes while threads run too: a thread that ends does not end such a wait."""
+"""Seconds of a wait for processes while threads run: our choice; a thread that ends does not end such a wait."""
 
 SHARE: Final = 3
-"""The caller and its threads share what is left by so many takes each (factoring, Hummel, Schonberg and Flynn 1992)."""
+"""Takes by which each of the caller and its threads shares what is left: our choice, smaller than in factoring."""
 
 WORKERS_SHARE: Final = 2
-"""Worker processes share what is left by so many takes each."""
+"""The same of worker processes: 2, as in factoring (Hummel, Schonberg and Flynn 1992)."""
 
 SELF_START_SECONDS: Final = 0.005
-"""Silence of the caller after which a worker begins by itself: the caller is at a long item."""
+"""Seconds of the caller's silence after which a worker begins by itself: our choice, more than a block takes."""
 
 LEAST_TAKE_SECONDS: Final = 0.0005
-"""Work that a worker takes at a time, at least: a take and a result cost some 10 us in a thread, 20 to 40 in a fork."""
+"""Seconds of a worker's take, at least: our choice; a take and a result cost 10 us in a thread, 20 to 40 in a fork."""
 
 CRASHES: Final = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGSYS", "SIGTRAP")
 """Signals by which an item crashes its process: it is not run again, which would crash the caller too."""

@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     MakeTeam = Callable[[Any, Job, RunConfig], Team]
 
 BLOCK_SECONDS: Final = 0.003
-"""Work of the caller between two looks at its workers."""
+"""Seconds of the caller's work between two looks at its workers: our choice, as they may wait for it so long."""
 
 LEAST_SECONDS: Final = 0.0003
-"""Least work that the caller takes at a time: a take and a look at the workers cost 20 us."""
+"""Seconds of work that the caller takes, at least: our choice; a take and a look at the workers cost 20 us."""
 
 ALONE_SECONDS: Final = 0.01
-"""Work of the caller between two looks at the clock while it has no workers."""
+"""Seconds of the caller's work between two looks at the clock while it is alone: our choice, as nobody waits for it."""
 
 GROWTH: Final = 8
-"""A block has at most so many times the items of the block before it, while little is known of the items."""
+"""Times the items of the block before it that a block has at most: our choice, while little is known of the items."""
 
 _KIND_LENGTH: Final = 12
-"""Warnings that begin with the same characters, so many of them, are of one kind."""
+"""Characters by whose equality two warnings are of one kind: our choice, their first two or three words."""
 
 WAIT_SECONDS: Final = 0.05
-"""The longest wait for workers before the caller looks whether they still run."""
+"""Seconds of the longest wait for workers before the caller looks whether they run: our choice, hardly noticed."""
 
 
 class Run(ABC):

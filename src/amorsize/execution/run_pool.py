@@ -22,7 +22,7 @@ _NO_RESOURCES: Final = NO_DESCRIPTOR | {errno.EAGAIN, errno.ENOMEM}
 """Errors of a system that cannot start a further worker; no item is to blame."""
 
 _SIGKILL: Final = -9
-"""The exit code of a process that was killed, as the system does when memory runs out."""
+"""Exit code of a process that SIGKILL ended, the signal 9 of POSIX, as the system does when memory runs out."""
 
 
 class RunPool:

@@ -51,6 +51,7 @@ _PANDAS: Final = (pd.Series, pd.DataFrame)
 """What takes long to pickle."""
 
 _AXES: Final = {0: 0, 1: 1, "index": 0, "rows": 0, "columns": 1}
+"""The axes by the names that pandas gives them."""
 
 
 class _Functions(BaseExecutionEngine):  # type: ignore[misc]  # pandas comes without types

@@ -42,6 +42,7 @@ _TALLEST: Final = 1.5
 _TICKS: Final = 5
 """How many ticks an axis has, at the most about."""
 _UNITS: Final = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
+"""Units of an axis with their seconds, the largest first."""
 
 
 class FilePath(Protocol):

@@ -16,22 +16,29 @@ if TYPE_CHECKING:
     from amorsize.pictures.chart import Chart
 
 _WIDTH: Final = 760.0
+"""Width of the picture in pixels: our choice, that of a page on a code host."""
 _HEIGHT: Final = 340.0
+"""Height of the picture in pixels: our choice, less than half of its width."""
 _LEFT: Final = 52.0
+"""Space in pixels for the seconds at the axis: our choice, by the longest of them."""
 _RIGHT: Final = 8.0
+"""Space in pixels to the right of the bars: our choice, a small gap."""
 _TOP: Final = 68.0
 """Space for the title, the legend and the word above the plan."""
 _BOTTOM: Final = 44.0
+"""Space in pixels below the bars: our choice, two lines of text."""
 _BAR: Final = 0.78
 """Width of a bar; the next one begins 1 further."""
 _WIDEST: Final = 90.0
+"""Width in pixels of a bar and the gap beside it, at most: our choice, for pictures of few bars."""
 _MARGIN: Final = 16.0
+"""Pixels around the picture: our choice, a line of text."""
 _STYLE: Final = Markup(
     "svg { --page: #fff; color: #1f2328; background: var(--page); font-family: system-ui, sans-serif }"
     "@media (prefers-color-scheme: dark) { svg { --page: #0d1117; color: #e6edf3 } }"
 )
 _LETTER: Final = 6.6
-"""Width of a letter in the legend, about."""
+"""Width of a letter in pixels, about: our choice for the usual fonts of systems."""
 
 
 class _Frame:

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from amorsize.pictures.chart import Chart, FilePath
 
 _INCHES: Final = (8.0, 4.5)
+"""Width and height of the figure in inches: our choice, 16 to 9."""
 _WIDTH: Final = 0.8
 """Width of a bar; the next one begins 1 further."""
 
 _INTERVAL: Final[dict[str, Any]] = {"fmt": "none", "ecolor": "black", "elinewidth": 1, "capsize": 3}
+"""How matplotlib draws an interval, with widths in points: our choice, thin beside a bar."""
 _POINT: Final[dict[str, Any]] = {"marker": "o", "linestyle": "", "mec": "black", "mfc": "white"}
 _OVER: Final[dict[str, Any]] = {"backgroundcolor": "white", "textcoords": "offset points"}
 _HEADROOM: Final = 1.15

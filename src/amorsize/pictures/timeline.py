@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 _MOST_SPANS: Final = 2000
 """The most bars of a picture, about: a screen has not many more points from left to right."""
 _WIDTH: Final = 760.0
+"""Width of the picture in pixels: our choice, that of a page on a code host."""
 _LEFT: Final = 84.0
+"""Space in pixels for the names of the workers: our choice, by the longest of them."""
 _RIGHT: Final = 16.0
+"""Space in pixels to the right of the lanes: our choice, half of the last figure at the axis."""
 _TALLEST_LANE: Final = 22.0
+"""Height of a lane in pixels, at most: our choice, somewhat more than a line of text."""
 _LANES: Final = 420.0
 """Height of all lanes together, at the most."""
 _AXIS: Final = 34.0
+"""Space in pixels for the axis below the lanes: our choice, two lines of text."""
 
 
 class Span(NamedTuple):

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 _LEAST_SECONDS: Final = 0.001
-"""CPU seconds of a call from which on a process may pay: a call through a pool of processes costs 0.1 to 0.3 ms."""
+"""CPU seconds of a call from which a process may pay: our choice; a call through a pool costs 0.1 to 0.3 ms."""
 
 _START_SECONDS: Final = 0.3
-"""CPU seconds that calls of a function take before processes are started for it: what starting a pool takes."""
+"""CPU seconds that calls take before processes are started for them: our choice, what starting a pool takes."""
 
 _FULL: Final = 0.7
-"""CPU seconds per second of this process from which on threads that compute wait for one another."""
+"""CPU seconds per second of this process that mean waiting for the GIL: our choice, below 1 for short pauses."""
 
 _LONG_SECONDS: Final = 0.01
-"""CPU seconds of a call from which on it cannot be seen in a thread, beside others, that it never waits."""
+"""CPU seconds of a call that hide, in a thread beside others, that it never waits: our choice, two turns of the GIL."""
 
 _MOVES: Final = 0.5
-"""Share of a call's seconds that pickling its result may take."""
+"""Share of a call's CPU seconds that pickling its result may take: our choice; it is unpickled here too."""
 
 
 class CallCost:

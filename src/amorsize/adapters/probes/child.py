@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 
 _LEAST_ITEMS: Final = 4
-"""Items of an iterator that are taken at once at the least."""
+"""Items of an iterator that are taken at once, at least: our choice, so that a child rarely asks for more."""
 
 _MOST_ITEMS: Final = 4096
-"""Items of an iterator that are taken at once at most, which is a block of the cheapest ones."""
+"""Items of an iterator that are taken at once, at most: our choice, a block of the cheapest items."""
 
 _FIRST_ITEMS: Final = 32
-"""Items of an iterator that are taken first at most. Each further time may take three times as many as all before."""
+"""Items of an iterator that are taken first, at most: our choice; a later take has three times those before."""
 
 _TAKING_SECONDS: Final = 1e-3
-"""How long items of an iterator are taken at once."""
+"""Seconds for which items of an iterator are taken at once: our choice, a third of what sampling may take."""
 
 _MOST_BYTES: Final = 8 << 20
-"""Most bytes of items that are pickled for a child at once."""
+"""Bytes of items that are pickled for a child at once, at most: our choice, so that few are held twice."""
 
 _LOOK_SECONDS: Final = 0.02
-"""How often a child that says nothing is looked at."""
+"""Seconds between two looks at a child that says nothing: our choice, hardly noticed."""
 
 
 class NoChildError(Exception):

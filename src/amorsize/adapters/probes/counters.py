@@ -11,13 +11,13 @@ from amorsize.processes import process_tree
 from amorsize.processes.process_info import scheduled, stat_fields, tasks
 
 _SHORT_SECONDS: Final = 2e-4
-"""Wall seconds under which CPU seconds say nothing."""
+"""Wall seconds under which CPU seconds say nothing: our choice; reading the clocks counts too then."""
 
 _COARSE_CLOCK_SECONDS: Final = 0.05
-"""The same on Windows."""
+"""The same on Windows, in seconds: our choice, some three ticks of its CPU clock of 15.6 ms."""
 
 _MOST_THREADS: Final = 64
-"""Threads of this process that are looked at."""
+"""Threads of this process that are looked at, at most: our choice, since each look reads a file."""
 
 
 class Clocks(NamedTuple):

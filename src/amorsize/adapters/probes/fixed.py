@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from amorsize.domain.source import Source
 
 _ITEMS: Final = 2
-"""Items that run where their seconds are stated: the first call and another, to see results and what they raise."""
+"""Items that run where their seconds are stated: our choice, the first call and another, for what they return."""
 
 _MOST_START_SECONDS: Final = 3600.0
-"""Keeps sampling from ending early because of what an item takes here."""
+"""Seconds of starting a worker that no item takes: our choice of an hour, so that sampling does not end early."""
 
 
 @attrs.frozen

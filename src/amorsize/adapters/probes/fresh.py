@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from amorsize.domain.values import Sample
 
 _LEAVING_SECONDS: Final = 5.0
-"""How long a child that has closed its connection may take to end."""
+"""Seconds in which a child that has closed its connection may end: our choice; exit handlers may run."""
 
 
 def sample_in_process(

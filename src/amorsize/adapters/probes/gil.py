@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _DISTURBED: Final = 0.5
-"""Delay, as a share of the CPU seconds, from which on a measurement does not leave it out."""
+"""Delay, as a share of the CPU seconds, that a measurement does not leave out: our choice; half is too much of it."""
 
 _HANDOVERS: Final = 10_000.0
-"""A second of both threads' waits, beyond those of the function alone, from which on they wait for each other."""
+"""Waits of both threads a second, beyond the function's own, that mean waiting for the GIL: our choice."""
 
 
 class Side(NamedTuple):

@@ -22,7 +22,7 @@ _REMOVING: Final = {
 """Events of Python's audit hooks after which an item finds its file no more, and what they have done."""
 
 _FILE_CLOCK: Final = 5
-"""CLOCK_REALTIME_COARSE of Linux, which Python has no name for."""
+"""CLOCK_REALTIME_COARSE of Linux, by which files are dated: from its header time.h, as Python has no name for it."""
 
 
 def exit_before_irreversible(say: Callable[[str], Any]) -> None:

@@ -24,17 +24,62 @@ TYPE_CHECKING = False  # typing's own would have to be imported, and that would 
 if TYPE_CHECKING:
     from typing import Any
 
-CHUNKS, ITEMS = 150, 5000  # chunks that are timed, and items of the one chunk in which items are timed
-LARGE, MESSAGES = 1 << 19, 2  # bytes of a large message, and how many are sent
-WINDOWS, WINDOW_SECONDS, LEAD_SECONDS = 3, 0.001, 0.0005  # of computing alone and together; the lead is for the start
-TURNS, TURN_SECONDS, CROWDED_REPEATS = 12, 0.001, 2  # of each worker while all CPUs are busy
-REPEATS = 3  # measurements whose median counts
-BALLAST, FORKS = 1 << 24, 5  # bytes beside which forks are timed, and how many
-CROWD, THREADS = 3, 5  # workers of the larger pool of processes, and of threads
-POOLS = {"fork": 4, "spawn": 3, "forkserver": 5}  # pools of each size that are timed
-SERVERS = 3  # starts of the fork server
-MOST_BUSY = 64  # CPUs that are kept busy
-LEAST_PART = 16  # a worker costs at least this part of what a pool of one costs
+CHUNKS = 150
+"""Chunks that are timed: our choice, so that their mean is steady."""
+
+ITEMS = 5000
+"""Items of the one chunk in which items are timed: our choice, so that its own cost does not count."""
+
+LARGE = 1 << 19
+"""Bytes of a large message: our choice, eight times what a pipe of Linux holds."""
+
+MESSAGES = 2
+"""Large messages that are sent: our choice, one for each of the two workers."""
+
+WINDOWS = 3
+"""Windows of computing, alone and together: our choice, so that a change of the machine's speed affects both."""
+
+WINDOW_SECONDS = 0.001
+"""Seconds of a window: our choice, so that the whole measurement stays short."""
+
+LEAD_SECONDS = 0.0005
+"""Seconds between the message and the window, for each worker: our choice, several times what a chunk costs."""
+
+TURNS = 12
+"""Turns of each worker while all CPUs are busy: our choice; their pauses are averaged."""
+
+TURN_SECONDS = 0.001
+"""Seconds of a turn: our choice, longer than the pause that is measured."""
+
+CROWDED_REPEATS = 2
+"""Measurements while all CPUs are busy: our choice, the mean of all pauses counts."""
+
+REPEATS = 3
+"""Measurements whose median counts: our choice, the least number that leaves out one that was disturbed."""
+
+BALLAST = 1 << 24
+"""Bytes beside which forks are timed, 16 MiB: our choice; by ``FORK_BYTE_SECONDS`` they add 0.4 ms."""
+
+FORKS = 5
+"""Forks that are timed, with and without the ballast: our choice, the least counts."""
+
+CROWD = 3
+"""Workers of the larger pool of processes: our choice, few enough for any machine."""
+
+THREADS = 5
+"""Threads of the larger pool of threads: our choice, as a thread costs little."""
+
+POOLS = {"fork": 4, "spawn": 3, "forkserver": 5}
+"""Pools of each size that are timed, by start method: our choice, by how long one takes and how steady it is."""
+
+SERVERS = 3
+"""Starts of the fork server: our choice, their median counts."""
+
+MOST_BUSY = 64
+"""CPUs that are kept busy, at most: our choice; more workers would take too long to start."""
+
+LEAST_PART = 16
+"""A worker costs at least this part of a pool of one: our choice, so that noise does not make workers free."""
 
 
 def idle(item: Any) -> Any:

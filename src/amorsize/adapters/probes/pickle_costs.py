@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SHORT_SECONDS: Final = 1e-4
-"""Actions shorter than this are timed three times."""
+"""Seconds under which an action is timed three times: our choice, a short one is easily disturbed."""
 
 _LONG_SECONDS: Final = 2e-3
-"""Actions longer than this are timed once; those between twice: the first may import what pickling a type needs."""
+"""Seconds above which an action is timed once: our choice; those between twice, as the first may import modules."""
 
 _PICKLING_SECONDS: Final = 5e-4
-"""How long pickling is measured."""
+"""Seconds in which pickling is measured: our choice, a sixth of what sampling may take."""
 
 _SMALL_BYTES: Final = 1 << 14
-"""Objects smaller than this are pickled all at once."""
+"""Bytes below which objects are pickled all at once: our choice, one by one the calls would count more."""
 
 
 def pickle_costs(objects: list[Any]) -> tuple[float, float, float, str | None]:

@@ -20,12 +20,12 @@ from amorsize.adapters.probes.counters import (
     waits,
 )
 from amorsize.adapters.probes.pickle_costs import pickle_costs
-from amorsize.domain.cpus import MOSTLY_WAITS
+from amorsize.domain.cpus import MOST_WAITING, MOSTLY_WAITS
 from amorsize.domain.lazy import lazy_result
 from amorsize.domain.planning.sampling import Budget, mean_ahead, mean_and_spread
 from amorsize.domain.process_state import sets_process_state
 from amorsize.domain.sharing import is_unshareable
-from amorsize.domain.values import BLOCKED_TEXT, OWN_THREADS, Sample
+from amorsize.domain.values import BLOCKED_TEXT, MAX_POSITIONS, OWN_THREADS, Sample
 from amorsize.domain.wording import brief
 from amorsize.errors import SamplingError
 from amorsize.processes.blas import threads_variable
@@ -39,91 +39,79 @@ if TYPE_CHECKING:
     from amorsize.domain.source import Source
 
 _BLOCK_BELOW_SECONDS: Final = 50e-6
-"""Items shorter than this are timed in blocks."""
+"""Seconds of an item below which items are timed in blocks: our choice; of shorter ones, reading clocks is a part."""
 
 _BLOCK_SECONDS: Final = 200e-6
-"""What a block of short items may take."""
+"""Seconds that a block of short items may take: our choice, a fifteenth of what sampling may take."""
 
 _MOST_IN_BLOCK: Final = 4096
-"""Most items of a block."""
+"""Items of a block, at most: our choice, as its items and results are held in memory."""
 
 _ENOUGH_FOR_SMALL: Final = 3
-"""Blocks, the first call included, from which on a small job is believed to be small."""
+"""Blocks, with the first call, that show that a small job is small: our choice, two beside the first call."""
 
 _ENOUGH_FOR_TINY: Final = 4
-"""Blocks of tiny items after which the cost of pickling is measured."""
+"""Blocks of tiny items after which the cost of pickling is measured: our choice, their mean is known roughly then."""
 
 _EXPENSIVE_SHARE: Final = 0.03
-"""Share of what is at stake that sampling one more item may take."""
+"""Share of what is at stake that sampling one more item may take: our choice, hardly noticed."""
 
 _ALIKE: Final = 1.5
-"""A first call of at most this many times the mean counts as like the others."""
-
-_LEAST_SHARE: Final = 1 / 64
-"""Least share of computing that a job is taken to have."""
+"""Times the mean that a first call may take to count as like the others: our choice; cold caches explain less."""
 
 _FEW: Final = 10
-"""Fewer items than this are few."""
+"""Items below which there are few: our choice; one of them is a tenth of the job or more."""
 
 _CHEAP_SHARE: Final = 0.25
-"""Share of an item's seconds that pickling must take for more samples to change nothing."""
+"""Share of an item's seconds that pickling takes from which it decides: our choice; more samples change nothing."""
 
 _KEPT: Final = 8
-"""Results that are kept, to pickle them."""
-
-_MOST_POSITIONS: Final = 16
-"""Positions that a sample keeps."""
+"""Results that are kept, to pickle them: our choice, as they may be large."""
 
 _GIL_TEST_SECONDS: Final = 1e-3
-"""Work of each of the two threads that measure the GIL."""
+"""Seconds of work of each of the two threads that measure the GIL: our choice, a third of what sampling may take."""
 
 _GIL_TEST_WORTH: Final = 40
-"""Times the test's seconds that a job must take; it does not depend on what processes cost, as threads may pay."""
+"""Times these seconds that a job must take, 40 ms: our choice, the test is 5 % of it; threads may be the best plan."""
 
 _STUCK_SECONDS: Final = 5.0
 """Seconds after which two threads that test the GIL are given up, beside what their items take: our choice."""
 
 _STUCK_TIMES: Final = 20
-"""Times what the items of one of them take that is added: the GIL makes it two, other programs more."""
+"""Times what the items of one of them take that is added: our choice; the GIL makes it two, other programs more."""
 
 _GIL_TEST_SHARE: Final = 0.05
-"""Share of all items that measuring the GIL may run."""
+"""Share of all items that measuring the GIL may run: our choice, so that most items are left to run."""
 
 _TICKS_SECONDS: Final = 1.5e-2
-"""Seconds from which on the CPU time of other threads, which is counted by ticks, can be seen."""
+"""Seconds of a look that shows the CPU time of other threads: our choice, a few ticks of Linux of 1 to 4 ms."""
 
 _LOOKS: Final = 3
-"""Looks at the threads that run; the least number counts."""
+"""Looks at the threads that run, of which the least counts: our choice, a thread that runs for a moment is left out."""
 
 _GIL_SHARE: Final = 0.3
-"""CPU seconds per second from which on the GIL is measured: our choice, well below ``MOSTLY_WAITS``.
-
-An item that computes less hardly needs the GIL. One that waits half of its time may need it for all the rest.
-"""
+"""CPU seconds per second from which the GIL is measured: our choice, below ``MOSTLY_WAITS``; else it hardly counts."""
 
 _BESIDE: Final = 0.3
-"""Share of the CPU seconds that threads or child processes of an item may add beside its own: our choice.
-
-With more of them, two threads would say nothing of the GIL.
-"""
+"""CPU seconds per second that child processes or own threads add at most where the GIL is measured: our choice, few."""
 
 _OWN_SECONDS: Final = 2e-3
-"""CPU seconds of the own thread from which on other threads are counted by the ratio to them."""
+"""CPU seconds of the own thread from which others are counted by the ratio to them: our choice, for coarse clocks."""
 
 _LEAST_LEFT: Final = 0.25
-"""Share of the wall time that was an item's, however long the thread was delayed: some of that was between items."""
+"""Share of the wall time that is an item's, whatever the delay: our choice; some of it was between items."""
 
 _PICKLED_ITEMS: Final = 32
-"""Items that are kept, to pickle them."""
+"""Items that are kept, to pickle them: our choice, enough for a mean."""
 
 _LONG_SECONDS: Final = 0.5
-"""Sampling ends after so long once the mean is well known."""
+"""Seconds after which sampling ends once the mean is well known: our choice, workers wait meanwhile."""
 
 _WELL_KNOWN: Final = 0.02
-"""Standard error of the mean from which on going on would only keep the workers waiting."""
+"""Standard error of the mean, relative, from which it is well known: our choice, far below the model's own error."""
 
 _ROUGHLY: Final = 0.3
-"""The same from which on a stream's first items are believed: the mean is within 50 % in nine of ten cases."""
+"""The same for a stream's first items: the mean is within 50 % in nine of ten cases, as 1.645 times 0.3 is 0.49."""
 
 
 class Sampling:
@@ -295,7 +283,7 @@ class Sampling:
         alike = first <= _ALIKE * mean  # a first call unlike the next says little of how items differ
         # Waiting is shared by many workers, so that a job that waits is over sooner the less it computes.
         computing = self._computing()
-        at_stake = serial * (max(computing, _LEAST_SHARE) if alike or computing < MOSTLY_WAITS else 1.0)
+        at_stake = serial * (max(computing, 1 / MOST_WAITING) if alike or computing < MOSTLY_WAITS else 1.0)
         if blocks < _ENOUGH_FOR_SMALL - 1:
             looked = spent + first if alike else spent
             return spent + mean > _EXPENSIVE_SHARE * at_stake and looked >= budget.min_seconds
@@ -347,7 +335,7 @@ class Sampling:
         self._passed = Clocks(*(known + now - then for known, now, then in passed))
         self._waited += waits() - waited
         self.count += len(items)
-        _keep(self.positions, positions, _MOST_POSITIONS)
+        _keep(self.positions, positions, MAX_POSITIONS)
         _keep(self.items, items, _PICKLED_ITEMS)
         _keep(self.results, results, _KEPT)
         return seconds

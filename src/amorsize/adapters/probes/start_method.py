@@ -26,11 +26,8 @@ if TYPE_CHECKING:
     from amorsize.domain.source import Source
     from amorsize.processes.process_bound import ProcessBound
 
-_MEBIBYTE: Final = 2**20
-"""Bytes of a mebibyte."""
-
-_HIDDEN_BYTES: Final = 64 * _MEBIBYTE
-"""How far below an earlier peak of its own memory a process must be for that to hide what items need."""
+_HIDDEN_BYTES: Final = 64 << 20
+"""Bytes below an earlier peak of a process that hide what items need: our choice, less hardly limits workers."""
 
 _LONG_BESIDE_FORK: Final = 50
 """Times what the memory adds to a fork and its end that a job must take: our choice, the fork is 2 % of it or less."""
@@ -135,7 +132,7 @@ class StartMethodProbe:
             raise NoChildError("this system has no forks that are safe", source)
         own_bytes = own_memory_bytes()
         if budget.where == "auto" and own_bytes > budget.fork_bytes:
-            words = f"a fork of this process takes long, which has {own_bytes / _MEBIBYTE:.0f} MiB of memory"
+            words = f"a fork of this process takes long, which has {own_bytes / (1 << 20):.0f} MiB of memory"
             raise NoChildError(words, source)
         from amorsize.adapters.probes import forked
 

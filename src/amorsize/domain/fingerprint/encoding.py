@@ -34,8 +34,8 @@ _SEES_LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec"})
 _INCIDENTAL: Final = frozenset({"__qualname__", "__firstlineno__", "__static_attributes__", "__doc__"})
 """What the body of a class stores about its location and text."""
 
-# Numbers of instructions.
 _CONST_OPS: Final = frozenset(operation for operation in opcode.hasconst if operation < 256)  # noqa: PLR2004  a byte
+"""Numbers of the instructions that load a constant, those of this interpreter; more numbers of instructions follow."""
 _IMPORT_NAME: Final = opcode.opmap["IMPORT_NAME"]
 _STORE_NAME: Final = opcode.opmap["STORE_NAME"]
 _STORE_GLOBAL: Final = opcode.opmap["STORE_GLOBAL"]

@@ -25,7 +25,7 @@ _HARDER: Final = 2
 _MORE_ITEMS: Final = 10
 """Factor of more items that is tried: our choice; with so many more items start-up hardly counts."""
 _MORE_CPUS: Final = 2
-"""Factor of more CPUs that is tried: the next larger machine."""
+"""Factor of more CPUs that is tried: our choice, the next larger machine."""
 
 
 @attrs.frozen

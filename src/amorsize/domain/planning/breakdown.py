@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from amorsize.domain.wording import Way
 
 _BEYOND: Final = 2
-"""How many times the allowed number of workers is shown: a picture shows what a limit costs or saves."""
+"""Times the allowed number of workers that is shown: our choice; a picture shows what a limit costs or saves."""
 
 
 @attrs.frozen

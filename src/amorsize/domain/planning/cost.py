@@ -22,7 +22,7 @@ _FEW_ITEMS: Final = range(3, _FEW_ROUNDS**2 + 1)
 """Items per worker where rounding may leave a quarter of a round empty: our choice; for one or two, few sizes exist."""
 
 _PIPE_BYTES: Final = 1 << 16
-"""Capacity of a pipe on Linux; a larger message waits for its reader. Other systems have smaller pipes."""
+"""Bytes that a pipe of Linux holds; a larger message waits for its reader. Other systems have smaller pipes."""
 
 _EXPECTED_MAXIMA: Final = (0.0, 0.0, 0.5642, 0.8463, 1.0294, 1.1630, 1.2672, 1.3522, 1.4236)
 """Expected maximum of p standard normal deviates, by p, from David and Nagaraja, Order Statistics."""

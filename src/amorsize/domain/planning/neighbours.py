@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from amorsize.domain.values import Plan
 
 _USUAL_CHUNKS: Final = 4
-"""Chunks per worker of the parallel plans that a serial plan is compared with, as ``Pool.map`` cuts them."""
+"""Chunks per worker of the parallel plans that a serial plan is compared with, from the source of ``Pool.map``."""
 
 
 @attrs.frozen

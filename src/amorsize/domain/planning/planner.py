@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Compared = tuple[list["Candidate"], CostModel]
 
 _Z90: Final = 1.645
-"""Standard deviations from the mean that hold 90 % of a normal distribution."""
+"""Standard deviations from the mean that hold 90 % of a normal distribution, from its table."""
 _MODEL_ERROR: Final = 0.1
 """Relative error of the model itself in nine of ten cases: our estimate."""
 _RUN_ERROR: Final = 0.3
@@ -40,7 +40,7 @@ FRUGAL: Final = 0.02
 _CLOSE: Final = 1.05
 """Factor by which smaller chunks may be slower when the number of items is a guess: our choice."""
 _ALL_COUNTS: Final = 4
-"""Numbers of workers that are all compared: rounding to whole rounds matters most for few workers."""
+"""Numbers of workers that are all compared: our choice; rounding to whole rounds matters most for few workers."""
 _STEP: Final = 1.5
 """Factor between the numbers of workers compared after that; the search then narrows around the best: our choice."""
 GIL_HELD: Final = 0.9

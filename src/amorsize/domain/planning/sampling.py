@@ -20,7 +20,7 @@ _GROWN: Final = 1.5
 """Ratio of the later to the earlier half of a stream's first items that counts as growth: our choice."""
 
 _MOST_GROWTH: Final = 8.0
-"""Limit of that growth, relative to the later half: two halves cannot predict more."""
+"""Limit of that growth, relative to the later half: our choice; two halves cannot predict more."""
 
 _FORK_BYTES: Final = (MOST_FORK_SECONDS - FORK_SECONDS) / FORK_BYTE_SECONDS
 """Memory of a process whose fork takes as long as a fork may take that only samples."""

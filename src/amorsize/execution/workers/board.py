@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from amorsize.processes.failures import Packed
 
 MOST_WORKERS: Final = 1024
-"""Forked workers of one run, over all its time."""
+"""Forked workers of one run, over all its time: our choice, more than CPUs and restarts need; 64 bytes each."""
 
 _SLOTS: Final = 8
-"""Numbers of each worker on the board; one worker's lie in one line of a CPU's cache."""
+"""Numbers of each worker on the board: 64 bytes, a line of a CPU's cache, so that no two workers write to one."""
 
 _BEGUN, _FIRST, _COUNT, _TAKEN_IN, _ITEM, _SINCE = range(6)
 """What a worker's numbers are: whether it has begun, the chunks it is at, messages that the caller has taken in, the
@@ -40,13 +40,13 @@ _NOTICE: Final = Struct("<iiiiqq")
 """The fields of a Notice."""
 
 _READ_BYTES: Final = (1 << 16) // _NOTICE.size * _NOTICE.size
-"""What one read of the notices takes at most."""
+"""Bytes that one read of the notices takes at most: as many whole notices as a pipe of Linux holds."""
 
 _NOTICES_PIPE_BYTES: Final = 1 << 20
-"""The notices that may wait while the caller runs a long item; the most that the system allows every user."""
+"""Bytes of notices that may wait while the caller runs a long item: the most that Linux allows every user."""
 
 _SET_PIPE_SIZE: Final = 1031
-"""F_SETPIPE_SZ of Linux, which the module fcntl names from Python 3.10 on only where it was built with it."""
+"""F_SETPIPE_SZ of Linux: the module fcntl has it from Python 3.10 on, where it was built with it."""
 
 
 DONE, LOST, UNREADABLE = 0, 1, 2

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from amorsize.execution.output import Piece
 
 _TAKING_IN_SECONDS: Final = 80e-6
-"""Twice what the caller needs for a message: takes of many workers are so long that it keeps up and runs items too."""
+"""Seconds of a take for each worker, at least: our choice, twice what the caller needs to take in a message."""
 
 _MOST_SECONDS: Final = 0.05
-"""Work that a worker takes at a time, at most: results come often enough."""
+"""Seconds of work that a worker takes at a time, at most: our choice, results come often enough."""
 
 _GROWTH: Final = 2
-"""Times the chunks that a worker has run that it takes at most: the first ones may be much cheaper than others."""
+"""Times the chunks it has run that a worker takes at most: our choice, as the first may be much cheaper than others."""
 
 _FULL_SECONDS: Final = 0.001
-"""Pause of a worker whose results fill the memory that they may take, until the caller has taken some in."""
+"""Seconds of the pause of a worker whose results fill their memory: our choice, the caller takes some in meanwhile."""
 
 
 class Worker:

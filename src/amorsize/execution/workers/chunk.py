@@ -31,7 +31,7 @@ BY_VALUE: Final = b"cloudpickle"
 """In the pickle of a function that travels with its code."""
 
 _MOST_FUNCTIONS: Final = 16
-"""Functions that a worker remembers."""
+"""Functions that a worker remembers: our choice, more than a program runs by turns."""
 
 
 _PRINTING: Final = frozenset(

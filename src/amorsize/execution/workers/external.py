@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from amorsize.domain.planning.external import Capacity
 
 _TASKS: Final = 24
-"""Tasks that are submitted at once."""
+"""Tasks that are submitted at once to measure an executor: our choice, so that each of many workers gets one."""
 
 _ROUNDS: Final = 3
-"""Rounds; the least of each figure counts."""
+"""Rounds of which the least of each figure counts: our choice, it leaves out what other programs delay."""
 
 _LARGE: Final = 1 << 20
-"""Bytes of the large task."""
+"""Bytes of the large task, 1 MiB: our choice, so that its bytes count more than the task."""
 
 _MOST_SECONDS: Final = 60.0
-"""How long a task is waited for."""
+"""Seconds for which a task is waited for: our choice; a cluster may have to start a worker first."""
 
 
 def initializer_of(executor: Any) -> tuple[Callable[..., object] | None, tuple[Any, ...]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from amorsize.execution.budget import Budget
 
 _STUCK_SECONDS: Final = 0.5
-"""Pause between two checks of a worker; it counts as stuck when two in a row say so."""
+"""Seconds between two checks of a worker, stuck when two in a row say so: our choice, longer than a usual lock."""
 
 _PATIENCE_SECONDS: Final = 5.0
 """The least that a worker may wait for a thread of the caller: our choice, far above what threads take to answer."""
@@ -40,7 +40,7 @@ _LOCKED: Final = "a worker was stopped, or waited for a lock that another thread
 _POLLING: Final = "a worker waited for what only another thread of this process does: pass executor='thread'"
 
 _END_SECONDS: Final = 2.0
-"""What a worker gets to end by itself once it has no more chunks; then it is killed."""
+"""Seconds in which a worker without chunks may end before it is killed: our choice, as an end takes milliseconds."""
 
 
 class ForkedWorkers(Board):

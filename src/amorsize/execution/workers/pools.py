@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from amorsize.execution.workers.warm import Pool
 
 _MOST_AHEAD: Final = 4
-"""Chunks beside one for each worker that are submitted and not back."""
+"""Chunks beside one for each worker that are submitted and not back: our choice, so that none waits for the caller."""
 
 _LEAST_SHARE: Final = 0.05
-"""Share of a chunk's seconds that submitting it may take, at most: smaller chunks cost more than they even out."""
+"""Share of a chunk's seconds that submitting takes, at most: our choice; smaller chunks cost more than they gain."""
 
 _MOST_SHARE: Final = 0.01
-"""Share of a chunk's seconds that submitting it takes, at least: larger chunks would only make the end uneven."""
+"""Share of a chunk's seconds that submitting takes, at least: our choice; larger chunks make the end uneven."""
 
 _GRACE_SECONDS: Final = 0.1
-"""The time in which the exit codes of a broken pool may come."""
+"""Seconds in which the exit codes of a broken pool may come: our choice, mostly they come at once."""
 
 
 OTHER_VERSION: Final = "they know another version of the function, or of what it reads"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _MOST_SECONDS: Final = 0.01
-"""Work that a thread takes at a time, at most: threads wait for the last of them."""
+"""Seconds of work that a thread takes at a time, at most: our choice, as all wait for the last of them."""
 
 
 class ThreadWorkers:

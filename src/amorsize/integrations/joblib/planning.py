@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import attrs
 
 from amorsize.client.client import default_calls
+from amorsize.domain.buckets import SIZE_EDGES
 from amorsize.domain.cpus import MOSTLY_WAITS
 from amorsize.domain.iterables import StarFunction
 from amorsize.domain.planning.planner import decide
@@ -28,46 +29,46 @@ if TYPE_CHECKING:
     from amorsize.integrations.joblib.restrictions import Restrictions
 
 _TASK_SECONDS: Final = 0.001
-"""What one more task costs through loky: joblib's dispatch and two pickles."""
+"""Seconds of one more task through loky: our choice, for joblib's dispatch and two pickles."""
 
 _BYTE_SECONDS: Final = 3e-9
-"""What each byte of a batch takes through loky, as measured with a function of the main module that reads 16 MB."""
+"""Seconds of each byte of a batch through loky, as measured with a function that reads 16 MB."""
 
 _START_SECONDS: Final = 0.12
-"""What the first worker of loky takes to start; each module that the caller has imported adds to it."""
+"""Seconds in which the first worker of loky starts: our choice; each module that the caller has imported adds to it."""
 
 _MODULE_SECONDS: Final = 0.0005
-"""What a module takes to import, on average: scikit-learn brings some 1,300 and takes 0.7 s."""
+"""Seconds in which a module is imported, on average: scikit-learn brings some 1,300 and takes 0.7 s."""
 
-_BATCH_SECONDS: Final = 0.002
-"""Least cost of a forked batch beside the fork: to get ready, to give results back, and to end."""
+_FORKED_BATCH_SECONDS: Final = 0.002
+"""Seconds of a forked batch beside the fork, at least: our choice, to get ready, to give results back, and to end."""
 
 _COPY_FORKS: Final = 2
-"""Times what a fork takes that the copies of pages take a forked batch, as measured with scikit-learn's trees."""
+"""Times a fork's seconds that copied pages add to a forked batch, as measured with scikit-learn's trees."""
 
-_MOST_KEY_ITEMS: Final = 10_000
-"""Items from which on the number makes no difference to the key of an entry."""
+_MOST_KEY_ITEMS: Final = SIZE_EDGES[-1]
+"""Items from which on the number makes no difference to an entry's key: the last edge of ``SIZE_EDGES``."""
 
 _LEAST_FORKED_SECONDS: Final = 0.01
-"""Least work in a forked batch at the end, where batches become smaller so that all workers end together."""
+"""Seconds of work in the last forked batches, at least: our choice; they are small so that all workers end together."""
 
 _TOO_SHORT: Final = "the tasks that are left take less than a worker process costs"
 """Why processes are not compared."""
 
 _MOSTLY: Final = 0.75
-"""Share of the CPUs that tasks keep busy by themselves from which on no other task fits beside them."""
+"""Share of the CPUs that tasks keep busy by themselves from which no other fits: our choice, a quarter is too few."""
 
 _IDLE: Final = 0.1
-"""Share of its time that a computing thread is idle from which on it waits for the GIL."""
+"""Share of its time that a computing thread is idle from which it waits for the GIL: our choice; noise is less."""
 
 _MOSTLY_GIL: Final = 0.85
-"""Share of the time in which only one thread can run from which on more threads gain nothing."""
+"""Share of the time that the GIL is held above which threads gain nothing: our choice; a trial's figure is noisy."""
 
 _LEAST_LEFT_SECONDS: Final = 0.002
-"""Work left below which no worker pays: to compare takes 0.3 ms, to start a thread and share tasks out 0.2 ms."""
+"""Seconds of work left below which no worker pays: our choice; comparing and a thread's start take 0.5 ms."""
 
 _WORTH_TRYING_SECONDS: Final = 0.05
-"""Work left from which on it pays to run threads side by side to see what they gain."""
+"""Seconds of work left from which a trial of threads side by side pays: our choice, twice what the trial takes."""
 
 
 class Choice(NamedTuple):
@@ -221,7 +222,7 @@ class Planner:
         return attrs.evolve(
             self._overheads,
             chunk_parent_seconds=self._fork_seconds,
-            chunk_worker_seconds=max(_BATCH_SECONDS, (WORKER_FORKS - 1) * self._fork_seconds),
+            chunk_worker_seconds=max(_FORKED_BATCH_SECONDS, (WORKER_FORKS - 1) * self._fork_seconds),
             fork_byte_seconds=0.0,
             first_pool_seconds=0.0,
         )
