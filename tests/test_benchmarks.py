@@ -8,10 +8,11 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+import attrs
 import pytest
+from fakes import OVERHEADS, SAMPLE
 
-from amorsize.domain.overheads import Overheads
-from amorsize.domain.values import Plan, Sample
+from amorsize.domain.values import Plan
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # for good: workers look there too
@@ -106,18 +107,18 @@ def test_chunk_sizes_are_from_1_to_a_workers_share_and_none_twice(items, workers
 
 def row_of(seconds, *, chosen="serial", plan=1.0, interval=(1.0, 1.0)):
     """Return a row of which the grid is given, with two serial items sampled in no time."""
+    sample = attrs.evolve(SAMPLE, count=2, seconds_per_item=0.1, spread_seconds=0.0, first_call_seconds=0.2)
     advice = Plan(chosen, 1 if chosen == "serial" else 2, 1, 1.0, 0.9, 1.1, 2.0, *interval)
     row = rows.Row("row", "flat", held_out=False, items=9)
     row.grid = seconds
     row.ways = {way: [3.0] for way in ("cold", "once", "cached", *plans.TOOLS)}
     row.others = {plans.Static(chosen, 2, 1): [plan]}
     row.again = [min(map(min, seconds.values()))]
-    row.decided = [rows.Decided(advice, Sample(2, 0.1, 0.0, 0.2, 1.0), 0.5)]
+    row.decided = [rows.Decided(advice, sample, 0.5)]
     return figures.judged(row)
 
 
 TWO = plans.Static("process", 2, 4)
-MINIMAL = Overheads("fork", *[0.001] * 9, 1.0)
 
 
 def test_regret_is_over_the_best_of_the_grid_timed_twice():
@@ -189,9 +190,9 @@ def test_rows_written_are_read_back_and_added_to(own_place):
     ours = row_of({plans.SERIAL: [2.0], TWO: [1.0]}, chosen="process").row
     ours.stopped = {"PPE"}
     file = own_place / "figures.json"
-    kept.written(file, MINIMAL, [0.001], [ours])
+    kept.written(file, OVERHEADS, [0.001], [ours])
     overheads, _, (theirs,) = kept.read(file)
-    assert (overheads, theirs) == (MINIMAL, ours)
+    assert (overheads, theirs) == (OVERHEADS, ours)
     (both,) = kept.together([ours, theirs])
     assert both.grid == {plans.SERIAL: [2.0, 2.0], TWO: [1.0, 1.0]}
     assert len(both.decided) == 2

@@ -20,35 +20,36 @@ from pathlib import Path
 from statistics import median
 
 import attrs
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # where fakes are
+
 from advice import items_seconds, optimizer_with, overheads_measured, sample_of, texts_in, warm_up
 from children import ask
+from fakes import MACHINE as FOUR_CORES
+from fakes import OVERHEADS as UNCROWDED
+from fakes import SAMPLE as SHORT_ITEMS
 
 from amorsize.application import optimizer as optimizer_module
 from amorsize.application.cache import records
 from amorsize.composition import Assembly
 from amorsize.domain import keys
-from amorsize.domain.overheads import Overheads
 from amorsize.domain.planning.planner import decide
 from amorsize.domain.planning.situation import Situation
-from amorsize.domain.values import FORMAT, Constraints, Entry, Machine, Sample
+from amorsize.domain.values import FORMAT, Constraints, Entry
 from amorsize.errors import CacheError
 
 ROUNDS = 15
 FORKS = 60
-MACHINE = Machine(
+MACHINE = attrs.evolve(
+    FOUR_CORES,
     physical_cores=64,
     logical_cores=64,
     usable_cpus=64.0,
     available_memory_bytes=64 << 30,
     total_memory_bytes=64 << 30,
-    start_method="fork",
-    python_tag="cpython-311",
-    python_version="CPython 3.11.7",
-    gil_enabled=True,
-    cpu_model="benchmark",
-    architecture="x86_64",
 )
-SAMPLE = Sample(
+SAMPLE = attrs.evolve(
+    SHORT_ITEMS,
     count=12,
     seconds_per_item=0.00123456,
     spread_seconds=0.000123456,
@@ -64,20 +65,9 @@ SAMPLE = Sample(
     peak_bytes=1234567.0,
     positions=tuple(range(100, 112)),
 )
-OVERHEADS = Overheads(
-    start_method="fork",
-    start_seconds=0.005,
-    start_worker_seconds=0.003,
-    end_seconds=0.003,
-    chunk_parent_seconds=5e-5,
-    chunk_worker_seconds=5e-5,
-    item_seconds=1e-6,
-    byte_seconds=1e-9,
-    thread_start_seconds=1e-4,
-    thread_chunk_seconds=1e-5,
-    worker_bytes=float(10 << 20),
-    slowdown=1.2,
-)
+"""With the digits that measured values have: a record of it is as long as one in a store."""
+
+OVERHEADS = attrs.evolve(UNCROWDED, slowdown=1.2)
 
 
 def micros(action, *, repeats=200):

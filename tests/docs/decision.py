@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+import attrs
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # where fakes are
+
+from fakes import MACHINE as FOUR_CORES
+from fakes import SAMPLE as SHORT_ITEMS
 
 from amorsize.domain.overheads import prior
 from amorsize.domain.planning.breakdown import breakdowns
 from amorsize.domain.planning.planner import decide
 from amorsize.domain.planning.situation import Situation
-from amorsize.domain.values import Constraints, Machine, Sample
+from amorsize.domain.values import Constraints
 from amorsize.pictures.chart import Chart
 from amorsize.pictures.drawing import standalone
 
 FILE = Path(__file__).parents[2] / "docs" / "decision.svg"
 
-MACHINE = Machine(
-    physical_cores=8,
-    logical_cores=8,
-    usable_cpus=8.0,
-    available_memory_bytes=8 << 30,
-    total_memory_bytes=16 << 30,
-    start_method="fork",
-    python_tag="cpython-311",
-    python_version="CPython 3.11",
-    gil_enabled=True,
-    cpu_model="",
-    architecture="x86_64",
-)
-SAMPLE = Sample(
+MACHINE = attrs.evolve(FOUR_CORES, physical_cores=8, logical_cores=8, usable_cpus=8.0)
+SAMPLE = attrs.evolve(
+    SHORT_ITEMS,
     count=20,
     seconds_per_item=0.001,
     spread_seconds=0.0004,
     first_call_seconds=0.001,
-    cpu_fraction=1.0,
     gil_fraction=1.0,
     pickle_item_seconds=6e-5,
     unpickle_item_seconds=6e-5,

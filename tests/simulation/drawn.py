@@ -7,6 +7,7 @@ from random import Random
 from statistics import fmean
 
 import attrs
+from fakes import MACHINE, OVERHEADS
 from simulation.pools import Job
 
 from amorsize.domain.overheads import Overheads
@@ -17,11 +18,9 @@ from amorsize.domain.values import Constraints, Machine, Sample
 CORES = (4, 8, 16, 32, 64, 128, 256, 1024)
 MOST_CHUNKS = 3000
 ROUNDS = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 26, 32, 45, 64, 90, 128, 256, 512, 1024)
-FORK = Overheads(
-    start_method="fork",
+FORK = attrs.evolve(
+    OVERHEADS,
     start_seconds=0.002,
-    start_worker_seconds=0.003,
-    end_seconds=0.003,
     chunk_parent_seconds=3.5e-5,
     chunk_worker_seconds=2e-5,
     item_seconds=3e-7,
@@ -154,18 +153,14 @@ def _overheads(drawing, typical):
 
 
 def _machine(cores, start_method):
-    return Machine(
+    return attrs.evolve(
+        MACHINE,
         physical_cores=cores,
         logical_cores=cores,
         usable_cpus=float(cores),
         available_memory_bytes=cores << 31,
         total_memory_bytes=cores << 31,
         start_method=start_method,
-        python_tag="cpython-311",
-        python_version="CPython 3.11.7",
-        gil_enabled=True,
-        cpu_model="drawn",
-        architecture="x86_64",
     )
 
 

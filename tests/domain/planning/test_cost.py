@@ -8,15 +8,16 @@ from math import ceil, sqrt
 import attrs
 import pytest
 from fakes import FREE, MACHINE
+from fakes import SAMPLE as UNEVEN
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from amorsize.domain.planning.cost import CostModel, expected_maximum, queued
 from amorsize.domain.planning.planner import decide
 from amorsize.domain.planning.situation import Situation
-from amorsize.domain.values import Constraints, Sample
+from amorsize.domain.values import Constraints
 
-SAMPLE = Sample(count=5, seconds_per_item=0.01, spread_seconds=0.0, first_call_seconds=0.01, cpu_fraction=1.0)
+SAMPLE = attrs.evolve(UNEVEN, seconds_per_item=0.01, spread_seconds=0.0, first_call_seconds=0.01)
 
 
 def model(items=100, sample=SAMPLE, overheads=FREE, machine=MACHINE):

@@ -6,6 +6,7 @@ import attrs
 import pytest
 from fakes import FREE, OVERHEADS
 from fakes import MACHINE as FOUR_CORES
+from fakes import SAMPLE as SHORT_ITEMS
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -14,10 +15,10 @@ from amorsize.domain.planning.cost import CostModel
 from amorsize.domain.planning.planner import FRUGAL, decide, plainly_serial, relative_error, serial_plan, worker_counts
 from amorsize.domain.planning.sampling import Budget
 from amorsize.domain.planning.situation import Situation, worker_cap
-from amorsize.domain.values import EXECUTORS, Constraints, Sample
+from amorsize.domain.values import EXECUTORS, Constraints
 
 MACHINE = attrs.evolve(FOUR_CORES, physical_cores=8, logical_cores=8, usable_cpus=8.0)
-SAMPLE = Sample(count=10, seconds_per_item=0.01, spread_seconds=0.001, first_call_seconds=0.01, cpu_fraction=1.0)
+SAMPLE = attrs.evolve(SHORT_ITEMS, count=10, seconds_per_item=0.01, spread_seconds=0.001, first_call_seconds=0.01)
 
 
 def situation(items=1000, *, machine=MACHINE, constraints=None, blocked_reason=None, sample=SAMPLE, **sampled):
