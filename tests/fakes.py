@@ -62,6 +62,12 @@ FREE = Overheads(
 )
 
 
+def even_sample(seconds_per_item, **more):
+    """Return the sample of a function that takes so many seconds for each item, the first one too."""
+    seconds = {"seconds_per_item": seconds_per_item, "spread_seconds": 0.0, "first_call_seconds": seconds_per_item}
+    return attrs.evolve(SAMPLE, **seconds, **more)
+
+
 def entries_of(store, *options, **more):
     """Return the entries of a store, which warn as in a program."""
     return Entries(store, *options, say=warn, **more)

@@ -7,8 +7,7 @@ from math import ceil, sqrt
 
 import attrs
 import pytest
-from fakes import FREE, MACHINE
-from fakes import SAMPLE as UNEVEN
+from fakes import FREE, MACHINE, even_sample
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -17,7 +16,7 @@ from amorsize.domain.planning.planner import decide
 from amorsize.domain.planning.situation import Situation
 from amorsize.domain.values import Constraints
 
-SAMPLE = attrs.evolve(UNEVEN, seconds_per_item=0.01, spread_seconds=0.0, first_call_seconds=0.01)
+SAMPLE = even_sample(0.01)
 
 
 def model(items=100, sample=SAMPLE, overheads=FREE, machine=MACHINE):

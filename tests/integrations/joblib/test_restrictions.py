@@ -4,34 +4,25 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import threading
+import time
 
 import joblib
 import pytest
-from integrations import jobs
-from joblib import Parallel, delayed, parallel_config
-from joblib.externals.loky import reusable_executor
+from fakes import even_sample
+from integrations.joblib import jobs
+from integrations.joblib.kinds import FORKS, on_workers
+from joblib import Parallel, delayed
 
 from amorsize import execute
-from amorsize.domain.values import Sample
 from amorsize.integrations.joblib import decision
 from amorsize.integrations.joblib.planning import SERIAL, Choice, Planner
 from amorsize.integrations.joblib.restrictions import Restrictions
 
-WAITING = Sample(5, 0.05, 0.0, 0.05, 0.0)
+WAITING = even_sample(0.05, cpu_fraction=0.0)
 """Tasks that wait: threads are the first choice for them."""
 
 HERE = (os.getpid(), threading.get_ident())
-
-
-@pytest.fixture
-def ours():
-    """Have calls run by amorsize, and joblib's pool ended afterwards."""
-    with parallel_config(backend="amorsize"):
-        yield
-    if reusable_executor._executor is not None:
-        reusable_executor._executor.shutdown(wait=True, kill_workers=True)
 
 
 @pytest.fixture
@@ -61,7 +52,7 @@ def may_use_threads(func, executor="auto"):
 
 
 def run(func, count, **options):
-    return Parallel(n_jobs=4, batch_size=1, **options)(delayed(func)(number) for number in range(count))
+    return on_workers(func, range(count), n_jobs=4, batch_size=1, **options)
 
 
 KEEPING = pytest.mark.parametrize("func", [jobs.boxed, jobs.cached], ids=["global", "item"])
@@ -144,7 +135,7 @@ def test_a_later_task_that_is_bound_to_this_process_runs_in_the_caller(ours, mon
     assert results[8:] == [(plain.random(), HERE) for _ in range(8)]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+@FORKS
 @pytest.mark.parametrize("func", [jobs.written, jobs.written_to_class], ids=["global", "class"])
 def test_no_worker_is_forked_once_tasks_have_left_a_file_open(ours, closed, monkeypatch, func):
     kinds = {"process": Choice("process", 2), "loky": Choice("loky", 2)}
@@ -160,3 +151,29 @@ def test_no_worker_is_forked_once_tasks_have_left_a_file_open(ours, closed, monk
         assert [number for number, _ in run(func, 12)] == list(range(12))
     found = restrictions_of(func)
     assert found.no_process or "a file" in found.no_fork
+
+
+@FORKS
+def test_no_process_is_forked_once_tasks_have_started_threads_of_openmp(run_by, monkeypatch):
+    run_by("process")
+    why = "an OpenMP library runs threads in this process"
+    monkeypatch.setattr(Restrictions, "why_no_fork_now", lambda _: why)
+    monkeypatch.setattr(
+        Planner,
+        "choose",
+        lambda self, *_, **__: SERIAL if self._restrictions.no_fork == why else Choice("process", 2),
+    )
+    assert {pid for pid, _ in on_workers(jobs.place, range(20))} == {os.getpid()}
+
+
+@FORKS
+def test_tasks_that_do_not_pickle_stay_in_this_process(ours, monkeypatch):
+    monkeypatch.setattr(decision, "FIRST_LOOK_SECONDS", 0.0)
+    lock = threading.Lock()
+
+    def holds(held, number):
+        time.sleep(0.002)
+        return held is lock, number
+
+    results = Parallel(n_jobs=2)(delayed(holds)(lock, n) for n in range(30))
+    assert results == [(True, n) for n in range(30)]
