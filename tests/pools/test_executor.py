@@ -17,7 +17,6 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 import amorsize
-from amorsize.pools.costs import CallCost, may_move
 
 SEEN = []
 
@@ -42,11 +41,6 @@ def nap(seconds):
 
 def note(item):
     SEEN.append(item)
-
-
-def count():
-    global COUNT  # noqa: PLW0603  what the test is about
-    COUNT = 1
 
 
 def end(code):
@@ -112,31 +106,6 @@ def test_a_worker_that_ends_breaks_its_calls_and_later_ones_get_new_workers(monk
             executor.submit(end, 3).result()
         executor._costs[end.__module__, "end"].may_move = True
         assert executor.submit(end, 0).result() is None
-
-
-def test_only_functions_that_change_nothing_of_others_may_move():
-    assert may_move(spin)
-    assert may_move(nap)
-    assert not may_move(note)
-    assert not may_move(count)
-    assert not may_move(lambda: 1)
-
-
-def test_costs_say_when_processes_pay():
-    cost = CallCost(spin)
-    cost.add(0.1, 0.1, None)
-    assert not cost.pays()  # not as long as starting processes takes
-    for _ in range(4):
-        cost.add(0.1, 0.1, None)
-    assert cost.pays()
-    waits = CallCost(nap)
-    for _ in range(100):
-        waits.add(1.0, 0.005, None)
-    assert not waits.pays()
-    heavy = CallCost(spin)
-    for _ in range(100):
-        heavy.add(0.01, 0.01, lambda: None)
-    assert not heavy.may_move
 
 
 @pytest.mark.parametrize("options", [{}, {"timeout": 60}, {"buffersize": 3}, {"buffersize": 3, "timeout": 60}], ids=str)

@@ -1,17 +1,13 @@
-"""Outlines, the words made of them, and the encoding beneath."""
+"""Outlines, and the words made of them."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-import attrs
 import pytest
 from domain.fingerprint.reading import fingerprint, new_memo
-from hypothesis import given
-from hypothesis import strategies as st
 
-from amorsize.domain.fingerprint.encoding import constant, encode, framed
 from amorsize.domain.fingerprint.fingerprint import changes
 
 
@@ -92,79 +88,11 @@ def test_an_outline_is_about_a_kilobyte_at_most_and_still_tells_changes():
     assert changes(*outlines) == "more changed"
 
 
-class HostileInt(int):
-    __index__ = None
-
-
-plain = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.complex_numbers()
-    | st.text()
-    | st.binary()
-    | st.just(...)
-    | st.builds(range, st.integers()),
-    lambda inner: st.tuples(inner, inner) | st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def _same(one, other):
-    if type(one) is not type(other):
-        return False
-    if type(one) is tuple:
-        return len(one) == len(other) and all(map(_same, one, other))
-    if type(one) is frozenset:
-        return sorted(map(constant, one)) == sorted(map(constant, other))
-    if type(one) in (float, complex):
-        return repr(one) == repr(other)
-    if type(one) is range:
-        return (one.start, one.stop, one.step) == (other.start, other.stop, other.step)
-    return one == other
-
-
-@given(plain, plain)
-def test_plain_values_share_an_encoding_exactly_if_they_are_the_same(one, other):
-    assert (constant(one) == constant(other)) == _same(one, other)
-
-
-@given(plain)
-def test_what_is_small_is_encoded_as_a_constant_is(value):
-    assert encode(value) in {None, constant(value)}
-
-
-def test_two_nans_of_different_bits_differ():
-    import struct  # noqa: PLC0415  one test's tool
-
-    quiet, other = (struct.unpack("<d", struct.pack("<Q", bits))[0] for bits in (0x7FF8 << 48, (0x7FF8 << 48) + 1))
-    assert constant(quiet) != constant(other)
-
-
-@attrs.frozen
-class Point:
-    x: int
-
-
-@given(one=st.lists(st.binary(max_size=3), max_size=4), other=st.lists(st.binary(max_size=3), max_size=4))
-def test_parts_join_to_the_same_only_if_they_are_the_same(one, other):
-    assert (framed(one) == framed(other)) is (one == other)
-    assert framed([b"".join(one)]) != framed(one) or len(one) == 1
-
-
 def test_only_who_asks_for_an_outline_gets_one():
     known, func = new_memo(), define("def f(x): return x + 1")
     assert known.of(func) == known.outlined(func)
     assert not known.of(func).outline
     assert ("constant 1", "1") in known.outlined(func).outline
-
-
-def test_values_of_other_types_have_no_encoding():
-    for value in ([], {}, Point(1), (Point(1),), ((1, [2]),), HostileInt(3), range):
-        assert encode(value) is None
-        assert constant(value) is None
-    assert constant(slice(1, None)) != constant(slice(1, 2))
 
 
 def test_reading_imports_nothing_that_a_hit_does_without():
