@@ -5,6 +5,7 @@ import functools
 import io
 import os
 import random
+import signal
 import sys
 import time
 import types
@@ -40,6 +41,18 @@ def changes_folder(item):
 
 def sets_the_environment(item):
     os.environ["ITEM"] = item
+
+
+def signals_itself(_):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def raises_a_signal(_):
+    signal.raise_signal(signal.SIGTERM)
+
+
+def signals_another(pid):
+    os.kill(pid, signal.SIGTERM)
 
 
 def forks(_):
@@ -209,6 +222,8 @@ SETTING = {
     "the environment": sets_the_environment,
     "the generator": seeds,
     "a fork": forks,
+    "a signal to itself": signals_itself,
+    "a signal that it raises": raises_a_signal,
     "standard output": takes_output,
     "warnings": catches_warnings,
     "an attribute of a bound object": Model().run,
@@ -278,7 +293,7 @@ NOTHING = [
 ]
 
 
-@pytest.mark.parametrize("func", [*NOTHING, removes_a_file, Model().read, abs, time.sleep, int])
+@pytest.mark.parametrize("func", [*NOTHING, removes_a_file, signals_another, Model().read, abs, time.sleep, int])
 def test_what_sets_nothing_is_left_alone(func):
     assert sets_process_state(func) == ""
 

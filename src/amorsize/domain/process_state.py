@@ -25,14 +25,17 @@ _SETTERS: Final = frozenset(
         *("chdir", "fchdir", "umask", "putenv", "unsetenv", "setlocale"),
         *("seed", "setstate", "set_state", "manual_seed", "set_seed"),
         *("catch_warnings", "simplefilter", "filterwarnings", "redirect_stdout", "redirect_stderr"),
-        *("setitimer", "alarm", "set_wakeup_fd"),
+        *("setitimer", "alarm", "set_wakeup_fd", "raise_signal"),
         *("fork", "forkpty"),
     }
 )
 """Names of functions that set what belongs to the process: its folder, environment, generators, output, signals.
 
-A fork beside threads copies the locks that they hold.
+A fork beside threads copies the locks that they hold. A signal's handler runs in the main thread, whoever sends it.
 """
+
+_SIGNALS_ITSELF: Final = frozenset({"getpid", "kill"})
+"""Names of functions that together send a signal to the own process; ``kill`` alone may end a child process."""
 
 _GLOBALS: Final = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
 _ATTRIBUTES: Final = frozenset({"STORE_ATTR", "DELETE_ATTR"})
@@ -62,6 +65,8 @@ def sets_process_state(func: Callable[..., Any], loaded: Loaded, *, attributes: 
         names = _SETTERS.intersection(code.co_names)
         if names:
             return min(names)
+        if _SIGNALS_ITSELF.issubset(code.co_names):
+            return "kill"
         operations = {opname[number] for number in code.co_code[::2]}
         if "environ" in code.co_names and operations & _SUBSCRIPTS:
             return "environ"
