@@ -22,6 +22,10 @@ def work(item):
     spin(0.0005)
     return 2 * item
 
+def slow(item):
+    spin(0.01)
+    return 2 * item
+
 def here(item):
     spin(0.0005)
     return os.getpid()
@@ -110,6 +114,90 @@ PROGRAMS = {
             assert run(executor=kind) == WANTED
         os.fork = real
         assert run(executor="process") == WANTED
+    """,
+    "no semaphores in this Python": """
+        sys.modules["multiprocessing.synchronize"] = None
+        for kind in ("auto", "process", "thread"):
+            assert run(executor=kind) == WANTED
+        assert execute(slow, range(50)) == WANTED[:50]
+        assert list(iexecute(slow, iter(range(50)))) == WANTED[:50]
+    """,
+    "semaphores that the system refuses": """
+        import _multiprocessing
+        class Refused(_multiprocessing.SemLock):
+            def __new__(cls, *_):
+                raise PermissionError(13, "Permission denied")
+        _multiprocessing.SemLock = Refused
+        for kind in ("auto", "process", "thread"):
+            assert run(executor=kind) == WANTED
+        assert execute(slow, range(50)) == WANTED[:50]
+        assert list(iexecute(slow, iter(range(50)))) == WANTED[:50]
+        with amorsize.Pool() as pool, amorsize.Executor() as executor:
+            assert pool.map(slow, range(50)) == list(executor.map(slow, range(50))) == WANTED[:50]
+    """,
+    "a signal handler that the function sets": """
+        def late(*_):
+            raise TimeoutError
+        def limited(item, work=spin):
+            signal.signal(signal.SIGALRM, late)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.02 if item % 10 == 0 else 60)
+                time.sleep(60) if item % 10 == 0 else work(0.001)
+                return 2 * item
+            except TimeoutError:
+                return None
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        def handled(item):
+            before = signal.signal(signal.SIGUSR1, late)
+            time.sleep(0.002)
+            signal.signal(signal.SIGUSR1, before)
+            return 2 * item
+        in_time = [None if x % 10 == 0 else 2 * x for x in range(100)]
+        for options in ({}, {"max_workers": 3, "min_speedup": 1.0}):
+            for func, wanted in ((limited, in_time), (handled, WANTED)):
+                assert execute(func, range(100), **options) == wanted
+                assert list(iexecute(func, iter(range(100)), **options)) == wanted
+        assert run(limited, executor="process") == in_time
+    """,
+    "signals to the caller's handlers": """
+        class Stop(Exception):
+            pass
+        def stop(*_):
+            raise Stop
+        def counted(item):
+            spin(0.0005)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            return 2 * item
+        def waiting(item):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0.002)
+            return 2 * item
+        def stopped(item):
+            time.sleep(0.002)
+            try:
+                os.kill(os.getpid(), signal.SIGUSR2)
+                time.sleep(60)
+            except Stop:
+                return 2 * item
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.signal(signal.SIGUSR2, stop)
+        for options in ({}, {"max_workers": 3, "min_speedup": 1.0}):
+            for func in (counted, waiting, stopped):
+                assert execute(func, range(100), **options) == WANTED
+                assert list(iexecute(func, iter(range(100)), **options)) == WANTED
+        for kind in ("process", "thread"):
+            assert run(counted, executor=kind) == WANTED
+    """,
+    "a timer of the caller's": """
+        ticks = []
+        signal.signal(signal.SIGALRM, lambda *_: ticks.append(1))
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        for kind in ("auto", "process", "thread"):
+            assert run(executor=kind) == WANTED
+        assert list(iexecute(work, iter(range(100)))) == WANTED
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert ticks
     """,
     "children whose status nobody keeps": """
         for kind in ("auto", "process"):
