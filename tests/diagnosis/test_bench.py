@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 from collections import Counter
 
 import pytest
@@ -11,7 +10,7 @@ from fakes import Clock, Desk
 
 from amorsize.cli.bench import _sum_up
 from amorsize.diagnosis.bench import Row, grid, judged, over_the_best, rows
-from amorsize.diagnosis.workloads import WORKLOADS, Workload
+from amorsize.diagnosis.workloads import Workload
 from amorsize.domain.planning.neighbours import Neighbour
 from amorsize.domain.values import Constraints, Plan
 
@@ -104,15 +103,6 @@ def test_each_workload_gets_a_row_until_the_time_is_over():
     assert (first.name, first.best.executor) == ("one", "serial")
     assert second.name == "two"
     assert third == "three"
-
-
-@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
-def test_a_built_in_workload_can_be_sent_to_a_worker_and_gives_the_same_twice(workload):
-    data = workload.data()
-    assert list(data) == list(workload.data())
-    assert len(workload.name) <= 19
-    func, item = pickle.loads(pickle.dumps((workload.func, data[-1])))
-    assert func(item) == workload.func(item)
 
 
 def test_real_ways_are_run_and_timed():
