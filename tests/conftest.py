@@ -1,4 +1,12 @@
-"""What every test shares: no test reads or writes the user's own cache or config."""
+"""What every test shares: no test reads or writes the user's own cache or config.
+
+Where modules without a file of their own are tested (tests/test_structure.py reads these lines in each conftest.py):
+
+- __main__: cli/test_commands
+- composition: test_api, test_api_faults, client/test_client
+- errors: test_api_faults, execution/test_execute, processes/test_failures
+- pytest_plugin: test_api
+"""
 
 from __future__ import annotations
 
@@ -36,7 +44,6 @@ PORTABLE = (
     "tests/execution/test_thread_limits.py",
     "tests/plugins/test_registry.py",
     "tests/processes/test_failures.py",
-    "tests/client/test_arguments.py",
     "tests/test_api.py",
 )
 """What runs on every Python in less than a minute: each test whose id begins like one of these is marked `portable`."""

@@ -1,4 +1,11 @@
-"""What tests of the command have in common, and where modules without a file of their own are tested."""
+"""What tests of the command have in common, and where modules without a file of their own are tested.
+
+- bench: diagnosis/test_bench, test_documents
+- crashes, items_left: test_run
+- doctor: diagnosis/test_doctor
+- load: test_demo
+- options, pictures: test_commands
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """What tests of execution in other processes have in common, and where modules without a file of their own are tested.
 
-- execution, loop, resources, run, supervision, worker_team: test_execute, test_edges, test_random_runs
-- run_pool, workers/pools, workers/warm, workers/external: test_execute, test_fresh_workers, application/test_engines
+- blocks: test_stream, test_block_queues
+- initializing: test_initializer
+- loop, resources, run, supervision, worker_team: test_execute, test_edges, test_random_runs
+- run_pool, workers/pools, workers/warm, workers/external: test_execute, test_fresh_workers, application/test_overheads
 - workers/board, workers/child, workers/forked: test_fresh_workers, test_shared_state, test_random_runs
 - workers/threads: test_shared_state, test_execute
 """
