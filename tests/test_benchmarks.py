@@ -10,6 +10,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+import simulation  # noqa: F401  else the benchmark of this name hides the folder from tests that come later
 from fakes import OVERHEADS, SAMPLE
 
 from amorsize.domain.values import Plan
