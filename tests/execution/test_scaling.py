@@ -77,6 +77,19 @@ def test_a_long_first_call_brings_workers_at_once(forks):
     assert any(items == 1 for workers, items in forks if workers > 0)
 
 
+def test_a_function_that_may_keep_what_items_make_has_workers_forked_first_and_none_later(forks, monkeypatch):
+    monkeypatch.setattr(scaling, "fork_seconds", lambda: 0.02)  # more than a fork for few items may take
+    kept = {}
+
+    def keeps(item):
+        kept["last"] = kept.get("last", 0) + item
+        pause(0.001)
+
+    execute(keeps, range(100), cache="memory", use_cache=False)
+    assert [workers for workers, items in forks if workers > 0] == [1]
+    assert before_the_first_item(forks) == 1
+
+
 def test_a_generator_that_the_first_item_makes_is_not_copied_into_workers(monkeypatch):
     made = []
     monkeypatch.setattr(scaling, "fork_seconds", lambda: 0.0001)

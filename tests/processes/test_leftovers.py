@@ -63,6 +63,19 @@ def test_an_open_file_is_found_and_stays_found_once_it_is_closed(tmp_path):
     assert leftovers.found() == "file"
 
 
+def test_an_open_device_is_found_and_one_that_all_may_share_is_not():
+    leftovers, null = Leftovers(), os.open(os.devnull, os.O_RDONLY)
+    assert leftovers.found() == ""
+    ours, its = os.openpty()
+    try:
+        assert leftovers.known == ""
+        assert leftovers.found() == "device"
+        assert leftovers.known == "device"
+    finally:
+        for each in (null, ours, its):
+            os.close(each)
+
+
 def test_what_is_there_at_the_mark_does_not_count(waiting_thread):
     leftovers = Leftovers()
     waiting_thread("the user's")

@@ -149,7 +149,7 @@ class Measure:
 
         Items that never gave up their CPU do not wait: other programs had it.
         """
-        return bool(self._waits) and self.cpu_fraction < MOSTLY_WAITS
+        return self._waits > _LEAST_WAITS * self.items and self.cpu_fraction < MOSTLY_WAITS
 
     def times_as_long_as(self, sample: Sample) -> float | None:
         """Return how many times as long as in a sample the items took, None when too few of them ran.

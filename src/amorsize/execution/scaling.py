@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from time import process_time
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from amorsize.execution.policy import (
     takers_in_time,
 )
 from amorsize.execution.worker_team import WorkerTeam
+from amorsize.processes.distributions import loaded
 from amorsize.processes.process_bound import find_process_bound
 from amorsize.processes.process_info import fork_seconds
 
@@ -63,8 +65,8 @@ class ScalingTeam(WorkerTeam):
         if sample is not None:
             self._begin_as_known(sample, wanted)
         elif self.may_fork:
-            if self._run.items_at_most <= FEW_ITEMS:
-                self.fork(min(wanted - 1, int(FORKS_SECONDS / fork_seconds())))
+            if self._run.items_at_most <= FEW_ITEMS or self._keeps_state:
+                self.fork(min(wanted - 1, max(self._keeps_state, int(FORKS_SECONDS / fork_seconds()))))
         elif config.kind == "thread" or (self.blocked_reasons and self.may_thread and config.kind == "auto"):
             self.start_threads(wanted - 1, silent=True)
 
@@ -181,8 +183,15 @@ class ScalingTeam(WorkerTeam):
         measure = self._run.measure
         most = takers_in_time(self._run.left_items * measure.seconds_per_item, fork_seconds())
         more = min(self._forks_wanted(), most - 1) - (0 if self.forked is None else len(self.forked))
-        if more > 0 and not self.left_behind() and not self._has_become_bound():
+        if more > 0 and not self.left_behind() and not self._keeps_state and not self._has_become_bound():
             self.fork(more)
+
+    @cached_property
+    def _keeps_state(self) -> bool:
+        """Whether workers must be forked before the first item, since items may keep what a later fork would share."""
+        from amorsize.domain.kept_state import may_keep_state
+
+        return may_keep_state(self._job.own, loaded())
 
     def _has_become_bound(self) -> bool:
         """Return whether items have made what binds the function to this process, such as a random generator."""

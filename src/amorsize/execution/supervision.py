@@ -39,7 +39,7 @@ def look(run: Run, job: Job, forked: ForkedWorkers, *, isolated: bool) -> bool:
         if not all(run.is_done(number) for number in numbers):
             _gone(run, job, numbers, child.exitcode, isolated=isolated)
     may_poll = run.measure.items and has_other_threads()  # else no item waits for one, or nothing is known of items
-    stuck = forked.stuck(run.measure.longest_seconds if may_poll else None)
+    stuck = forked.stuck(run.measure.longest_seconds * run.chunk_items if may_poll else None)
     for number, why in stuck:
         _lost(run, _ended(run, forked, number), why)
     return bool(stuck)

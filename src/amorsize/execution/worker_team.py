@@ -191,7 +191,7 @@ class WorkerTeam:
                     self.forked = self._forked_workers(workers)
                 self.forked.start(workers)
                 self.started["forked worker"] = len(self.forked)
-            danger = "" if self._run.measure.items else fork_danger()
+            danger = fork_danger(has_run=bool(self._run.measure.items))
         except (OSError, RuntimeError) as error:  # RuntimeError: at the interpreter's end
             warn(f"execute: no more processes can be started here ({error})")
             self.may_fork = False
@@ -270,6 +270,7 @@ class WorkerTeam:
         if why := self._config.pools.blocked_reason():
             self._leave_pool(why)
             return
+        self.left_behind()
         self._has_used_pool = True
         workers = self._grant(workers)
         pooling = RunPool(self._run, self._job, self._config, self._config.pools)
@@ -293,9 +294,12 @@ class WorkerTeam:
                 warn(f"execute: items run in the caller's process: {why}")
 
     def left_behind(self) -> str:
-        """Return what items have left behind here, empty where that is nothing, or where none ran or forks were out."""
+        """Return what items have left behind here, empty where that is nothing, or where none ran.
+
+        A pool opens files and starts threads of its own. So what was seen before it was started stands.
+        """
         if not self._run.measure.items or self._has_used_pool:
-            return ""
+            return self._leftovers.known
         return self._leftovers.found(alone=self._budget.runs == self._counted)
 
     def more_foreign_threads(self) -> int:

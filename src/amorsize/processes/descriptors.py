@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,17 +35,28 @@ def left_open(before: dict[int, tuple[int, int]], after: dict[int, tuple[int, in
     return sorted(number for number, identity in after.items() if before and before.get(number) != identity)
 
 
+_MEMORY_DEVICES: Final = 1
+"""The major number of the devices that belong to no hardware, as Linux assigns it."""
+
+_NULL_DEVICES: Final = frozenset({3, 5, 7, 8, 9})
+"""The minor numbers of /dev/null, zero, full, random and urandom, whose readers and writers do not meet each other."""
+
+
 def kind_of(number: int) -> str:
-    """Return what a descriptor is open on, in a word: ``socket``, ``pipe``, ``file`` or ``device``."""
+    """Return what a descriptor is open on, in words: ``socket``, ``pipe``, ``file``, ``device`` or ``null device``."""
     try:
-        mode = os.fstat(number).st_mode
+        status = os.fstat(number)
     except OSError:
         return "file"
+    mode = status.st_mode
     if stat.S_ISSOCK(mode):
         return "socket"
     if stat.S_ISFIFO(mode):
         return "pipe"
-    return "device" if stat.S_ISCHR(mode) else "file"
+    if stat.S_ISCHR(mode):
+        is_null = os.major(status.st_rdev) == _MEMORY_DEVICES and os.minor(status.st_rdev) in _NULL_DEVICES
+        return "null device" if is_null else "device"
+    return "file"
 
 
 def isolate(ours: frozenset[int]) -> int:

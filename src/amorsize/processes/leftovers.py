@@ -59,6 +59,11 @@ class Leftovers:
         self._descriptors = opened()
         self._foreign = process_info.foreign_threads()
 
+    @property
+    def known(self) -> str:
+        """What the looks so far have found, in a word, empty where that is nothing."""
+        return self._found
+
     def found(self, *, alone: bool = True) -> str:
         """Return what items have left behind, in a word, empty where that is nothing.
 
@@ -77,7 +82,7 @@ class Leftovers:
         if alone and set(python_threads()) - self._threads:
             return "thread"
         kinds = _kinds(self._descriptors)
-        for kind in ("socket", "pipe", "file") if alone else ("socket",):
+        for kind in ("socket", "pipe", "file", "device") if alone else ("socket",):
             if kind in kinds:
                 return kind
         if alone and self.more_foreign_threads() > 0 and process_info.has_openmp():

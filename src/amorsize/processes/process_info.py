@@ -104,12 +104,15 @@ def has_driver() -> bool:
     return False
 
 
-def fork_danger() -> str:
+def fork_danger(*, has_run: bool = False) -> str:
     """Return why a forked child of this process may hang, empty where a fork is safe.
 
-    Ask right after a fork that has run nothing: the libraries that take care of forks have ended their threads then.
+    Ask right after a fork: the libraries that take care of forks have ended their threads then.
+
+    Args:
+        has_run: whether items have run since. They start threads again, which say nothing then.
     """
-    if foreign_threads() and has_openmp():
+    if not has_run and foreign_threads() and has_openmp():
         return "an OpenMP library runs threads in this process, and a forked child would wait for them for ever"
     if has_driver():
         return "a GPU driver is open in this process, and refuses to work in a forked child"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewhere; see process_info.can_fork
@@ -35,8 +35,8 @@ _MOST_SECONDS: Final = 0.05
 _GROWTH: Final = 2
 """Times the chunks it has run that a worker takes at most: our choice, as the first may be much cheaper than others."""
 
-_FULL_SECONDS: Final = 0.001
-"""Seconds of the pause of a worker whose results fill their memory: our choice, the caller takes some in meanwhile."""
+_FULL_MILLISECONDS: Final = 1
+"""Milliseconds of the pause of a worker whose results fill their memory: our choice, the caller takes some in."""
 
 
 class Worker:
@@ -157,7 +157,7 @@ class Worker:
         board, ring = self._board, self._ring
         self._free()
         while ring.held and ring.held + length > self._task.bound_bytes and board.parent == os.getppid():
-            sleep(_FULL_SECONDS)
+            select.poll().poll(_FULL_MILLISECONDS)  # a sleep would look like a wait for another thread
             self._free()
         return ring.take(length)
 

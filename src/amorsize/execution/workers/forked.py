@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 _STUCK_SECONDS: Final = 0.5
 """Seconds between two checks of a worker, stuck when two in a row say so: our choice, longer than a usual lock."""
 
-_PATIENCE_SECONDS: Final = 5.0
-"""The least that a worker may wait for a thread of the caller: our choice, far above what threads take to answer."""
+_PATIENCE_SECONDS: Final = 30.0
+"""The least that a worker may wait for a thread of the caller: our choice, above most waits for a file or a time."""
 
 _PATIENCE: Final = 20
-"""Times as long as its items take at most in the caller that it may wait so: our choice, since items differ."""
+"""Times as long as its chunks take at most in the caller that it may wait so: our choice, since items differ."""
 
 _LOCKED: Final = "a worker was stopped, or waited for a lock that another thread of this process held at the fork"
 _POLLING: Final = "a worker waited for what only another thread of this process does: pass executor='thread'"
@@ -118,14 +118,14 @@ class ForkedWorkers(Board):
                 found.append((self._children[number], self.announced(number)))
         return found
 
-    def stuck(self, longest: float | None) -> list[tuple[int, str]]:
+    def stuck(self, chunk_seconds: float | None) -> list[tuple[int, str]]:
         """Return workers that never go on by themselves, each with the reason.
 
         A worker waits for a lock that no thread can release, or is stopped, in two looks with a pause. Or it has only
         looked whether its own memory has changed, for much longer than its items take in the caller.
 
         Args:
-            longest: seconds that the longest item of the caller took at most; None: no worker is ended for looking.
+            chunk_seconds: what a chunk takes at most, by the items of the caller; None: no worker is ended for looking.
         """
         now = monotonic()
         if now - self._looked < _STUCK_SECONDS:
@@ -134,23 +134,22 @@ class ForkedWorkers(Board):
         seen = {number: self._stuck.get(number, now) for number in self.working() if self._is_stuck(number)}
         found = [(number, _LOCKED) for number, since in seen.items() if since < now]
         self._stuck = seen
-        if longest is not None:
-            found += [(number, _POLLING) for number in self.working() if self._only_polls(number, longest)]
+        if chunk_seconds is not None:
+            found += [(number, _POLLING) for number in self.working() if self._only_polls(number, chunk_seconds)]
         return found
 
     def _is_stuck(self, number: int) -> bool:
         pid = self._children[number].pid
         return is_stuck(pid) or is_stopped(pid)
 
-    def _only_polls(self, number: int, longest: float) -> bool:
-        """Return whether a worker has waited for a thread of the caller for longer than its items can take."""
+    def _only_polls(self, number: int, chunk_seconds: float) -> bool:
+        """Return whether a worker has waited for a thread of the caller for longer than its chunks can take."""
         numbers = self.announced(number)
         known, watch = self._polls.get(number, (None, None))
         if watch is None or known != numbers:
             watch = PollWatch(self._children[number].pid)
             self._polls[number] = (numbers, watch)
-        _, items = self._task.items_of(numbers)
-        return watch.seconds() > max(_PATIENCE_SECONDS, _PATIENCE * longest * len(items))
+        return watch.seconds() > max(_PATIENCE_SECONDS, _PATIENCE * chunk_seconds * len(numbers))
 
     def overdue(self, seconds: float) -> list[tuple[int, int]]:
         """Return the workers that are at one item for longer than ``seconds``, each with its position."""
