@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import multiprocessing
 import os
@@ -327,15 +328,45 @@ def test_what_the_function_raises_comes_out_with_a_note_on_the_item():
     assert boom.__notes__ == ["amorsize was sampling the item at position 500: 500"]
 
 
-def test_an_error_in_a_thread_comes_out_too():
+def raise_in_threads(error):
+    """Return a function that raises an error in each thread other than the main one."""
+
     def fail(item):
         if threading.current_thread() is not threading.main_thread():
-            raise KeyError(item)
+            raise error
         burn(0.001)
 
-    with pytest.raises(KeyError) as caught:
-        sample(fail, range(10_000))
+    return fail
+
+
+def test_what_only_the_threads_of_the_test_raise_says_that_threads_are_out():
+    assert sample(raise_in_threads(KeyError("not in this thread")), range(10_000)).gil_fraction == 1.0
+
+
+def test_what_ends_a_program_comes_out_of_a_thread():
+    with pytest.raises(SystemExit) as caught:
+        sample(raise_in_threads(SystemExit(3)), range(10_000))
     assert "position" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("is_made_first", [True, False])
+def test_two_threads_do_not_use_a_connection_that_items_share(is_made_first, tmp_path):
+    @functools.cache
+    def connection():
+        return sqlite3.connect(tmp_path / "database")
+
+    threads = set()
+
+    def asks(item):
+        threads.add(threading.get_ident())
+        burn(0.001)
+        return connection().execute("select ?", (item,)).fetchone()
+
+    if is_made_first:
+        connection()
+    assert sample(asks, range(10_000)).gil_fraction == 1.0
+    connection().close()
+    assert threads == {threading.get_ident()}
 
 
 def test_a_hostile_repr_does_not_hide_the_error():

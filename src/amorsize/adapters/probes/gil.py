@@ -52,7 +52,7 @@ def _run(
     for position, item in block:
         try:
             func(item)
-        except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
+        except BaseException as error:  # noqa: BLE001  what is no Exception is raised again in the caller's thread
             note_item(error, position, item, "sampling")
             sides[index] = error
             return
@@ -88,10 +88,12 @@ def gil_fraction_of(runs: Sequence[Side], seconds_alone: float, waits_alone: flo
 
 
 def side_by_side(func: Callable[[Any], Any], blocks: list[list[tuple[int, Any]]], seconds: float) -> list[Side] | None:
-    """Run each block in a thread, all at once, and return what that showed; what the function raises is raised here.
+    """Run each block in a thread, all at once, and return what that showed.
 
-    Where no further thread can be started, there are fewer sides than blocks. None where the threads have not ended
-    after so many seconds: each may wait for what the other has taken, and they are left to themselves.
+    Where no further thread can be started, there are fewer sides than blocks. None where the items do not run in
+    threads: one has raised an exception, as an SQLite connection does in another thread than its own, or the threads
+    have not ended after so many seconds. Then each may wait for what the other has taken, and they are left to
+    themselves. What ends a program, such as SystemExit, is raised here.
     """
     beside = threading.Barrier(len(blocks))
     sides: list[Any] = [Side()] * len(blocks)
@@ -109,7 +111,10 @@ def side_by_side(func: Callable[[Any], Any], blocks: list[list[tuple[int, Any]]]
         thread.join(max(0.0, until - perf_counter()))
     if any(thread.is_alive() for thread in threads):
         return None
-    for side in sides:
-        if isinstance(side, BaseException):
-            raise side
+    errors = [side for side in sides if isinstance(side, BaseException)]
+    for error in errors:
+        if not isinstance(error, Exception):
+            raise error
+    if errors:
+        return None
     return sides[: len(threads)]

@@ -204,11 +204,22 @@ class Sampling:
         ``here`` is the share of the CPU time that this process took, not its child processes. ``is_open`` says that
         items have left something open in the caller's process, which two threads at once could spoil.
         """
-        if self.in_order or sets_process_state(self.func, loaded()):
+        if self._shares_with_threads():
             return 1.0  # two threads at once would spoil what they share
         if here < 1.0 - _BESIDE:
             return min(1.0, share) * here
         return None if is_open else self._gil_fraction_measured(mean, share)
+
+    def _shares_with_threads(self) -> bool:
+        """Return whether two threads at once would spoil what items share, as far as that shows.
+
+        Items that have run may have made what they share.
+        """
+        from amorsize.processes.process_bound import find_process_bound
+
+        if self.in_order or sets_process_state(self.func, loaded()):
+            return True
+        return find_process_bound(self.func) is not None
 
     def _mean_and_spread(self, first: float, seconds: list[float], counts: list[int]) -> tuple[float, float]:
         """Return the seconds an item takes, and how they spread; of a stream, those of the items that are to come."""
