@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import concurrent.futures
+import contextvars
 import csv
+import dataclasses
 import functools
 import importlib
 import io
@@ -17,7 +20,9 @@ import sqlite3
 import sys
 import threading
 import types
+import weakref
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -244,6 +249,159 @@ def test_generators_and_connections_are_found_deep_in_collections_and_own_object
         assert find_process_bound(closing(holding))[1] == "generator"
 
 
+class Pair(NamedTuple):
+    held: object
+    size: int
+
+
+class Row(list):
+    pass
+
+
+class Table(dict):
+    def values(self):
+        raise RuntimeError("code of the user's runs")
+
+
+class Slots:
+    __slots__ = ("__dict__", "held", "unset")
+
+    def __init__(self, held):
+        self.held = held
+
+    def __getattr__(self, name):
+        raise RuntimeError("code of the user's runs")
+
+
+@dataclasses.dataclass(slots=True)
+class Data:
+    held: object
+
+
+class DerivedSlots(Data):
+    __slots__ = ()
+
+    def __call__(self, item):
+        return self.held
+
+
+def with_attribute(held):
+    def func(item):
+        return item
+
+    func.held = held
+    return func
+
+
+def with_variable(held):
+    context = contextvars.ContextVar("context")
+    context.set(held)
+    return context
+
+
+def started(held):
+    def numbers():
+        kept = held
+        while True:
+            yield kept
+
+    generator = numbers()
+    next(generator)
+    return generator
+
+
+KEY = Holder(1)
+
+HOLDING = {
+    "a named tuple": lambda held: Pair(held, 1),
+    "a list of one's own": lambda held: Row([held]),
+    "a dict of one's own": lambda held: Table(a=held),
+    "an OrderedDict": lambda held: collections.OrderedDict(a=held),
+    "a defaultdict": lambda held: collections.defaultdict(list, a=held),
+    "a deque": lambda held: collections.deque([held]),
+    "a UserDict": lambda held: collections.UserDict(a=held),
+    "a WeakKeyDictionary": lambda held: weakref.WeakKeyDictionary({KEY: held}),
+    "slots": Slots,
+    "slots of a dataclass": Data,
+    "slots of a base": DerivedSlots,
+    "an attribute of a function": with_attribute,
+    "a closure": closing,
+    "a default": lambda held: eval("lambda item, held=held: held", {"held": held, "__name__": __name__}),
+    "a partial": lambda held: partial(print, held),
+    "a method": lambda held: Holder(held).draw,
+    "a context variable": with_variable,
+    "a generator": started,
+}
+
+
+@pytest.mark.parametrize("holder", HOLDING)
+def test_what_lies_in_any_kind_of_holder_is_found(holder):
+    with mmap.mmap(-1, 8) as mapped:
+        for held, kind in ((OWN, "generator"), (mapped, "connection")):
+            for holding in (HOLDING[holder](held), {"a": [HOLDING[holder](held)]}):
+                assert find_process_bound(closing(holding))[1] == kind
+                assert find_process_bound(Slots(holding).__init__)[1] == kind
+                assert find_process_bound(DerivedSlots(holding))[1] == kind
+        assert find_process_bound(closing(HOLDING[holder](1))) is None
+
+
+@pytest.mark.parametrize("method", [OWN.gauss, NUMPY.normal, OLD.rand, np.random.PCG64(1).random_raw])
+def test_a_method_of_a_generator_in_a_collection_is_found(method):
+    assert find_process_bound(closing({"draw": method}))[1] == "generator"
+    shared = {"a": random.gauss, "b": np.random.rand, "c": print, "d": len}
+    assert find_process_bound(closing(shared)) is None
+
+
+def test_what_a_function_that_a_cached_function_has_made_is_bound_to_is_found():
+    @functools.cache
+    def sampler():
+        generator = random.Random()
+        return lambda: generator.random()  # noqa: PLW0108  it is the closure that counts
+
+    def draws(item):
+        return sampler()() + item
+
+    assert find_process_bound(draws) is None
+    sampler()
+    assert find_process_bound(draws)[1] == "generator"
+
+
+def test_what_a_cached_function_keeps_is_followed():
+    @functools.cache
+    def kept(held):
+        return held
+
+    def draws(item):
+        return kept(item).draw()
+
+    for held in (nested, Reading()):
+        kept.cache_clear()
+        assert find_process_bound(draws) is None
+        kept(held)
+        assert find_process_bound(draws)[1] == "generator"
+
+
+def test_a_cached_function_that_keeps_itself_is_looked_at_once():
+    @functools.cache
+    def itself(item):
+        return itself
+
+    itself(1)
+    assert find_process_bound(lambda item: itself(item)) is None  # noqa: PLW0108  it is the name that counts
+
+
+def test_arrays_in_memory_that_processes_share_are_found_unless_they_are_only_read():
+    with mmap.mmap(-1, 64) as mapped:
+        array = np.frombuffer(mapped, dtype=np.int64)
+        for held in (array, array[2:], memoryview(mapped)):
+            assert find_process_bound(closing(held))[1] == "connection"
+        array.flags.writeable = False
+        assert find_process_bound(closing(array)) is None
+        del array, held
+    assert find_process_bound(closing(np.zeros(8)[1:])) is None
+    assert find_process_bound(closing(memoryview(bytearray(8)))) is None
+
+
 def test_what_libraries_hold_deep_inside_does_not_count(tmp_path):
     logger = logging.getLogger("amorsize-test")
     handler = logging.FileHandler(tmp_path / "log")
@@ -251,6 +409,8 @@ def test_what_libraries_hold_deep_inside_does_not_count(tmp_path):
     try:
         assert find_process_bound(closing(logger)) is None
         assert find_process_bound(logger.info) is None
+        assert find_process_bound(closing({"say": logger.info})) is None
+        assert find_process_bound(closing(collections.Counter(a=logger))) is None
     finally:
         logger.removeHandler(handler)
         handler.close()

@@ -100,7 +100,9 @@ class FollowedCode:
         if owner is not None:
             yield from self._members("self", owner, names, space, owner)
 
-    def value(self, name: str, value: Any, space: Mapping[str, Any], names: Sequence[str] = ()) -> Reads:
+    def value(
+        self, name: str, value: Any, space: Mapping[str, Any], names: Sequence[str] = (), *, is_kept: bool = False
+    ) -> Reads:
         """Yield a value and what it is bound to, and have followed what calling it runs, if that is the user's own.
 
         Args:
@@ -108,6 +110,7 @@ class FollowedCode:
             value: what is read.
             space: the globals of the code that reads it: what is of the same module is followed in any case.
             names: the names in that code, which may be those of its methods.
+            is_kept: whether a cache keeps the value; caches inside it are not looked into.
         """
         yield name, value
         for _ in range(_MOST_LAYERS):
@@ -123,7 +126,8 @@ class FollowedCode:
                 yield from ((name, argument) for argument in (*value.args, *value.keywords.values()))
                 value = value.func
             elif kind is _CACHED:
-                yield from ((name, kept) for kept in islice(_kept_by(value), _MOST_KEPT))
+                if not is_kept:
+                    yield from self._kept(name, value, space, names)
                 value = value.__wrapped__
             else:
                 break
@@ -137,6 +141,14 @@ class FollowedCode:
             yield from self._members(name, cls, names, space, None)
         else:
             yield from self._members(name, cls, (*names, called), space, cls)
+
+    def _kept(self, name: str, cached: Any, space: Mapping[str, Any], names: Sequence[str]) -> Reads:
+        """Yield what a cache keeps, and have it followed."""
+        for kept in islice(_kept_by(cached), _MOST_KEPT):
+            if id(type(kept)) in _PLAIN:  # nearly always
+                yield name, kept
+            else:
+                yield from self.value(name, kept, space, names, is_kept=True)
 
     def _members(
         self, path: str, cls: type, names: Sequence[str], space: Mapping[str, Any], owner: type | None

@@ -42,7 +42,10 @@ class Own:
 
     def has(self, kind: type) -> bool:
         """Return whether a class is the user's own."""
-        module = class_module(kind)
+        return self.has_module(class_module(kind))
+
+    def has_module(self, module: str) -> bool:
+        """Return whether a module, given by its name, is the user's own."""
         known = self._known.get(module)
         if known is None:
             known = self._known[module] = not self.is_installed and self._has(module)

@@ -5,12 +5,24 @@ from __future__ import annotations
 import _thread
 import io
 import sys
+from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
 from itertools import chain, islice
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GeneratorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
+from amorsize.domain.fingerprint.objects import defaults_of, members_of, module_name, mro_of, variables_of
 from amorsize.domain.followed_code import FollowedCode, what_runs
 from amorsize.domain.iterables import plain
 from amorsize.domain.own_code import Own
@@ -63,11 +75,32 @@ _INPUTS: Final = _INPUT_CALLS | {"stdin"}
 
 _LOOK_UPS: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 
-_NAMESPACES: Final = (SimpleNamespace, _thread._local)  # noqa: SLF001  threading imports it under this name
-"""Installed classes whose objects hold what the user puts there."""
+_Local: Final = _thread._local  # noqa: SLF001  threading imports it under this name
 
-_NO_HOLDERS: Final = (ModuleType, type, FunctionType, BuiltinFunctionType, MethodType)
-"""Kinds of objects whose attributes are not looked at."""
+_NAMESPACES: Final[tuple[Any, ...]] = (SimpleNamespace, _Local, UserDict, UserList, ChainMap, WeakKeyDictionary)
+"""Installed classes whose objects hold in attributes what the user puts there."""
+
+_ELEMENTS: Final[tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...]] = (
+    (dict, dict.values),
+    (list, list.__iter__),
+    (tuple, tuple.__iter__),
+    (set, set.__iter__),
+    (frozenset, frozenset.__iter__),
+    (deque, deque.__iter__),
+)
+"""Built-in collections, each with what gives the elements even of a subclass, without running its code."""
+
+_COLLECTIONS: Final = (*(kind for kind, _ in _ELEMENTS), OrderedDict, defaultdict)
+"""Installed collections that hold what the user puts there."""
+
+_BINDING: Final = (FunctionType, MethodType, BuiltinFunctionType, partial, GeneratorType, ContextVar)
+"""Kinds of objects that code is run by, or that give one other object: what they are bound to is looked at."""
+
+_ATOMS: Final = frozenset(map(id, (int, float, str, bytes, bool, type(None))))
+"""Types of objects in which nothing lies, by identity: hashing a type may run code of its metaclass."""
+
+_NO_HOLDERS: Final = (ModuleType, type)
+"""Kinds of objects that are not looked into."""
 
 
 class ProcessBound(NamedTuple):
@@ -157,8 +190,8 @@ def is_installed(func: Callable[..., Any]) -> bool:
 def _parts(value: Any, own: Own) -> Iterator[tuple[Any, bool]]:
     """Yield a value and what lies in it, and whether that is an attribute of an object of another package.
 
-    Looked into are the built-in collections and objects of the user's own classes. Of other objects the attributes are
-    looked at, and not into: a logger leads to files that many processes may write to.
+    Looked into are collections, objects of the user's own classes and what the user's own functions are bound to. Of
+    other objects the attributes are looked at, and not into: a logger leads to files that many processes may write to.
     """
     level: list[tuple[Any, bool]] = [(value, False)]
     left = _MOST_PARTS
@@ -166,20 +199,72 @@ def _parts(value: Any, own: Own) -> Iterator[tuple[Any, bool]]:
         inside: list[tuple[Any, bool]] = []
         for each, is_foreign in level:
             yield each, is_foreign
-            kind = type(each)
-            if not is_foreign and len(inside) < left and not issubclass(kind, _NO_HOLDERS):
-                foreign = kind not in _NAMESPACES and not own.has(kind)
-                inside += [(part, foreign) for _, part in _attributes(each)[:left]]
-                if not own.is_installed:
-                    inside += [(part, False) for part in islice(_elements(each), left)]
+            if not is_foreign and len(inside) < left and id(type(each)) not in _ATOMS:
+                inside += islice(_inside(each, own), left)
         level = inside[:left]
         left -= len(level)
 
 
+def _inside(thing: Any, own: Own) -> Iterator[tuple[Any, bool]]:
+    """Yield what lies in a thing itself, and whether that is an attribute of an object of another package."""
+    kind = type(thing)
+    if issubclass(kind, _NO_HOLDERS):
+        return
+    if issubclass(kind, _BINDING):
+        if not own.is_installed:
+            yield from ((part, False) for part in _bound_to(thing, own))
+        return
+    foreign = not (own.has(kind) or any(kind is each for each in _NAMESPACES))
+    yield from ((part, foreign) for _, part in _attributes(thing))
+    if own.is_installed:
+        return
+    if not foreign:
+        yield from ((part, False) for _, part in _slots(thing))
+    foreign = foreign and not any(kind is each for each in _COLLECTIONS)
+    yield from ((part, foreign) for part in _elements(thing))
+    yield from ((part, False) for part in _memory_of(thing))
+
+
+def _bound_to(thing: Any, own: Own) -> Iterable[Any]:
+    """Return what a function, a method, a generator or the like is bound to; of functions, of the user's own only."""
+    kind = type(thing)
+    if kind is FunctionType:
+        if own.has_module(module_name(thing.__globals__)):
+            return [*variables_of(thing).values(), *defaults_of(thing).values(), *thing.__dict__.values()]
+        return ()
+    if kind is GeneratorType:
+        frame = None if thing.gi_running else thing.gi_frame
+        return list(frame.f_locals.values()) if frame and own.has_module(module_name(frame.f_globals)) else ()
+    if kind is ContextVar:
+        return (thing.get(None),)
+    if issubclass(kind, partial):
+        func, arguments, keywords = (partial.__dict__[name].__get__(thing) for name in ("func", "args", "keywords"))
+        return (func, *arguments, *keywords.values())
+    return (thing.__self__,)
+
+
+def _slots(thing: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the slots of an object, each with its name."""
+    for members in map(members_of, mro_of(type(thing))):
+        for name, member in members.items() if "__slots__" in members else ():
+            if type(member) is MemberDescriptorType:
+                with suppress(AttributeError):  # it holds nothing
+                    yield name, member.__get__(thing)
+
+
 def _elements(thing: Any) -> Iterable[Any]:
-    if type(thing) is dict:
-        return thing.values()
-    return thing if type(thing) in {list, tuple, set, frozenset} else ()
+    kind = type(thing)
+    return next((elements(thing) for base, elements in _ELEMENTS if issubclass(kind, base)), ())
+
+
+def _memory_of(thing: Any) -> tuple[Any, ...]:
+    """Return what owns the memory that can be written to through a view, none where a thing is no such view."""
+    kind, array = type(thing), getattr(sys.modules.get("numpy"), "ndarray", None)
+    if kind is memoryview:
+        return () if _is_readonly(thing) else (thing.obj,)
+    if isinstance(array, type) and issubclass(kind, array):
+        return () if _is_readonly(thing) else (vars(array)["base"].__get__(thing),)
+    return ()
 
 
 class _Kinds:
@@ -219,7 +304,7 @@ def _generators() -> tuple[tuple[type, ...], set[int]]:
     if standard is not None:
         kinds += (standard.Random,)
     if numpy is not None:
-        kinds += (numpy.Generator, numpy.RandomState)
+        kinds += (numpy.Generator, numpy.RandomState, numpy.BitGenerator)
     shared = {id(getattr(standard, "_inst", None)), id(getattr(getattr(numpy, "mtrand", None), "_rand", None))}
     return kinds, shared
 
@@ -267,7 +352,7 @@ def _given(func: Any, followed: FollowedCode, *, is_users: bool) -> Iterator[tup
     yield "the object that the method is bound to", bound, True
     if type(func) is not FunctionType:
         holder = bound if type(func) is MethodType else func
-        held = [(func.__name__, func)] if issubclass(type(func), type) else _attributes(holder)
+        held = [(func.__name__, func)] if issubclass(type(func), type) else [*_attributes(holder), *_slots(holder)]
         for read in _held(held, followed):
             yield *read, is_users
 
@@ -285,5 +370,8 @@ def _attribute(thing: Any, name: str) -> Any:
 
 
 def _attributes(thing: Any) -> list[tuple[str, Any]]:
-    held = _attribute(thing, "__dict__")
+    held: Any = None
+    base = _Local if issubclass(type(thing), _Local) else object
+    with suppress(Exception):  # it has none, or stands for another object
+        held = base.__getattribute__(thing, "__dict__")  # a __getattr__ of the user's does not run
     return list(held.items()) if issubclass(type(held), dict) else []
