@@ -99,6 +99,42 @@ def test_collections_that_code_only_adds_to_are_distinguished(body, replaced):
     assert {".".join(origin) for origin in effects_of(code_of(body)).replaced} == replaced
 
 
+@pytest.mark.parametrize(
+    ("body", "changed"),
+    [
+        ("G.fill(x)", {"global.G fill"}),
+        ("n.fit(x)", {"free.n fit"}),
+        ("self.a.seek(0)", {"first..a seek"}),
+        ("G.a[x].fill(0)", {"global.G.a.[] fill"}),
+        ("G().fit(x, y)", {"global.G.() fit"}),
+        ("G()[x] = 1", {"global.G.() []"}),
+        ("G().a.pop()", {"global.G.().a pop"}),
+        ("G.copyto(n, x)", {"free.n copyto"}),
+        ("copyto(self.a, x)", {"first..a copyto"}),
+        ("G.pack_into('q', n, 0, x)", {"free.n pack_into"}),
+        ("G.pack_into(n, 0, x)", {"free.n pack_into"}),
+        ("with open(x) as file: file.readinto(n)", {"free.n readinto"}),
+        ("x.readinto(n[1])", {"free.n.[] readinto"}),
+        ("G.add(x, 1, out=n)", {"free.n out"}),
+        ("G.add(x, out=n, where=y)", {"free.n out"}),
+        ("G(x, out=G(y, 1, a=n))", {"global.G.() out"}),
+        ("z = n; z[1] = x", {"free.n []"}),
+        ("z = self.a; z.fill(x)", {"first..a fill"}),
+        ("z = G(); w = z; w.fit(x)", {"global.G.() fit"}),
+        ("z = n; z = {}; z[1] = x", set()),
+        ("z = n[1:]; z[1] = x", set()),
+        ("z, w = n; z[1] = w[1] = x", set()),
+        ("z = G.a(x).b; z = [z]; z.pop()", set()),
+        ("x.a.fill(0)", set()),
+        ("z = x.a(); z[1] = 2", set()),
+        ("G(x, out=[1], other=n); (n, x)", set()),
+        ("G.add(x, 1, n)", set()),
+    ],
+)
+def test_what_code_may_change_in_place_is_reported_by_the_way_to_it(body, changed):
+    assert {f"{'.'.join(path)} {change}" for path, change in effects_of(code_of(body)).changed} == changed
+
+
 def test_a_first_argument_that_inner_code_sees_is_still_the_first():
     space: dict = {}
     exec("def f(self, x):\n self.a = 1\n return lambda: self", space)

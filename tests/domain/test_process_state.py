@@ -6,11 +6,15 @@ import io
 import os
 import random
 import signal
+import struct
 import sys
+import textwrap
+import threading
 import time
 import types
 import warnings
 
+import numpy as np
 import pytest
 
 from amorsize.domain import process_state
@@ -234,6 +238,181 @@ SETTING = {
     "inside a function inside": inside,
     "in a partial": functools.partial(changes_folder),
 }
+
+
+class Estimator:
+    """Stands for one of an installed package: its code is not looked at."""
+
+    __module__ = "sklearn.fake"
+
+    def predict(self):
+        pass
+
+    fit = partial_fit = predict
+
+
+class Distribution:
+    __module__ = "scipy.fake"
+
+    def fit(self):
+        pass
+
+
+class Network:
+    """One of the user's own."""
+
+    def run(self, item):
+        self.state = item
+        return self.state
+
+
+ARRAY, RAW, TEXT, BYTES = np.zeros(4), bytearray(8), io.StringIO(), io.BytesIO()
+ESTIMATOR, DISTRIBUTION, ESTIMATORS = Estimator(), Distribution(), {"a": Estimator()}
+HOLDER = types.SimpleNamespace(array=ARRAY, name="a")
+OF_THREAD = threading.local()
+OF_THREAD.array = ARRAY
+
+
+@functools.cache
+def estimator():
+    return Estimator()
+
+
+@functools.cache
+def network():
+    return Network()
+
+
+@functools.lru_cache(maxsize=2)
+def array():
+    return np.zeros(4)
+
+
+class Holding:
+    def __init__(self):
+        self.array, self.estimator = np.zeros(4), Estimator()
+
+    @functools.cache  # noqa: B019  that is what is tested
+    def kept(self):
+        return np.zeros(4)
+
+    def fits(self, item):
+        return self.estimator.fit(item)
+
+    def writes(self, item):
+        return np.add(item, 0, out=self.array)
+
+    def fills_kept(self, item):
+        return self.kept().fill(item)
+
+
+def fills_one_that_it_names(item):
+    array = ARRAY
+    array[0] = item
+    return array[0]
+
+
+def writes_text(item):
+    TEXT.write(item)
+    return TEXT.getvalue()
+
+
+IN_PLACE = {
+    "an array that it fills": lambda item: ARRAY.fill(item),  # noqa: PLW0108  it is the name that counts
+    "an array that it copies to": lambda item: np.copyto(ARRAY, item),
+    "an array for results": lambda item: np.add(item, 0, out=ARRAY),
+    "an array in an attribute": lambda item: np.add(item, 0, out=HOLDER.array),
+    "an array that it puts into": lambda item: ARRAY.put(0, item),
+    "an array that it adds to": lambda item: np.add.at(ARRAY, 0, item),
+    "an array of a default": lambda item, out=ARRAY: np.copyto(out, item),
+    "memory that it packs into": lambda item: struct.pack_into("q", RAW, 0, item),
+    "memory that it reads into": lambda item: item.readinto(RAW),
+    "memory that it receives into": lambda item: item.recv_into(memoryview(RAW)) or item.recv_into(RAW),
+    "a stream that it seeks": lambda item: TEXT.seek(item),  # noqa: PLW0108  it is the name that counts
+    "a stream that it truncates": lambda item: BYTES.truncate(item),  # noqa: PLW0108  it is the name that counts
+    "a stream that it reads": lambda item: TEXT.read(item),  # noqa: PLW0108  it is the name that counts
+    "a stream that it writes and asks for": writes_text,
+    "an estimator": lambda item: ESTIMATOR.fit(item),  # noqa: PLW0108  it is the name that counts
+    "an estimator in a dict": lambda item: ESTIMATORS["a"].partial_fit(item, item + 1),
+    "an estimator in an attribute": Holding().fits,
+    "an array of the object": Holding().writes,
+    "an estimator that a cached function returns": lambda item: estimator().fit(item).predict(),
+    "an array that a cached function returns": lambda item: np.copyto(array(), item),
+    "what a cached method returns": Holding().fills_kept,
+    "an array by another name": fills_one_that_it_names,
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_what_changes_a_kept_object_in_place_is_recognized(name):
+    for cached in (estimator, array):
+        cached.cache_clear()
+    assert sets_process_state(IN_PLACE[name]).startswith("what ")
+    (estimator(), array())
+    assert sets_process_state(IN_PLACE[name]).startswith("what ")
+
+
+def test_of_an_object_of_ones_own_that_a_cached_function_keeps_the_methods_are_looked_at():
+    def runs(item):
+        return network().run(item)
+
+    network()
+    assert sets_process_state(runs) == "globals or attributes"
+
+
+def adds_to_an_array_of_its_own(item):
+    out = np.zeros(4)
+    out.fill(item)
+    return np.add(item, 1, out=out)
+
+
+def copies(item):
+    array, settings = ARRAY.copy(), CACHE.copy()
+    array[0] = settings["a"] = item
+    return array
+
+
+def fits_a_new_one(item):
+    model = Estimator()
+    return model.fit(item), Estimator().fit(item)
+
+
+def fits_an_item(item, model=None):
+    return item.fit(), model.fit()
+
+
+def only_writes(item):
+    TEXT.write(item)
+    sys.stdout.write(item)
+
+
+NO_CHANGE = [
+    adds_to_an_array_of_its_own,
+    copies,
+    fits_a_new_one,
+    fits_an_item,
+    only_writes,
+    lambda item: DISTRIBUTION.fit(item),  # noqa: PLW0108  it is the name that counts
+    lambda item: (HOLDER.name.partition(item), HOLDER.resize(item)),
+    lambda item: np.copyto(item, ARRAY),
+    lambda item: np.add(ARRAY, 1, out=None),
+    lambda item: item.fill(textwrap.fill(item)),
+    lambda item: (item, ARRAY, TEXT.getvalue(), BYTES.tell()),
+    lambda item: np.copyto(OF_THREAD.array, item),
+    lambda item: [out.fill(0) for out in item],
+    lambda item: np.add(item, 0, out=sys.stdout),
+]
+
+
+@pytest.mark.parametrize("func", NO_CHANGE)
+def test_what_changes_nothing_kept_in_place_is_left_alone(func):
+    assert sets_process_state(func) == ""
+
+
+def test_what_lies_in_attributes_does_not_count_where_they_are_left_out():
+    for func in (Holding().fits, Holding().writes, IN_PLACE["an array in an attribute"]):
+        assert sets_process_state(func, attributes=False) == ""
+    assert sets_process_state(IN_PLACE["an array that it fills"], attributes=False) == "what 'ARRAY' holds"
 
 
 def waits(item):

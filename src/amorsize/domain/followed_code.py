@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import chain, islice
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -41,7 +41,8 @@ _MOST_KEPT: Final = 64
 _PLAIN: Final = frozenset(map(id, (int, float, str, bytes, bool, list, dict, set, tuple, ModuleType, type(None))))
 """Types of values that have no methods of the user's own, by identity: hashing a type may run code of its metaclass."""
 
-_CACHED: Final = type(lru_cache(abs))
+CACHED: Final = type(lru_cache(abs))
+"""The class of functions with a cache."""
 
 
 class Called(NamedTuple):
@@ -125,7 +126,7 @@ class FollowedCode:
             if issubclass(kind, partial):
                 yield from ((name, argument) for argument in (*value.args, *value.keywords.values()))
                 value = value.func
-            elif kind is _CACHED:
+            elif kind is CACHED:
                 if not is_kept:
                     yield from self._kept(name, value, space, names)
                 value = value.__wrapped__
@@ -143,8 +144,8 @@ class FollowedCode:
             yield from self._members(name, cls, (*names, called), space, cls)
 
     def _kept(self, name: str, cached: Any, space: Mapping[str, Any], names: Sequence[str]) -> Reads:
-        """Yield what a cache keeps, and have it followed."""
-        for kept in islice(_kept_by(cached), _MOST_KEPT):
+        """Yield what a cache keeps, and the attributes of its function, and have it followed."""
+        for kept in islice(chain(kept_by(cached), cached.__dict__.values()), _MOST_KEPT):
             if id(type(kept)) in _PLAIN:  # nearly always
                 yield name, kept
             else:
@@ -158,7 +159,7 @@ class FollowedCode:
             member = class_attribute(cls, name)
             parts = () if member is None else functions_of(member)
             for part in parts[:1] if self._only_shared else parts:  # code that assigns a property says so itself
-                func = part.__wrapped__ if type(part) is _CACHED else part
+                func = part.__wrapped__ if type(part) is CACHED else part
                 if type(func) is FunctionType and self._only_shared:
                     self.follow(func, owner)
                 elif type(func) is FunctionType:
@@ -171,13 +172,14 @@ class FollowedCode:
             self.follow(func, owner)
 
 
-def _kept_by(cached: Any) -> Iterator[Any]:
+def kept_by(cached: Any) -> Iterator[Any]:
     """Yield the results that an ``lru_cache`` keeps, with their keys."""
     for part in gc.get_referents(cached):
-        if type(part) is dict:
+        if type(part) is not dict:
+            if part is not cached.__wrapped__ and not issubclass(type(part), type):
+                yield part
+        elif part is not cached.__dict__:
             yield from part.values()
-        elif part is not cached.__wrapped__ and not issubclass(type(part), type):
-            yield part
 
 
 def what_runs(func: Any) -> tuple[Any, type | None]:

@@ -7,10 +7,11 @@ from opcode import opname
 from types import BuiltinFunctionType, FunctionType, ModuleType, NoneType
 from typing import TYPE_CHECKING, Any, Final
 
-from amorsize.domain.effects import MUTATORS, effects_of
+from amorsize.domain.effects import effects_of, names_changers
 from amorsize.domain.fingerprint.objects import EMPTY, held_at, unwrapped
 from amorsize.domain.followed_code import FollowedCode, what_runs
 from amorsize.domain.iterables import plain
+from amorsize.domain.kept_objects import changes, held_on
 from amorsize.domain.own_code import Own
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def sets_process_state(func: Callable[..., Any], loaded: Loaded, *, attributes: 
     Looked at are the function, what is inside it, and the functions and methods that it names, of its own module and
     of other modules that are the user's own and not installed.
     Such a function gives right results in processes, and in one thread. A collection that it only adds to, and never
-    reads an item of, does not count: no result depends on it.
+    reads an item of, does not count: no result depends on it. Memory, streams in memory and estimators that outlive a
+    call count where it changes them in place, as ``numpy.copyto(out, x)`` and ``model.fit(x)`` do.
 
     Args:
         func: the function.
@@ -73,8 +75,8 @@ def sets_process_state(func: Callable[..., Any], loaded: Loaded, *, attributes: 
         if operations & assignments:
             return "globals or attributes"
         name = _variable_set(called, code, operations)
-        if not name and (operations & _ITEMS or not MUTATORS.isdisjoint(code.co_names)):
-            name = _collection_changed(called, code, attributes=attributes)
+        if not name and (operations & _ITEMS or names_changers(code)):
+            name = _object_changed(called, code, attributes=attributes)
         if name:
             return f"what {name!r} holds"
     return ""
@@ -90,8 +92,8 @@ def _variable_set(called: Called, code: CodeType, operations: set[str]) -> str:
     return next((str(x.argval) for x in get_instructions(code) if x.opname in _VARIABLES and x.argval in shared), "")
 
 
-def _collection_changed(called: Called, code: CodeType, *, attributes: bool) -> str:
-    """Return the name of a collection that outlives a call and that code changes, empty where there is none."""
+def _object_changed(called: Called, code: CodeType, *, attributes: bool) -> str:
+    """Return the name of an object that outlives a call and that code changes in place, empty where there is none."""
     effects = effects_of(code)
     is_nested = code is not called.func.__code__
     for kind, name in sorted(effects.replaced | (effects.filled & effects.asked)):
@@ -106,6 +108,9 @@ def _collection_changed(called: Called, code: CodeType, *, attributes: bool) -> 
             is_shared = held is not EMPTY and not issubclass(type(held), _NO_COLLECTIONS)
         if is_shared:
             return name or "self"
+    for path, change in sorted(effects.changed):
+        if changes(held_on(path, called, attributes=attributes, is_nested=is_nested), change, code.co_names):
+            return next(step for step in reversed(path) if step.isidentifier())
     return ""
 
 
