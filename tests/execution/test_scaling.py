@@ -52,7 +52,10 @@ def test_of_many_items_some_run_before_a_worker_is_forked(forks):
     [
         (0, 0.0, {}, True),
         (5, 0.0009, {}, True),
-        (5, 0.0011, {}, False),
+        (5, 0.0019, {}, True),  # a worker costs 4 ms here
+        (5, 0.0021, {}, False),
+        (5, 0.0011, {"is_alone": False}, False),
+        (5, 0.0011, {"may_fork": False}, False),
         (1, 0.003, {}, True),  # a first call may take longer than others
         (1, 0.005, {}, False),
         (1, 0.003, {"is_alone": False}, False),
@@ -65,6 +68,7 @@ def test_it_is_decided_once_enough_has_run(items, seconds, options, expected):
         is_alone = options.get("is_alone", True)
 
     team = object.__new__(Team)
+    team.may_fork = options.get("may_fork", True)
     team._run = SimpleNamespace(
         measure=SimpleNamespace(items=items, seconds=seconds, waits=options.get("waits", False))
     )

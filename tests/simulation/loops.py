@@ -205,16 +205,17 @@ class LoopRun:
     def is_undecided(self):
         if not self.items or self.seconds < policy.LOOK_SECONDS:
             return True
-        return self.items == 1 and not self.born and self.seconds < policy.WORKER_FORKS * self.overheads.fork
+        worker = policy.WORKER_FORKS * self.overheads.fork
+        return not self.born and self.seconds < (worker if self.items == 1 else worker / 2)
 
     @property
     def block_seconds(self):
-        if self.born:
-            return run.BLOCK_SECONDS
-        return policy.LOOK_SECONDS if self.is_undecided else run.ALONE_SECONDS
+        if self.static and not self.born:
+            return run.ALONE_SECONDS
+        return policy.LOOK_SECONDS if not self.born and self.is_undecided else run.BLOCK_SECONDS
 
     def in_one_go(self, seconds):
-        return self.items > 1 and seconds < loop.REST_SECONDS and not self.is_undecided
+        return self.static and self.items > 1 and seconds < loop.REST_SECONDS
 
     def run_here(self, numbers):
         first, stop = self.chunks.range_of(numbers.start, numbers.stop)
@@ -229,7 +230,8 @@ class LoopRun:
             first = end
             if first == stop:
                 self.finish(numbers, 0, began)
-            self.next_items = max(1, min(self.next_items * run.GROWTH, int(self.block_seconds / max(self.each, 1e-9))))
+            most = self.items if self.seconds >= policy.LOOK_SECONDS else self.next_items * run.GROWTH
+            self.next_items = max(1, min(most, int(self.block_seconds / max(self.each, 1e-9))))
             yield CPU, self.overheads.beat
             yield from self.take_in()
             yield from self.look()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from amorsize.execution.run import MakeTeam
 
 REST_SECONDS: Final = 0.25
-"""Seconds of work below which a lone caller without time limits looks at no clock: our choice, a short silence."""
+"""Seconds of work without a look where no workers may join and no time is limited: our choice, a short silence."""
 
 
 class Loop(Run):
@@ -150,8 +150,8 @@ class Loop(Run):
     def _in_one_go(self, seconds: float) -> bool:
         """Return whether items that take ``seconds`` run without a look at the clock."""
         options = self.job.options
-        is_free = not options.has_time_limits and options.on_progress is None
-        return is_free and self.measure.items > 1 and seconds < REST_SECONDS and not self.is_undecided
+        is_free = self.team is None and not options.has_time_limits and options.on_progress is None
+        return is_free and self.measure.items > 1 and seconds < REST_SECONDS
 
     def _run_here(self, numbers: range) -> None:
         """Run chunks here in blocks, with a look at the clock and the workers after each."""

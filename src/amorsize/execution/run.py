@@ -179,9 +179,9 @@ class Run(ABC):
     @property
     def block_seconds(self) -> float:
         """Work of the caller until it looks at the clock and its workers again."""
-        if not self.is_alone:
-            return BLOCK_SECONDS
-        return LOOK_SECONDS if self.is_undecided else ALONE_SECONDS
+        if self.team is None:
+            return ALONE_SECONDS
+        return LOOK_SECONDS if self.is_alone and self.is_undecided else BLOCK_SECONDS
 
     def beat(self) -> None:
         """Take in the results of workers, check workers and time limits, and decide which workers should run."""
@@ -208,7 +208,9 @@ class Run(ABC):
     def size_next(self) -> None:
         """Size the next block by what items have taken so far."""
         each = max(self.measure.seconds_per_item, 1e-9)
-        self._next_items = max(1, min(self._next_items * GROWTH, int(self.block_seconds / each)))
+        known = self.measure.seconds >= LOOK_SECONDS
+        most = self.measure.items if known else self._next_items * GROWTH  # later items may take much longer
+        self._next_items = max(1, min(most, int(self.block_seconds / each)))
 
     def block(self, first: int, items: Sequence[Any]) -> list[Any]:
         """Run consecutive items here and return their results, with None for an item that failed.

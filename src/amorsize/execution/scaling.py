@@ -87,13 +87,20 @@ class ScalingTeam(WorkerTeam):
     def is_undecided(self) -> bool:
         """Whether too little has run to decide on workers.
 
-        A first call may take longer than others. Alone, it must take as long as a forked worker costs to count.
+        The first items may take longer than others. So workers are forked once the items have taken half of what a
+        worker costs: then a wrong guess costs little beside the job. The first item alone must have taken all of it.
         """
         measure = self._run.measure
         if not measure.items or measure.seconds < LOOK_SECONDS:
             return True
-        is_first = measure.items == 1 and self.is_alone and not measure.waits
-        return is_first and measure.seconds < WORKER_FORKS * fork_seconds()
+        if not self.may_fork or not self.is_alone or measure.waits:
+            return False
+        return measure.seconds < (self._worker_seconds if measure.items == 1 else self._worker_seconds / 2)
+
+    @cached_property
+    def _worker_seconds(self) -> float:
+        """What a forked worker costs in all."""
+        return WORKER_FORKS * fork_seconds()
 
     def look(self) -> None:
         """Start or withdraw workers by what the items have taken so far."""
