@@ -35,6 +35,9 @@ def left_open(before: dict[int, tuple[int, int]], after: dict[int, tuple[int, in
     return sorted(number for number, identity in after.items() if before and before.get(number) != identity)
 
 
+NULL_DEVICE: Final = "null device"
+"""The kind of a descriptor that any number of processes may share."""
+
 _MEMORY_DEVICES: Final = 1
 """The major number of the devices that belong to no hardware, as Linux assigns it."""
 
@@ -54,9 +57,14 @@ def kind_of(number: int) -> str:
     if stat.S_ISFIFO(mode):
         return "pipe"
     if stat.S_ISCHR(mode):
-        is_null = os.major(status.st_rdev) == _MEMORY_DEVICES and os.minor(status.st_rdev) in _NULL_DEVICES
-        return "null device" if is_null else "device"
+        return NULL_DEVICE if _is_null(status) else "device"
     return "file"
+
+
+def _is_null(status: os.stat_result) -> bool:
+    if sys.platform == "win32":
+        return False
+    return os.major(status.st_rdev) == _MEMORY_DEVICES and os.minor(status.st_rdev) in _NULL_DEVICES
 
 
 def isolate(ours: frozenset[int]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from amorsize.domain.values import LONG_TEXT
 from amorsize.domain.wording import counted
 from amorsize.processes import process_info, process_tree
-from amorsize.processes.descriptors import kind_of, left_open, opened
+from amorsize.processes.descriptors import NULL_DEVICE, kind_of, left_open, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,8 @@ class Snapshot(NamedTuple):
 
     def _words(self) -> Iterator[str]:
         for kind, count in sorted(_kinds(self.descriptors).items()):
-            yield counted(count, kind)
+            if kind != NULL_DEVICE:  # all may share it
+                yield counted(count, kind)
         if threads := len(frozenset(process_info.tasks()) - self.threads):
             yield counted(threads, "OpenMP thread" if _has_openmp_threads() else "thread")
         if children := frozenset(process_tree.children()) - self.children:

@@ -539,7 +539,11 @@ KEPT = []
 
 
 def open_a_file(item):
-    KEPT.append(open(os.devnull))  # noqa: SIM115, PTH123  it stays open
+    KEPT.append(open(__file__))  # noqa: SIM115, PTH123  it stays open
+
+
+def open_the_null_device(item):
+    KEPT.append(open(os.devnull))  # noqa: SIM115, PTH123  likewise
 
 
 def open_a_connection_once(item):
@@ -566,7 +570,8 @@ def start_a_process(item):
     ("func", "said"),
     [
         (leave_nothing, ""),
-        (open_a_file, "1 device"),
+        (open_a_file, "1 file"),
+        (open_the_null_device, ""),
         (open_a_connection_once, "2 sockets"),
         (connect_anew, "2 sockets"),
         (start_a_thread, "1 thread"),
