@@ -288,6 +288,21 @@ def array():
     return np.zeros(4)
 
 
+class OfAll:
+    array = ARRAY
+
+
+HOLDERS = {"a": HOLDER}
+
+
+def fills_what_an_inner_function_is_given(item):
+    def fill(value, out):
+        out.fill(value)
+        return out
+
+    return fill(item, np.zeros(4))
+
+
 class Holding:
     def __init__(self):
         self.array, self.estimator = np.zeros(4), Estimator()
@@ -322,6 +337,8 @@ IN_PLACE = {
     "an array that it copies to": lambda item: np.copyto(ARRAY, item),
     "an array for results": lambda item: np.add(item, 0, out=ARRAY),
     "an array in an attribute": lambda item: np.add(item, 0, out=HOLDER.array),
+    "an array of a class": lambda item: OfAll.array.fill(item),  # noqa: PLW0108  it is the name that counts
+    "an array of an object in a dict": lambda item: HOLDERS["a"].array.fill(item),  # noqa: PLW0108  likewise
     "an array that it puts into": lambda item: ARRAY.put(0, item),
     "an array that it adds to": lambda item: np.add.at(ARRAY, 0, item),
     "an array of a default": lambda item, out=ARRAY: np.copyto(out, item),
@@ -394,6 +411,7 @@ NO_CHANGE = [
     only_writes,
     lambda item: DISTRIBUTION.fit(item),  # noqa: PLW0108  it is the name that counts
     lambda item: (HOLDER.name.partition(item), HOLDER.resize(item)),
+    fills_what_an_inner_function_is_given,
     lambda item: np.copyto(item, ARRAY),
     lambda item: np.add(ARRAY, 1, out=None),
     lambda item: item.fill(textwrap.fill(item)),

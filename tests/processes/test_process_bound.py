@@ -131,6 +131,13 @@ def test_a_generator_that_a_cached_function_has_made_is_found(cache):
     assert find_process_bound(draws) == ("generator", "generator")
 
 
+def test_of_very_many_layers_the_outer_ones_are_looked_at():
+    deep = abs
+    for _ in range(9):
+        deep = functools.lru_cache(functools.partial(deep))
+    assert find_process_bound(lambda item: deep(item)) is None  # noqa: PLW0108  it is the closure that counts
+
+
 def test_a_generator_of_this_thread_is_found():
     held = threading.local()
 
