@@ -211,6 +211,14 @@ def test_a_kind_tells_when_it_says_nothing_of_size(item):
     assert len(kind_of([item])) <= 32
 
 
+@pytest.mark.parametrize(("levels", "expected"), [(4, True), (5, False)])
+def test_at_the_deepest_level_numbers_say_how_large_they_are_and_collections_do_not(levels, expected):
+    item = [1, 2, 3]
+    for _ in range(levels):
+        item = [item]
+    assert is_sized(kind_of([item])) == expected
+
+
 @pytest.mark.parametrize(
     "item",
     [
