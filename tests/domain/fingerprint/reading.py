@@ -21,3 +21,24 @@ def fingerprint(func, version_of=unknown_version):
 def new_memo(version_of=unknown_version):
     """Return a memo that has seen no function."""
     return module.Fingerprints(loaded(version_of))
+
+
+def define(source, name="f", module="a_script", **given_names):
+    """Run source as a module of its own and return what it calls name."""
+    space = {"__name__": module, **given_names}
+    exec(compile(source, "<somewhere>", "exec"), space)
+    return space[name]
+
+
+class Local:
+    """A class of the user's own, whose objects can be called."""
+
+    @classmethod
+    def made(cls, x):
+        return cls, x
+
+    def run(self, x):
+        return x
+
+    def __call__(self, x):
+        return x

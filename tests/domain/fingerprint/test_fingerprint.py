@@ -9,14 +9,7 @@ import types
 
 import numpy as np
 import pytest
-from domain.fingerprint.reading import fingerprint, new_memo
-
-
-def define(source, name="f", module="a_script", **given_names):
-    """Run source as a module of its own and return what it calls name."""
-    space = {"__name__": module, **given_names}
-    exec(compile(source, "<somewhere>", "exec"), space)
-    return space[name]
+from domain.fingerprint.reading import Local, define, fingerprint, new_memo
 
 
 def test_it_is_sixteen_hex_digits_and_a_name():
@@ -41,18 +34,6 @@ def test_a_long_name_is_cropped_and_stays_its_own():
     assert names[0] != names[1]
 
 
-class Local:
-    @classmethod
-    def made(cls, x):
-        return cls, x
-
-    def run(self, x):
-        return x
-
-    def __call__(self, x):
-        return x
-
-
 @pytest.mark.parametrize(
     ("func", "name"),
     [
@@ -61,10 +42,10 @@ class Local:
         (str.upper, "builtins.str.upper"),
         (np.sin, "numpy.sin"),
         (functools.partial(functools.partial(len)), "builtins.len"),
-        (Local, f"{__name__}.Local"),
-        (Local(), f"{__name__}.Local"),
-        (Local().run, f"{__name__}.Local.run"),
-        (Local.made, f"{__name__}.Local.made"),
+        (Local, f"{Local.__module__}.Local"),
+        (Local(), f"{Local.__module__}.Local"),
+        (Local().run, f"{Local.__module__}.Local.run"),
+        (Local.made, f"{Local.__module__}.Local.made"),
         (types.MethodType(len, []), "list.?"),
         (functools.lru_cache(define("def f(x): pass")), "a_script.f"),
         (define("f = lambda x: x"), "a_script.<lambda>"),

@@ -10,14 +10,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-from domain.fingerprint.reading import fingerprint, new_memo
-
-
-def define(source, name="f", module="a_script", **given_names):
-    """Run source as a module of its own and return what it calls name."""
-    space = {"__name__": module, **given_names}
-    exec(compile(source, "<somewhere>", "exec"), space)
-    return space[name]
+from domain.fingerprint.reading import define, fingerprint, new_memo
 
 
 def test_an_object_speaks_for_itself_and_is_asked_each_time():

@@ -19,20 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from domain.fingerprint.reading import fingerprint, loaded, new_memo
+from domain.fingerprint.reading import define, fingerprint, loaded, new_memo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amorsize.domain.fingerprint.reader import read
 from amorsize.domain.fingerprint.reading import MOST_ELEMENTS
-
-
-def define(source, name="f", module="a_script", **given_names):
-    """Run source as a module of its own and return what it calls name."""
-    space = {"__name__": module, **given_names}
-    exec(compile(source, "<somewhere>", "exec"), space)
-    return space[name]
-
 
 SOURCE = """
 import functools

@@ -6,16 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from domain.fingerprint.reading import fingerprint, new_memo
+from domain.fingerprint.reading import define, fingerprint, new_memo
 
 from amorsize.domain.fingerprint.fingerprint import changes
-
-
-def define(source, name="f", module="a_script", **given_names):
-    """Run source as a module of its own and return what it calls name."""
-    space = {"__name__": module, **given_names}
-    exec(compile(source, "<somewhere>", "exec"), space)
-    return space[name]
 
 
 def changed(before, after):

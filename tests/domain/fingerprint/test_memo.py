@@ -11,28 +11,9 @@ import weakref
 
 import numpy as np
 import pytest
-from domain.fingerprint.reading import fingerprint, new_memo
+from domain.fingerprint.reading import Local, define, fingerprint, new_memo
 
 from amorsize.domain.fingerprint.fingerprint import Fingerprint
-
-
-def define(source, name="f", module="a_script", **given_names):
-    """Run source as a module of its own and return what it calls name."""
-    space = {"__name__": module, **given_names}
-    exec(compile(source, "<somewhere>", "exec"), space)
-    return space[name]
-
-
-class Local:
-    @classmethod
-    def made(cls, x):
-        return cls, x
-
-    def run(self, x):
-        return x
-
-    def __call__(self, x):
-        return x
 
 
 def test_a_repeat_is_the_very_same_object():
