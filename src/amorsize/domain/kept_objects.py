@@ -13,6 +13,7 @@ from amorsize.domain.fingerprint.objects import (
     class_module,
     class_name,
     held_at,
+    is_thread_local,
     module_space,
     mro_of,
     own_space,
@@ -95,7 +96,7 @@ def _returned_by(func: Any) -> Any:
 
 def _attribute(held: Any, name: str) -> Any:
     """Return an attribute of an object or a class, where it takes no code; threads share none of a ``local``."""
-    if any(class_module(cls) == "_thread" for cls in mro_of(type(held))):
+    if is_thread_local(type(held)):
         return EMPTY
     if issubclass(type(held), type):
         found = class_attribute(held, name)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextvars import ContextVar
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain.fingerprint.encoding import names_of
-from amorsize.domain.fingerprint.objects import STANDARD, top_of, unwrapped
-from amorsize.domain.followed_code import FollowedCode, what_runs
+from amorsize.domain.fingerprint.objects import STANDARD, is_thread_local, top_of, unwrapped
+from amorsize.domain.followed_code import CACHED, FollowedCode, what_runs
 from amorsize.domain.iterables import plain
 from amorsize.domain.own_code import Own
 from amorsize.domain.process_state import sets_process_state
@@ -20,11 +19,8 @@ if TYPE_CHECKING:
 
     from amorsize.domain.fingerprint.loaded import Loaded
 
-_KEEPERS: Final = (type(lru_cache(abs)), ContextVar, defaultdict)
+_KEEPERS: Final = (CACHED, ContextVar, defaultdict)
 """Classes whose objects keep what is made at the first look at them."""
-
-_LOCAL: Final = ("_thread", "_local")
-"""Module and name of the class ``threading.local``."""
 
 _NAMES: Final = frozenset({"globals", "vars", "setattr", "exec", "eval", "__dict__", "__setattr__"})
 """Names by which code may keep a thing where no instruction shows it."""
@@ -49,7 +45,7 @@ def may_keep_state(func: Callable[..., Any], loaded: Loaded) -> bool:
 
 def _keeps(value: object) -> bool:
     kind = type(value)
-    return issubclass(kind, _KEEPERS) or any((each.__module__, each.__qualname__) == _LOCAL for each in kind.__mro__)
+    return issubclass(kind, _KEEPERS) or is_thread_local(kind)
 
 
 def _hides(code: CodeType, loaded: Loaded) -> bool:

@@ -32,7 +32,7 @@ _SETTERS: Final = frozenset(
 )
 """Names of functions that set what belongs to the process: its folder, environment, generators, output, signals.
 
-A fork beside threads copies the locks that they hold. A signal's handler runs in the main thread, whoever sends it.
+A fork beside threads copies the locks that they hold. The handler of a signal runs in the main thread.
 """
 
 _SIGNALS_ITSELF: Final = frozenset({"getpid", "kill"})

@@ -158,7 +158,7 @@ class Loop(Run):
         first, stop = self.chunks.range_of(numbers.start, numbers.stop)
         while first < stop:
             end = min(stop, first + self._next_items)
-            if self.is_alone and self._in_one_go((stop - first) * self.measure.seconds_per_item):
+            if self._in_one_go((stop - first) * self.measure.seconds_per_item):
                 end = stop
             try:
                 results = self.block(first, range(first, end))

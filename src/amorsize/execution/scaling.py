@@ -66,7 +66,7 @@ class ScalingTeam(WorkerTeam):
             self._begin_as_known(sample, wanted)
         elif self.may_fork:
             if self._run.items_at_most <= FEW_ITEMS or self._keeps_state:
-                self.fork(min(wanted - 1, max(self._keeps_state, int(FORKS_SECONDS / fork_seconds()))))
+                self.fork(min(wanted - 1, int(FORKS_SECONDS / fork_seconds()) or self._keeps_state))
         elif config.kind == "thread" or (self.blocked_reasons and self.may_thread and config.kind == "auto"):
             self.start_threads(wanted - 1, silent=True)
 

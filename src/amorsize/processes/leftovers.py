@@ -36,8 +36,7 @@ class Snapshot(NamedTuple):
 
     def _words(self) -> Iterator[str]:
         for kind, count in sorted(_kinds(self.descriptors).items()):
-            if kind != NULL_DEVICE:  # all may share it
-                yield counted(count, kind)
+            yield counted(count, kind)
         if threads := len(frozenset(process_info.tasks()) - self.threads):
             yield counted(threads, "OpenMP thread" if _has_openmp_threads() else "thread")
         if children := frozenset(process_tree.children()) - self.children:
@@ -92,8 +91,10 @@ class Leftovers:
 
 
 def _kinds(before: dict[int, tuple[int, int]]) -> Counter[str]:
-    """Return how many descriptors of each kind are open that were not open before."""
-    return Counter(map(kind_of, left_open(before, opened())))
+    """Return how many descriptors of each kind are open that were not open before, null devices left out."""
+    kinds = Counter(map(kind_of, left_open(before, opened())))
+    del kinds[NULL_DEVICE]  # all processes may share it
+    return kinds
 
 
 def _has_openmp_threads() -> bool:

@@ -36,8 +36,10 @@ class PollWatch:
         self._busy_looks = self._busy_looks + 1 if is_busy else 0
         if self._busy_looks >= _BUSY_LOOKS or process_tree.children(self._pid):
             self._switches = None
-        elif not is_busy and self._switches is None:
-            self._since, self._switches = monotonic(), process_info.switches(self._pid)
-        if self._switches is None or process_info.switches(self._pid) - self._switches <= _POLLS:
             return 0.0
-        return monotonic() - self._since
+        if self._switches is None:
+            if not is_busy:
+                self._since, self._switches = monotonic(), process_info.switches(self._pid)
+            return 0.0
+        has_looked = process_info.switches(self._pid) - self._switches > _POLLS
+        return monotonic() - self._since if has_looked else 0.0

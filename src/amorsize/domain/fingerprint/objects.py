@@ -84,6 +84,11 @@ def class_name(cls: type) -> str:
     return qualname_of(cls) if module == "builtins" else f"{module}.{qualname_of(cls)}"
 
 
+def is_thread_local(cls: type) -> bool:
+    """Return whether a class is ``threading.local`` or a subclass: threads do not share attributes of its objects."""
+    return any(class_name(each) == "_thread._local" for each in mro_of(cls))
+
+
 def top_of(name: str) -> str:
     """Return the top-level package of a module's name."""
     return name.partition(".")[0]
