@@ -437,3 +437,15 @@ def test_a_list_that_the_function_changes_is_an_error_that_says_so(kind):
 
     with pytest.raises(ExecutionError, match="data had 50 items at first and has .* now"):
         execute(grows, work, executor=kind)
+
+
+def test_an_item_that_the_function_replaces_before_its_turn_is_the_new_one():
+    data = list(range(1000))
+
+    def replacing_the_next(item):
+        if data[-1] != item:
+            data[item + 1] = item + 1
+        return type(data[item])
+
+    data[1:] = [None] * 999
+    assert execute(replacing_the_next, data, executor="serial") == [int] * 1000

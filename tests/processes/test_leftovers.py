@@ -115,3 +115,28 @@ def test_a_sample_counts_what_is_left_by_kind(waiting_thread, tmp_path):
     child.communicate(b"\n")
     one.close()
     other.close()
+
+
+LIBRARY_THREADS = """
+import ctypes, os
+import numpy
+from amorsize.processes.leftovers import Snapshot
+
+if os.fork() == 0:
+    os._exit(0)
+os.wait()  # OpenBLAS has ended its threads
+snapshot = Snapshot.now()
+matrix = numpy.ones((600, 600))
+matrix @ matrix
+print(repr(snapshot.left_since()))
+libc, thread = ctypes.CDLL(None), ctypes.c_ulong()
+libc.pthread_create(ctypes.byref(thread), None, libc.pause, None)
+print(repr(snapshot.left_since()), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists threads")
+def test_threads_that_a_library_ends_at_a_fork_are_not_left_behind_and_others_of_c_are():
+    done = subprocess.run([sys.executable, "-c", LIBRARY_THREADS], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("''\n'1 thread'\n", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import islice
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final
 
@@ -187,21 +188,26 @@ class Loop(Run):
         )  # needs no tuples
         columns = self.data.columns if several is not None else ()
         left = [_counted(column[first:stop]) for column in columns] or [self._iterator(first, stop)]
+        ahead = length_hint(left[0])  # an iterator over all of the data has items after the block
         try:
-            return [func(item) for item in left[0]] if several is None else list(map(several, *left))
+            if several is not None:
+                return list(map(several, *left))
+            return [func(item) for item in (left[0] if ahead == len(items) else islice(left[0], len(items)))]
         except BaseException as error:
-            self._failed_at = position = stop - length_hint(left[0]) - 1
+            self._failed_at = position = first + ahead - length_hint(left[0]) - 1
             note_item(error, position, self.data[position])
             raise
 
     def _iterator(self, first: int, stop: int) -> Iterator[Any]:
-        """Return an iterator over consecutive items that knows how many it has left; without a copy where it can be."""
+        """Return an iterator over items from ``first`` on, up to ``stop`` at least, that knows how many it has left.
+
+        It copies nothing where that is possible: in a list of a million items, copies take a tenth of the time.
+        """
         data = self.data
-        if stop == self.items_at_most and type(data) in {list, tuple, range}:
-            items = iter(data)
-            if first:
-                items.__setstate__(first)
-            return items  # type: ignore[no-any-return]  # of a list, a tuple or a range
+        if type(data) in {list, tuple, range}:
+            rest = iter(data)
+            rest.__setstate__(first)
+            return rest  # type: ignore[no-any-return]  # of a list, a tuple or a range
         return _counted(data[first:stop])
 
     def _finish(self) -> None:

@@ -229,6 +229,7 @@ class WorkerTeam:
                 queue,
                 caller_takes=self.caller_works,
                 bound_bytes=max(LEAST_BOUND_BYTES, self._config.available_bytes // (4 * workers)),
+                cpus=self._config.usable_cpus,
                 collect=options.collect,
                 times_items=options.item_timeout is not None,
                 takes_last=self._run.takes_last,

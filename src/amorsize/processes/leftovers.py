@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from amorsize.domain.values import LONG_TEXT
@@ -37,7 +38,7 @@ class Snapshot(NamedTuple):
     def _words(self) -> Iterator[str]:
         for kind, count in sorted(_kinds(self.descriptors).items()):
             yield counted(count, kind)
-        if threads := len(frozenset(process_info.tasks()) - self.threads):
+        if threads := len(_lasting(frozenset(process_info.tasks()) - self.threads)):
             yield counted(threads, "OpenMP thread" if _has_openmp_threads() else "thread")
         if children := frozenset(process_tree.children()) - self.children:
             yield counted(len(children), "child process")
@@ -95,6 +96,22 @@ def _kinds(before: dict[int, tuple[int, int]]) -> Counter[str]:
     kinds = Counter(map(kind_of, left_open(before, opened())))
     del kinds[NULL_DEVICE]  # all processes may share it
     return kinds
+
+
+def _lasting(threads: frozenset[str]) -> frozenset[str]:
+    """Return those threads that a fork does not end; OpenBLAS ends its own, and starts them again when it needs them.
+
+    Where threads of C libraries are among them, a child is forked that ends at once.
+    """
+    if threads and process_info.foreign_threads() and process_info.can_fork():
+        from amorsize.processes.forks import Lifeline, fork
+
+        lifeline = Lifeline()
+        with suppress(OSError):  # no process is left
+            fork(int, [], lifeline).wait()
+        lifeline.close()
+        return threads.intersection(process_info.tasks())
+    return threads
 
 
 def _has_openmp_threads() -> bool:

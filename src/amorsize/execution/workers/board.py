@@ -15,6 +15,7 @@ import attrs
 assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewhere; see process_info.can_fork
 
 from amorsize.processes.forks import Lifeline
+from amorsize.processes.process_info import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,9 +33,9 @@ _BEGUN, _FIRST, _COUNT, _TAKEN_IN, _ITEM, _SINCE = range(6)
 """What a worker's numbers are: whether it has begun, the chunks it is at, messages that the caller has taken in, the
 item it is at and since when (nanoseconds)."""
 
-_STOPPED, _WORKERS, _LIMIT = range(MOST_WORKERS * _SLOTS, MOST_WORKERS * _SLOTS + 3)
-"""Numbers of the run, after those of its workers: whether it is stopped, how many workers there are, and one more than
-the first chunk that need not run (0: all must)."""
+_STOPPED, _WORKERS, _LIMIT, _THREADS = range(MOST_WORKERS * _SLOTS, MOST_WORKERS * _SLOTS + 4)
+"""Numbers of the run, after those of its workers: whether it is stopped, how many workers there are, one more than the
+first chunk that need not run (0: all must), and the threads of the caller's process after the last fork."""
 
 _NOTICE: Final = Struct("<iiiiqq")
 """The fields of a Notice."""
@@ -61,7 +62,7 @@ class Task:
     ``items_of`` gives the first position and the items of consecutive chunks, ``queue`` hands the chunks out.
     With ``takes_last``, a worker begins with the last chunk. With ``caller_takes``, the caller works too.
     ``bound_bytes`` bounds the results of one worker that the caller has not taken in. ``threads`` is how many threads
-    numerical libraries may use in a worker.
+    numerical libraries may use in a worker. ``cpus`` is how many CPUs the caller and its workers may use.
     """
 
     func: Callable[[Any], Any]
@@ -69,6 +70,7 @@ class Task:
     queue: Any
     caller_takes: bool
     bound_bytes: int
+    cpus: float
     collect: bool = False
     times_items: bool = False
     takes_last: bool = False
@@ -194,6 +196,14 @@ class Board:
     def count(self, workers: int) -> None:
         """Record how many workers there are, or are about to be."""
         self._numbers[_WORKERS] = workers
+
+    def count_threads(self) -> None:
+        """Record how many threads the caller's process has, after a fork and before any item runs there."""
+        self._numbers[_THREADS] = len(tasks())
+
+    def has_more_threads(self) -> bool:
+        """Return whether the caller's process has more threads now than then: an item has started them."""
+        return len(tasks(self.parent)) > self._numbers[_THREADS] > 0
 
     def limit(self, number: int) -> None:
         """Make workers run no chunk from a number on: an item of that chunk has failed."""

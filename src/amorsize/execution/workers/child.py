@@ -22,6 +22,7 @@ from amorsize.processes.failures import pack
 from amorsize.processes.forks import become_independent
 from amorsize.processes.memory import Ring, write_all
 from amorsize.processes.process_info import away_from, move_back
+from amorsize.processes.process_tree import scheduled_seconds
 
 if TYPE_CHECKING:
     from amorsize.execution.output import Piece
@@ -34,6 +35,12 @@ _MOST_SECONDS: Final = 0.05
 
 _GROWTH: Final = 2
 """Times the chunks it has run that a worker takes at most: our choice, as the first may be much cheaper than others."""
+
+_FREE_CPUS: Final = 0.5
+"""CPUs that the caller leaves free, above which a worker begins: our choice, half of the one that it needs."""
+
+_LONGEST_PAUSE_SECONDS: Final = 0.1
+"""Seconds between two looks at the CPUs that the caller leaves free, at most: our choice, since each look costs."""
 
 _FULL_MILLISECONDS: Final = 1
 """Milliseconds of the pause of a worker whose results fill their memory: our choice, the caller takes some in."""
@@ -76,12 +83,28 @@ class Worker:
         """Wait until the caller wakes the workers or is silent for a while; then get ready."""
         board = self._board
         cpus = away_from(board.parent)
-        poll = select.poll()
-        poll.register(board.wake_ups, select.POLLIN)
-        poll.poll(SELF_START_SECONDS * 1e3)
+        self._wait()
         board.begin(self._number)
         move_back(cpus)
         self._is_cut = become_independent(self._task.threads)
+
+    def _wait(self) -> None:
+        """Wait until the caller wakes the workers, or is silent for a while and leaves a CPU free.
+
+        Threads of a library may keep all CPUs busy for the item that the caller is at. A worker would slow them down.
+        """
+        board = self._board
+        poll = select.poll()
+        poll.register(board.wake_ups, select.POLLIN)
+        seconds = SELF_START_SECONDS
+        while not poll.poll(seconds * 1e3) and board.has_more_threads():
+            began, computed = perf_counter(), scheduled_seconds(board.parent)[0]
+            if poll.poll(seconds * 1e3):
+                return
+            used = (scheduled_seconds(board.parent)[0] - computed) / (perf_counter() - began)
+            if used < self._task.cpus - _FREE_CPUS:
+                return
+            seconds = min(2 * seconds, _LONGEST_PAUSE_SECONDS)
 
     def _take(self) -> range | None:
         """Take as many chunks as are worth going for, and no more than a fair share of what is left."""

@@ -72,6 +72,7 @@ class ForkedWorkers(Board):
                 return
             self.files.append(shared_file())
             fork(partial(self._serve, Worker(len(self._children), self, self._task)), self._children, self.lifeline)
+        self.count_threads()
 
     def _serve(self, worker: Worker) -> None:
         self._budget.become_worker()
