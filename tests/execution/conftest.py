@@ -4,7 +4,7 @@
 - initializing: test_initializer
 - loop, resources, run, supervision, worker_team: test_execute, test_edges, test_random_runs
 - run_pool, workers/pools, workers/warm, workers/external: test_execute, test_fresh_workers, application/test_overheads
-- workers/board, workers/child, workers/forked: test_fresh_workers, test_shared_state, test_random_runs
+- workers/board, workers/forked: test_fresh_workers, test_shared_state, test_random_runs
 - workers/threads: test_shared_state, test_execute
 """
 

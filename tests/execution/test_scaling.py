@@ -23,7 +23,9 @@ def forks(monkeypatch):
     asked = []
     monkeypatch.setattr(scaling, "fork_seconds", lambda: 0.001)
     monkeypatch.setattr(ScalingTeam, "_wanted", lambda _: 4)
-    monkeypatch.setattr(ScalingTeam, "fork", lambda team, workers: asked.append((workers, team._run.measure.items)))
+    monkeypatch.setattr(
+        ScalingTeam, "fork", lambda team, workers, **_: asked.append((workers, team._run.measure.items))
+    )
     return asked
 
 
@@ -82,7 +84,7 @@ def test_a_long_first_call_brings_workers_at_once(forks):
 
 
 def test_a_function_that_may_keep_what_items_make_has_workers_forked_first_and_none_later(forks, monkeypatch):
-    monkeypatch.setattr(scaling, "fork_seconds", lambda: 0.02)  # more than a fork for few items may take
+    monkeypatch.setattr(scaling, "fork_seconds", lambda: 0.02)  # too long for workers that are forked later
     kept = {}
 
     def keeps(item):
@@ -90,8 +92,8 @@ def test_a_function_that_may_keep_what_items_make_has_workers_forked_first_and_n
         pause(0.001)
 
     execute(keeps, range(100), cache="memory", use_cache=False)
-    assert [workers for workers, items in forks if workers > 0] == [1]
-    assert before_the_first_item(forks) == 1
+    assert [workers for workers, items in forks if workers > 0] == [3]
+    assert before_the_first_item(forks) == 3
 
 
 def test_a_generator_that_the_first_item_makes_is_not_copied_into_workers(monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import accumulate
-from math import ceil, log10
+from math import ceil, log10, sqrt
 from random import Random
 
 import attrs
@@ -13,7 +13,7 @@ from simulation.events import CPU, WAIT, Events, Gate
 
 from amorsize.execution import loop, policy, run
 from amorsize.execution.chunks import cut
-from amorsize.execution.workers import child
+from amorsize.execution.workers import child, fork_server
 
 
 @attrs.frozen
@@ -104,7 +104,8 @@ class LoopRun:
         self.next, self.stop, self.has_last = 0, self.chunks.count, True
         self.born = self.expected = 0
         self.gates, self.spaces, self.held = {}, {}, {}
-        self.is_called = self.is_stopped = False
+        self.is_called = self.is_stopped = self.has_server = False
+        self.bell = Gate()  # of the fork server
         self.news, self.reader = deque(), Gate()
         self.done, self.last_end, self.taking_in, self.taken_in_items = 0, 0.0, 0.0, 0
         self.seconds, self.items, self.first, self.judged, self.next_items = 0.0, 0, 0.0, 0.0, 1
@@ -159,12 +160,11 @@ class LoopRun:
     # The caller
 
     def caller(self):
-        in_time = int(policy.FORKS_SECONDS / self.overheads.fork) if self.total <= policy.FEW_ITEMS else 0
-        forks = self.wanted - 1 if self.static else min(self.wanted - 1, in_time)
-        if self.total > 1:
-            yield from self.fork(forks)
         if self.static:
+            yield from self.fork(self.wanted - 1)
             self.call()
+        elif 1 < self.total <= policy.FEW_ITEMS and self.wanted > 1:
+            yield from self.fork_server()
         while (numbers := self.take(self.count())) is not None:
             yield CPU, self.overheads.take
             yield from self.run_here(numbers)
@@ -180,14 +180,21 @@ class LoopRun:
         for _ in range(workers):
             yield CPU, self.overheads.fork
             self.born += 1
-            self.gates[self.born], self.spaces[self.born], self.held[self.born] = Gate(), Gate(), 0.0
+            self.ready(self.born)
             self.events.start(self.worker(self.born))
-            self.events.start(self.silence(self.born))
+            self.events.start(self.silence(self.gates[self.born]))
+
+    def fork_server(self):
+        """Fork a first worker that forks the others."""
+        yield CPU, self.overheads.fork
+        self.has_server, self.born = True, 1
+        self.expected = max(self.expected, self.takers)
+        self.events.start(self.server())
 
     def call(self):
         """Have all workers begin."""
         self.is_called = True
-        for gate in self.gates.values():
+        for gate in [*self.gates.values(), self.bell]:
             self.events.open(gate)
 
     def count(self):
@@ -280,7 +287,10 @@ class LoopRun:
 
     def fork_in_time(self, left):
         self.expected = max(self.takers, min(self.wanted, policy.takers_in_time(left, self.overheads.fork)))
-        yield from self.fork(self.expected - self.takers)
+        if self.has_server:
+            self.events.open(self.bell)
+        else:
+            yield from self.fork(self.expected - self.takers)
 
     def judge(self):
         """Have workers leave when taking in takes as long as running."""
@@ -288,15 +298,49 @@ class LoopRun:
         if items >= policy.JUDGED_ITEMS and self.taking_in / items > policy.TAKING_IN_SHARE * self.each:
             self.is_stopped = True
 
+    # The fork server
+
+    def server(self):
+        """Fork the workers that are wanted; work where one is enough. It takes no time of the caller's."""
+        began, forked, pause = self.events.now, 0, policy.SELF_START_SECONDS
+        while not self.is_stopped and self.done < self.chunks.count:
+            if not self.is_called:
+                self.events.start(self.silence(self.bell, pause))
+            yield self.bell
+            wanted = self.expected - 1 if self.is_called else self.wanted_in_silence(self.events.now - began, forked)
+            if wanted <= 1 and not forked:
+                self.has_server = False
+                self.ready(1)
+                yield from self.work(1)
+                return
+            while forked < wanted and not self.is_stopped:
+                yield CPU, self.overheads.fork
+                forked += 1
+                self.born = forked
+                self.ready(forked)
+                self.events.start(self.work(forked))
+            pause = min(2 * pause, fork_server._LONGEST_PAUSE_SECONDS)
+
+    def wanted_in_silence(self, seconds, forked):
+        """Return how many workers a caller wants that is at its first item; see ForkServer."""
+        left = self.left() + self.has_last
+        return min(self.wanted - 1, forked + min(left, int(sqrt(seconds * left / self.overheads.fork))))
+
     # A worker
 
-    def silence(self, number):
-        yield WAIT, policy.SELF_START_SECONDS
-        self.events.open(self.gates[number])
+    def ready(self, number):
+        self.gates[number], self.spaces[number], self.held[number] = Gate(), Gate(), 0.0
+
+    def silence(self, gate, seconds=policy.SELF_START_SECONDS):
+        yield WAIT, seconds
+        self.events.open(gate)
 
     def worker(self, number):
         if not self.is_called:
             yield self.gates[number]
+        yield from self.work(number)
+
+    def work(self, number):
         if self.is_stopped:
             return
         yield CPU, self.overheads.begin

@@ -11,9 +11,6 @@ LOOK_SECONDS: Final = 0.001
 FEW_ITEMS: Final = 32
 """Items that are so few that each is likely to take long: our choice; then workers are forked at once."""
 
-FORKS_SECONDS: Final = 0.006
-"""Seconds that forking may take then: our choice, little beside a few long items."""
-
 MANY_OBJECTS: Final = 10_000
 """Objects in a list from which reading them beside a fork copies many pages: our choice, 170 pages of 60 each."""
 

@@ -14,7 +14,6 @@ from amorsize.execution.policy import (
     FAULTS_SHARE,
     FEW_ITEMS,
     FIRST_THREADS,
-    FORKS_SECONDS,
     JUDGED_ITEMS,
     LOOK_SECONDS,
     MANY_OBJECTS,
@@ -66,7 +65,7 @@ class ScalingTeam(WorkerTeam):
             self._begin_as_known(sample, wanted)
         elif self.may_fork:
             if self._run.items_at_most <= FEW_ITEMS or self._keeps_state:
-                self.fork(min(wanted - 1, int(FORKS_SECONDS / fork_seconds()) or self._keeps_state))
+                self.fork(wanted - 1, most_that_wait=self._most_that_wait(wanted) - 1)
         elif config.kind == "thread" or (self.blocked_reasons and self.may_thread and config.kind == "auto"):
             self.start_threads(wanted - 1, silent=True)
 
@@ -144,8 +143,8 @@ class ScalingTeam(WorkerTeam):
                 self.may_fork = not self._has_own_threads()
                 self.withdraw_forked()
             else:
-                self.wake()
                 self._fork_in_time()
+                self.wake()
         elif self.may_fork and not self._is_too_short(each) and not self._has_own_threads() and not self.left_behind():
             wanted = self._forks_wanted()
             saved = self._run.left_items * each * wanted / (1 + wanted)
@@ -171,6 +170,12 @@ class ScalingTeam(WorkerTeam):
             wanted = max(wanted, min(FIRST_THREADS, config.most_workers or FIRST_THREADS))
         return min(wanted - 1, self._run.left_items)
 
+    def _most_that_wait(self, wanted: int) -> int:
+        """Return how many may run items that wait, the caller too, where ``wanted`` keep the CPUs busy."""
+        config = self._config
+        few = min(FIRST_THREADS, config.most_workers or FIRST_THREADS, self._run.items_at_most)
+        return wanted if config.workers is not None else max(wanted, few)
+
     def _grow_threads(self) -> None:
         """Start more threads where items turn out to wait for longer."""
         if self.threads is not None and self.may_thread and self._run.measure.waits:
@@ -190,7 +195,9 @@ class ScalingTeam(WorkerTeam):
         measure = self._run.measure
         most = takers_in_time(self._run.left_items * measure.seconds_per_item, fork_seconds())
         more = min(self._forks_wanted(), most - 1) - (0 if self.forked is None else len(self.forked))
-        if more > 0 and not self.left_behind() and not self._keeps_state and not self._has_become_bound():
+        if more > 0 and self.forked is not None and self.forked.can_fork:
+            self.forked.ask(len(self.forked) + more)
+        elif more > 0 and not self.left_behind() and not self._keeps_state and not self._has_become_bound():
             self.fork(more)
 
     @cached_property

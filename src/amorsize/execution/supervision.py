@@ -34,10 +34,10 @@ def look(run: Run, job: Job, forked: ForkedWorkers, *, isolated: bool) -> bool:
     Returns:
         Whether a worker was stuck.
     """
-    for child, numbers in forked.ended():
+    for exitcode, numbers in forked.ended():
         run.take_in()  # its last results may have come before it ended
         if not all(run.is_done(number) for number in numbers):
-            _gone(run, job, numbers, child.exitcode, isolated=isolated)
+            _gone(run, job, numbers, exitcode, isolated=isolated)
     may_poll = run.measure.items and has_other_threads()  # else no item waits for one, or nothing is known of items
     stuck = forked.stuck(run.measure.longest_seconds * run.chunk_items if may_poll else None)
     for number, why in stuck:

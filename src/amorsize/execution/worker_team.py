@@ -179,8 +179,14 @@ class WorkerTeam:
         warn(f"execute: items run in threads, and so does the initializer: {why}")
         self.start_threads(count)
 
-    def fork(self, workers: int) -> None:
-        """Fork more workers, as many as the budget allows."""
+    def fork(self, workers: int, *, most_that_wait: int = 0) -> None:
+        """Fork more workers, as many as the budget allows.
+
+        Args:
+            workers: how many.
+            most_that_wait: fork one only, which forks up to so many others if items wait, and so many as are given
+                if they compute; 0: fork all of them here.
+        """
         self.left_behind()
         workers = self._grant(workers)
         if workers <= 0 or self._budget.is_worker:
@@ -189,7 +195,10 @@ class WorkerTeam:
             with uninterrupted():
                 if self.forked is None:
                     self.forked = self._forked_workers(workers)
-                self.forked.start(workers)
+                if most_that_wait > 1:
+                    self.forked.start_server(workers, most_that_wait)
+                else:
+                    self.forked.start(workers)
                 self.started["forked worker"] = len(self.forked)
             danger = fork_danger(has_run=bool(self._run.measure.items))
         except (OSError, RuntimeError) as error:  # RuntimeError: at the interpreter's end
@@ -350,6 +359,8 @@ class WorkerTeam:
     def _end_forked(self, *, now: bool = False) -> None:
         forked, self.forked = self.forked, None
         if forked is not None:
+            if len(forked) > self.started.get("forked worker", 0):
+                self.started["forked worker"] = len(forked)
             forked.stop()
             forked.end(now=now)
         self._budget.give_back(self._granted)

@@ -111,11 +111,10 @@ class Lifeline:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
-        self._parent = os.getpid()
         _lifelines.add(self)
 
-    def hold_on(self) -> None:
-        """Make the kernel end this child when its caller is gone; end it at once if that is so already."""
+    def hold_on(self, parent: int) -> None:
+        """Make the kernel end this child when its caller is gone; end it at once if its parent is gone already."""
         import fcntl
         import signal
 
@@ -124,7 +123,7 @@ class Lifeline:
             fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
             fcntl.fcntl(own, _F_SETSIG, signal.SIGKILL)
             fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
-        if os.getppid() != self._parent:
+        if os.getppid() != parent:
             os._exit(1)
 
     def let_go(self) -> None:
@@ -174,11 +173,11 @@ def fork(run: Callable[[], Any], children: list[Child], lifeline: Lifeline) -> C
     _flush()
     process = _process_of_multiprocessing(run)
     with uninterrupted():
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before, parent = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}), os.getpid()
         try:
             pid = _fork_without_warning()
             if pid == 0:
-                _live_as_child(process or run, before, lifeline)
+                _live_as_child(process or run, before, lifeline, parent)
             child = Child(pid)
             children.append(child)
         finally:
@@ -217,14 +216,14 @@ def _process_of_multiprocessing(run: Callable[[], Any]) -> Callable[[], Any] | N
     return made._bootstrap  # type: ignore[no-any-return]  # noqa: SLF001  what multiprocessing's own fork calls
 
 
-def _live_as_child(run: Callable[[], Any], mask: Any, lifeline: Lifeline) -> NoReturn:
+def _live_as_child(run: Callable[[], Any], mask: Any, lifeline: Lifeline, parent: int) -> NoReturn:
     """Run the child, and end it without a return to the caller's code."""
     code = 1
     try:
         import gc
         import signal
 
-        lifeline.hold_on()
+        lifeline.hold_on(parent)
         with suppress(OSError):  # no descriptor is left
             sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115  as multiprocessing does
         become_silent()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -103,7 +104,7 @@ def _lasting(threads: frozenset[str]) -> frozenset[str]:
 
     Where threads of C libraries are among them, a child is forked that ends at once.
     """
-    if threads and process_info.foreign_threads() and process_info.can_fork():
+    if sys.platform == "linux" and threads and process_info.foreign_threads():
         from amorsize.processes.forks import Lifeline, fork
 
         lifeline = Lifeline()

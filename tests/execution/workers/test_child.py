@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from time import perf_counter
@@ -43,7 +44,7 @@ def board():
 def worker(board):
     queue = PipeChunkQueue(0, 1)
     task = Task(abs, lambda numbers: (numbers.start, [1]), queue, caller_takes=True, bound_bytes=1, cpus=CPUS)
-    yield Worker(0, board, task)
+    yield Worker(0, board, task, os.getpid())
     queue.close()
 
 

@@ -29,13 +29,18 @@ MOST_WORKERS: Final = 1024
 _SLOTS: Final = 8
 """Numbers of each worker on the board: 64 bytes, a line of a CPU's cache, so that no two workers write to one."""
 
-_BEGUN, _FIRST, _COUNT, _TAKEN_IN, _ITEM, _SINCE = range(6)
+_BEGUN, _FIRST, _COUNT, _TAKEN_IN, _ITEM, _SINCE, _PID, _LEFT = range(8)
 """What a worker's numbers are: whether it has begun, the chunks it is at, messages that the caller has taken in, the
-item it is at and since when (nanoseconds)."""
+item it is at and since when (nanoseconds). A fork server adds the numbers of the processes that it has forked, and how
+they have ended."""
 
-_STOPPED, _WORKERS, _LIMIT, _THREADS = range(MOST_WORKERS * _SLOTS, MOST_WORKERS * _SLOTS + 4)
+_STOPPED, _WORKERS, _LIMIT, _THREADS, _ASKED, _SERVED = range(MOST_WORKERS * _SLOTS, MOST_WORKERS * _SLOTS + 6)
 """Numbers of the run, after those of its workers: whether it is stopped, how many workers there are, one more than the
-first chunk that need not run (0: all must), and the threads of the caller's process after the last fork."""
+first chunk that need not run (0: all must), the threads of the caller's process after the last fork, how many workers
+the caller wants of a fork server, and how many that has forked."""
+
+_RUNS, _UNKNOWN, _CODES = 0, 1, 1000
+"""How a worker has ended, as a number: not yet, nobody knows, or its exit code plus 1,000."""
 
 _NOTICE: Final = Struct("<iiiiqq")
 """The fields of a Notice."""
@@ -50,9 +55,9 @@ _SET_PIPE_SIZE: Final = 1031
 """F_SETPIPE_SZ of Linux: the module fcntl has it from Python 3.10 on, where it was built with it."""
 
 
-DONE, LOST, UNREADABLE = 0, 1, 2
-"""Kinds of notices: the message holds results, failures and what else was found; there was no memory for it; or the
-items did not unpickle, and nothing was run."""
+DONE, LOST, UNREADABLE, ENDED = 0, 1, 2, 3
+"""Kinds of notices: the message holds results, failures and what else was found; there was no memory for it; the items
+did not unpickle, and nothing was run; or the worker has ended, which only wakes the caller."""
 
 
 @attrs.frozen(eq=False)
@@ -77,10 +82,14 @@ class Task:
     threads: int = 1
 
 
+_FORK, _END, _END_NOW, _MOST_ORDERS = b"f", b"e", b"n", 4096
+"""Orders to a fork server, a byte each, and how many one read takes."""
+
+
 class Notice(NamedTuple):
     """What a worker sends when chunks are done: where its message lies in its shared memory.
 
-    ``kind`` is ``DONE``, ``LOST`` or ``UNREADABLE``.
+    ``kind`` is ``DONE``, ``LOST``, ``UNREADABLE`` or ``ENDED``.
     """
 
     worker: int
@@ -123,6 +132,7 @@ class Board:
         self.parent = os.getpid()
         self.files: list[int] = []
         self.lifeline: Any = None
+        self.orders = self._give_orders = -1  # of a fork server
         self._open: list[int] = []
         self._shared = mmap.mmap(-1, (MOST_WORKERS + 1) * _SLOTS * 8)
         self._numbers = memoryview(self._shared).cast("q")
@@ -213,6 +223,61 @@ class Board:
         """Return whether chunks need not be run, since an earlier item has failed."""
         limit = self._numbers[_LIMIT]
         return bool(limit) and numbers.start >= limit
+
+    # What a fork server and the caller tell one another
+
+    def open_orders(self) -> None:
+        """Open the pipe by which the caller gives a fork server its orders."""
+        self.orders, self._give_orders = self._pipe()
+
+    def serve(self, workers: int) -> None:
+        """Record how many workers a fork server has forked, or is about to."""
+        self._numbers[_SERVED] = self._numbers[_WORKERS] = workers
+
+    def served(self) -> int:
+        """Return how many workers a fork server has forked; their numbers begin at 1."""
+        return self._numbers[_SERVED]
+
+    def join(self, worker: int, pid: int) -> None:
+        """Record the process of a worker that a fork server has forked."""
+        self._numbers[worker * _SLOTS + _PID] = pid
+
+    def pid(self, worker: int) -> int:
+        """Return the process of such a worker, 0 for none."""
+        return self._numbers[worker * _SLOTS + _PID]
+
+    def leave(self, worker: int, code: int | None) -> None:
+        """Record that such a worker has ended, with its exit code, None where that is not known."""
+        self._numbers[worker * _SLOTS + _LEFT] = _UNKNOWN if code is None else _CODES + code
+
+    def has_left(self, worker: int) -> bool:
+        """Return whether such a worker has ended."""
+        return self._numbers[worker * _SLOTS + _LEFT] != _RUNS
+
+    def exitcode(self, worker: int) -> int | None:
+        """Return the exit code of such a worker, None while it runs and where the code is not known."""
+        code = self._numbers[worker * _SLOTS + _LEFT]
+        return None if code in {_RUNS, _UNKNOWN} else code - _CODES
+
+    def ask(self, workers: int) -> None:
+        """Ask a fork server for so many workers in all."""
+        self._numbers[_ASKED] = workers
+        os.write(self._give_orders, _FORK)
+
+    def asked(self) -> int:
+        """Return how many workers the caller wants in all, at least one."""
+        return max(1, self._numbers[_ASKED])
+
+    def order_end(self, *, now: bool) -> None:
+        """Make a fork server end its workers and then itself."""
+        os.write(self._give_orders, _END_NOW if now else _END)
+
+    def order(self) -> bool | None:
+        """Return what the caller has ordered, in a fork server: whether to end at once or not; None: to fork."""
+        orders = os.read(self.orders, _MOST_ORDERS)
+        return None if not orders.strip(_FORK) else _END_NOW in orders
+
+    # Ending
 
     def stop(self) -> None:
         """Make workers take no more chunks; only the caller can, and no process that its program forks meanwhile."""

@@ -18,6 +18,7 @@ from amorsize.execution.output import recorded
 from amorsize.execution.policy import LEAST_TAKE_SECONDS, SELF_START_SECONDS, WORKERS_SHARE
 from amorsize.execution.workers.board import DONE, LOST, UNREADABLE, Board, Message, Notice, Task
 from amorsize.execution.workers.chunk import run_items, sort_out
+from amorsize.execution.workers.fork_server import FREE_CPUS
 from amorsize.processes.failures import pack
 from amorsize.processes.forks import become_independent
 from amorsize.processes.memory import Ring, write_all
@@ -36,9 +37,6 @@ _MOST_SECONDS: Final = 0.05
 _GROWTH: Final = 2
 """Times the chunks it has run that a worker takes at most: our choice, as the first may be much cheaper than others."""
 
-_FREE_CPUS: Final = 0.5
-"""CPUs that the caller leaves free, above which a worker begins: our choice, half of the one that it needs."""
-
 _LONGEST_PAUSE_SECONDS: Final = 0.1
 """Seconds between two looks at the CPUs that the caller leaves free, at most: our choice, since each look costs."""
 
@@ -53,10 +51,14 @@ class Worker:
         number: which one it is, from 0.
         board: what the run's processes share.
         task: what it does.
+        parent: the process that has forked it, the caller's or a fork server's.
+        is_called: whether it begins at once.
     """
 
-    def __init__(self, number: int, board: Board, task: Task) -> None:
+    def __init__(self, number: int, board: Board, task: Task, parent: int, *, is_called: bool = False) -> None:
         self._number = number
+        self._parent = parent
+        self._is_called = is_called
         self._board = board
         self._task = task
         self._ring = Ring()
@@ -71,7 +73,7 @@ class Worker:
         board, task = self._board, self._task
         self._begin()
         taken = task.queue.take_last() if task.takes_last and not board.is_stopped() else None
-        while board.parent == os.getppid() and not board.is_stopped():
+        while self._parent == os.getppid() and not board.is_stopped():
             numbers = taken or self._take()
             taken = None
             if numbers is None:
@@ -82,10 +84,11 @@ class Worker:
     def _begin(self) -> None:
         """Wait until the caller wakes the workers or is silent for a while; then get ready."""
         board = self._board
-        cpus = away_from(board.parent)
-        self._wait()
+        if not self._is_called:
+            cpus = away_from(board.parent)
+            self._wait()
+            move_back(cpus)
         board.begin(self._number)
-        move_back(cpus)
         self._is_cut = become_independent(self._task.threads)
 
     def _wait(self) -> None:
@@ -102,7 +105,7 @@ class Worker:
             if poll.poll(seconds * 1e3):
                 return
             used = (scheduled_seconds(board.parent)[0] - computed) / (perf_counter() - began)
-            if used < self._task.cpus - _FREE_CPUS:
+            if used < self._task.cpus - FREE_CPUS:
                 return
             seconds = min(2 * seconds, _LONGEST_PAUSE_SECONDS)
 
@@ -177,9 +180,9 @@ class Worker:
 
     def _offset_for(self, length: int) -> int:
         """Return where to write so many bytes; wait for the caller while results fill the memory they may take."""
-        board, ring = self._board, self._ring
+        ring = self._ring
         self._free()
-        while ring.held and ring.held + length > self._task.bound_bytes and board.parent == os.getppid():
+        while ring.held and ring.held + length > self._task.bound_bytes and self._parent == os.getppid():
             select.poll().poll(_FULL_MILLISECONDS)  # a sleep would look like a wait for another thread
             self._free()
         return ring.take(length)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import select
+import signal
 import sys
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -13,14 +16,14 @@ assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewh
 from amorsize.domain.wording import brief
 from amorsize.execution.out_of_band import read
 from amorsize.execution.team import ChunkResult
-from amorsize.execution.workers.board import DONE, LOST, MOST_WORKERS, Board, Message, Notice, Task
+from amorsize.execution.workers.board import DONE, ENDED, LOST, MOST_WORKERS, Board, Message, Notice, Task
 from amorsize.execution.workers.child import Worker
+from amorsize.execution.workers.fork_server import ForkServer, Served, end_all
 from amorsize.processes import failures
 from amorsize.processes.forks import Child, fork
 from amorsize.processes.memory import shared_file
 from amorsize.processes.polling import PollWatch
 from amorsize.processes.process_info import is_stopped, is_stuck
-from amorsize.processes.process_tree import children as children_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +42,8 @@ _PATIENCE: Final = 20
 _LOCKED: Final = "a worker was stopped, or waited for a lock that another thread of this process held at the fork"
 _POLLING: Final = "a worker waited for what only another thread of this process does: pass executor='thread'"
 
-_END_SECONDS: Final = 2.0
-"""Seconds in which a worker without chunks may end before it is killed: our choice, as an end takes milliseconds."""
+_SERVER_SECONDS: Final = 5.0
+"""Seconds in which a fork server may end its workers before it is killed: our choice, twice what it gives them."""
 
 
 class ForkedWorkers(Board):
@@ -56,31 +59,75 @@ class ForkedWorkers(Board):
         self._task = task
         self._budget = budget
         self._children: list[Child] = []
+        self._workers: dict[int, Child | Served] = {}
         self._ended: set[int] = set()
         self._stuck: dict[int, float] = {}
         self._polls: dict[int, tuple[range, PollWatch]] = {}
         self._looked = monotonic()
+        self._has_server = False
 
     def __len__(self) -> int:
-        return len(self._children)
+        """Number of workers that run items, or are asked to."""
+        workers = len(self._children)
+        if self._has_server and (self.served() or not self.has_begun(0)):
+            workers += max(self.asked(), self.served()) - 1  # the server runs none
+        return workers
 
     def start(self, workers: int) -> None:
         """Fork more workers; OSError when the system cannot start them."""
-        self.count(len(self._children) + workers)
+        self.count(len(self) + workers)
         for _ in range(workers):
-            if len(self._children) == MOST_WORKERS:
+            if len(self.files) == MOST_WORKERS:
                 return
+            number = len(self.files)
             self.files.append(shared_file())
-            fork(partial(self._serve, Worker(len(self._children), self, self._task)), self._children, self.lifeline)
+            self._workers[number] = fork(partial(self._serve, number, os.getpid()), self._children, self.lifeline)
         self.count_threads()
 
-    def _serve(self, worker: Worker) -> None:
+    def start_server(self, cpus: int, most: int) -> None:
+        """Fork a first worker that forks others; OSError when the system cannot start it.
+
+        Args:
+            cpus: most workers for items that compute.
+            most: most workers for items that wait.
+        """
+        self.count(1)
+        self.files.append(shared_file())
+        with suppress(OSError):  # with fewer descriptors, there are fewer workers
+            self.files += [shared_file() for _ in range(most)]
+        self.open_orders()
+        self._has_server = True
+        self._workers[0] = fork(partial(self._serve_first, cpus, os.getpid()), self._children, self.lifeline)
+        self.count_threads()
+
+    def _serve_first(self, cpus: int, parent: int) -> None:
+        queue, most = self._task.queue, len(self.files) - 1
         self._budget.become_worker()
-        worker.run()
+        server = ForkServer(self, queue.left, self._serve_called, cpus, most, self._task.cpus)
+        if server.run():
+            Worker(0, self, self._task, parent, is_called=True).run()
+
+    def _serve(self, number: int, parent: int) -> None:
+        self._budget.become_worker()
+        Worker(number, self, self._task, parent).run()
+
+    def _serve_called(self, number: int, parent: int) -> None:
+        Worker(number, self, self._task, parent, is_called=True).run()
+
+    @property
+    def can_fork(self) -> bool:
+        """Whether there is a fork server: then workers are as fresh as the first one."""
+        return self._has_server and 0 not in self._ended and (bool(self.served()) or not self.has_begun(0))
+
+    def _find_served(self) -> None:
+        """Look for workers that the fork server has forked since the last look."""
+        for number in range(1, self.served() + 1) if self._has_server else ():
+            if number not in self._workers and self.pid(number):
+                self._workers[number] = Served(self, number)
 
     def chunk_results(self) -> Iterator[ChunkResult]:
         """Yield the results that workers have sent since the last call, without waiting."""
-        yield from map(self._message, self.notices())
+        yield from (self._message(notice) for notice in self.notices() if notice.kind != ENDED)
 
     def _message(self, notice: Notice) -> ChunkResult:
         why = "there is no memory left for them" if notice.kind == LOST else "the items cannot be unpickled"
@@ -101,23 +148,33 @@ class ForkedWorkers(Board):
         """Wait until a worker sends a result or ends, for at most ``seconds``."""
         poll = select.poll()
         poll.register(self.notices_read, select.POLLIN)
-        for number, child in enumerate(self._children):
-            if number not in self._ended and child.fileno() >= 0:
-                poll.register(child.fileno(), select.POLLIN)
+        for number, worker in self._workers.items():
+            if number not in self._ended and worker.fileno() >= 0:
+                poll.register(worker.fileno(), select.POLLIN)
         poll.poll(seconds * 1e3)
 
     def working(self) -> list[int]:
         """Return the workers that run still, as far as the last look showed."""
-        return [number for number in range(len(self._children)) if number not in self._ended]
+        self._find_served()
+        return [number for number in self._workers if number not in self._ended]
 
-    def ended(self) -> list[tuple[Child, range]]:
-        """Return the workers that have ended since the last call, each with the chunks it announced last."""
+    def ended(self) -> list[tuple[int | None, range]]:
+        """Return how the workers have ended that did since the last call, each with the chunks it announced last."""
         found = []
         for number in self.working():
-            if not self._children[number].is_running():
+            if not self._workers[number].is_running():
                 self._ended.add(number)
-                found.append((self._children[number], self.announced(number)))
+                found.append((self._workers[number].exitcode, self.announced(number)))
+        if 0 in self._ended and self._has_server:
+            found += self._orphans()
         return found
+
+    def _orphans(self) -> list[tuple[int | None, range]]:
+        """End the workers of a fork server that was killed: nobody would see how they end."""
+        orphans = [number for number in self.working() if isinstance(self._workers[number], Served)]
+        for number in orphans:
+            self.kill(number)
+        return [(-signal.SIGKILL, self.announced(number)) for number in orphans]
 
     def stuck(self, chunk_seconds: float | None) -> list[tuple[int, str]]:
         """Return workers that never go on by themselves, each with the reason.
@@ -140,7 +197,7 @@ class ForkedWorkers(Board):
         return found
 
     def _is_stuck(self, number: int) -> bool:
-        pid = self._children[number].pid
+        pid = self._workers[number].pid
         return is_stuck(pid) or is_stopped(pid)
 
     def _only_polls(self, number: int, chunk_seconds: float) -> bool:
@@ -148,7 +205,7 @@ class ForkedWorkers(Board):
         numbers = self.announced(number)
         known, watch = self._polls.get(number, (None, None))
         if watch is None or known != numbers:
-            watch = PollWatch(self._children[number].pid)
+            watch = PollWatch(self._workers[number].pid)
             self._polls[number] = (numbers, watch)
         return watch.seconds() > max(_PATIENCE_SECONDS, _PATIENCE * chunk_seconds * len(numbers))
 
@@ -163,7 +220,7 @@ class ForkedWorkers(Board):
 
     def kill(self, number: int) -> None:
         """End a worker at once; its notices so far can still be read."""
-        self._children[number].kill()
+        self._workers[number].kill()
         self._ended.add(number)
 
     def stop(self) -> None:
@@ -176,10 +233,10 @@ class ForkedWorkers(Board):
     def end(self, *, now: bool = False) -> None:
         """End all workers, at once or when they have ended what they do; close everything."""
         try:
-            until = monotonic() + (0.0 if now else _END_SECONDS)
-            for child in self._children:
-                if not now and child.is_running() and children_of(child.pid):
-                    child.wait(max(0.0, until - monotonic()))  # it ends the processes that items have left behind
+            if self.served() and self._workers[0].is_running():
+                self.order_end(now=now)
+                self._children[0].wait(_SERVER_SECONDS)
+            end_all(self._children, now=now)
         finally:
             for child in self._children:
                 child.kill()
