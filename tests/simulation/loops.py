@@ -13,7 +13,7 @@ from simulation.events import CPU, WAIT, Events, Gate
 
 from amorsize.execution import loop, policy, run
 from amorsize.execution.chunks import cut
-from amorsize.execution.workers import child, fork_server
+from amorsize.execution.workers import child
 
 
 @attrs.frozen
@@ -319,7 +319,7 @@ class LoopRun:
                 self.born = forked
                 self.ready(forked)
                 self.events.start(self.work(forked))
-            pause = min(2 * pause, fork_server._LONGEST_PAUSE_SECONDS)
+            pause = 2 * (self.events.now - began)
 
     def wanted_in_silence(self, seconds, forked):
         """Return how many workers a caller wants that is at its first item; see ForkServer."""

@@ -195,7 +195,7 @@ class WorkerTeam:
             with uninterrupted():
                 if self.forked is None:
                     self.forked = self._forked_workers(workers)
-                if most_that_wait > 1:
+                if most_that_wait:
                     self.forked.start_server(workers, most_that_wait)
                 else:
                     self.forked.start(workers)

@@ -31,6 +31,11 @@ def descendants(pid: int | str = "self") -> list[int]:
     return found
 
 
+def running_threads(pid: int) -> int:
+    """Return how many threads of a process run now, or are ready to."""
+    return sum(stat_fields(f"{pid}/task/{task}")[:1] == [b"R"] for task in tasks(pid))
+
+
 def members(group: int) -> list[int]:
     """Return the numbers of the processes of a process group; looks at every process only when there are any."""
     if sys.platform != "linux":

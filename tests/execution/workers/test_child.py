@@ -1,11 +1,9 @@
-"""A forked worker waits for the caller's call, or for its silence, but not beside items that keep all CPUs busy."""
+"""A forked worker takes no chunk while threads of a library keep all CPUs busy for the item that the caller is at."""
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
-from time import perf_counter
 
 import pytest
 
@@ -16,20 +14,6 @@ from amorsize.execution.chunks import PipeChunkQueue
 from amorsize.execution.workers import child
 from amorsize.execution.workers.board import Board, Task
 from amorsize.execution.workers.child import Worker
-
-CPUS = 2.0
-
-
-class Caller:
-    """Stands for the CPU seconds of the caller's process: all CPUs for some looks, then one CPU."""
-
-    def __init__(self, busy_looks):
-        self.looks = 0
-        self._busy_looks = busy_looks
-
-    def scheduled_seconds(self, _pid):
-        self.looks += 1
-        return perf_counter() * (CPUS if self.looks <= 2 * self._busy_looks else 1.0), 0.0
 
 
 @pytest.fixture
@@ -43,49 +27,28 @@ def board():
 @pytest.fixture
 def worker(board):
     queue = PipeChunkQueue(0, 1)
-    task = Task(abs, lambda numbers: (numbers.start, [1]), queue, caller_takes=True, bound_bytes=1, cpus=CPUS)
+    task = Task(abs, lambda numbers: (numbers.start, [1]), queue, caller_takes=True, bound_bytes=1, cpus=2.0)
     yield Worker(0, board, task, os.getpid())
     queue.close()
 
 
-@pytest.fixture
-def another_thread(board):
-    """Start a thread after the board has counted those of this process, as an item does."""
-    over = threading.Event()
-    thread = threading.Thread(target=over.wait)
-    thread.start()
-    assert board.has_more_threads()
-    yield
-    over.set()
-    thread.join()
+@pytest.mark.parametrize(
+    ("more_threads", "running", "waits"),
+    [(True, [2, 2, 2], True), (True, [2, 2, 1], True), (True, [2, 1, 1], False), (False, [2, 2, 2], False)],
+)
+def test_a_worker_waits_while_more_threads_than_at_the_fork_keep_all_cpus_busy(
+    monkeypatch, worker, more_threads, running, waits
+):
+    monkeypatch.setattr(Board, "has_more_threads", lambda _: more_threads)
+    monkeypatch.setattr(child, "running_threads", lambda _: running.pop(0))
+    assert worker._must_wait() == waits
 
 
-@pytest.fixture
-def caller(monkeypatch, request):
-    caller = Caller(request.param)
-    monkeypatch.setattr(child, "scheduled_seconds", caller.scheduled_seconds)
-    return caller
-
-
-@pytest.mark.parametrize("caller", [3], indirect=True)
-def test_a_worker_begins_when_the_caller_is_silent(worker, caller):
-    worker._wait()
-    assert caller.looks == 0
-
-
-@pytest.mark.usefixtures("another_thread")
-@pytest.mark.parametrize("caller", [0, 3], indirect=True)
-def test_a_worker_begins_once_threads_of_an_item_leave_a_cpu_free(worker, caller):
-    busy_looks = caller._busy_looks
-    worker._wait()
-    assert caller.looks == 2 * busy_looks + 2
-
-
-@pytest.mark.usefixtures("another_thread")
-@pytest.mark.parametrize("caller", [1 << 30], indirect=True)
-def test_a_worker_begins_when_it_is_called(worker, board, caller):
-    calls = threading.Timer(0.03, board.wake)
-    calls.start()
-    worker._wait()
-    calls.join()
-    assert caller.looks < 1 << 30
+def test_a_worker_looks_again_after_a_while_only(monkeypatch, worker):
+    now, looks = [100.0], []
+    monkeypatch.setattr(child, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(Board, "has_more_threads", lambda _: True)
+    monkeypatch.setattr(child, "running_threads", lambda _: looks.append(now[0]) or 1)
+    for now[0] in (100.0, 100.001, 100.004, 100.006):
+        assert not worker._must_wait()
+    assert sorted(set(looks)) == [100.0, 100.006]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -19,6 +21,7 @@ from amorsize.execution.scaling import ScalingTeam
 from amorsize.execution.workers import fork_server
 from amorsize.execution.workers.board import Board
 from amorsize.execution.workers.fork_server import ForkServer
+from amorsize.processes import process_info
 
 
 def call(func, data, **options):
@@ -112,31 +115,69 @@ def test_an_item_that_fails_in_a_worker_of_a_server_ends_all_of_them(tmp_path):
 
 
 @pytest.fixture
-def server():
+def board():
     board = Board(caller_takes=True)
     board.open_orders()
-    server = ForkServer(board, lambda: 30, lambda *_: None, cpus=3, most=15, usable_cpus=4.0)
-    yield server
+    board.count_threads()
+    yield board
     board.close()
 
 
+@pytest.fixture
+def server(board, monkeypatch):
+    monkeypatch.setattr(fork_server, "fork_seconds", lambda: 0.001)
+    return ForkServer(board, lambda: 30, lambda *_: None, cpus=3, most=15, usable_cpus=4.0)
+
+
+@pytest.fixture
+def another_thread(board):
+    """Start a thread after the board has counted those of this process, as an item does."""
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    assert board.has_more_threads()
+    yield
+    over.set()
+    thread.join()
+
+
 @pytest.mark.parametrize(
-    ("caller", "expected"),
+    ("seconds", "used", "expected"),
     [
-        ((1.0, 0.0, 0.001), (3, True)),  # a fork takes 1 ms: the root of 31 more, but no more than there are CPUs
-        ((0.1, 0.0, 0.001), (5, False)),
-        ((0.1, 0.0, 0.004), (11, False)),
-        ((0.1, 0.0, 1.0), (15, False)),
-        ((0.1, 0.9, 1.0), (3, False)),  # other programs have its CPU
-        ((1.0, 0.0, 0.00001), (1, True)),
+        (0.001, 1.0, 3),  # the root of 31, but no more than there are CPUs
+        (0.001, 0.1, 5),
+        (0.004, 0.1, 11),
+        (1.0, 0.1, 15),
+        (1.0, 0.6, 3),
+        (0.00001, 1.0, 1),
+        (1.0, 4.0, 3),
     ],
 )
-def test_the_longer_the_caller_is_silent_the_more_workers_are_wanted(monkeypatch, server, caller, expected):
-    computed, delayed, seconds = caller
-    now = [0.0]
-    monkeypatch.setattr(fork_server, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(fork_server, "fork_seconds", lambda: 0.001)
-    monkeypatch.setattr(ForkServer, "_scheduled", lambda _: {1: (now[0] * computed, now[0] * delayed)})
-    server._began, server._before = 0.0, {}
-    now[0] = seconds
-    assert server._wanted_in_silence() == expected
+def test_the_longer_the_caller_is_silent_the_more_workers_are_wanted(server, seconds, used, expected):
+    assert server._wanted_beside(seconds, used) == expected
+
+
+@pytest.mark.usefixtures("another_thread")
+@pytest.mark.parametrize(("used", "expected"), [(4.0, 0), (3.6, 0), (3.4, 3), (0.1, 15)])
+def test_no_worker_is_wanted_beside_threads_of_an_item_that_keep_all_cpus_busy(server, used, expected):
+    assert server._wanted_beside(1.0, used) == expected
+
+
+def test_a_caller_that_sleeps_uses_no_cpu_and_one_that_computes_uses_one():
+    started = [
+        sys.executable,
+        "-c",
+        "import sys; input(); print(flush=True)\nwhile sys.argv[1] == 'computes': pass\ninput()",
+    ]
+    for how, expected in (("waits", 0.0), ("computes", 1.0)):
+        with subprocess.Popen([*started, how], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as caller:
+            caller.stdin.write(b"\n")
+            caller.stdin.flush()
+            caller.stdout.readline()
+            looks = fork_server._Looks(caller.pid)
+            while how == "waits" and process_info.stat_fields(caller.pid)[:1] != [b"S"]:
+                time.sleep(0.001)
+            while not looks.look():
+                time.sleep(looks.pause)
+            caller.kill()
+        assert looks.used == expected

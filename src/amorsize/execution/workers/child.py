@@ -23,7 +23,7 @@ from amorsize.processes.failures import pack
 from amorsize.processes.forks import become_independent
 from amorsize.processes.memory import Ring, write_all
 from amorsize.processes.process_info import away_from, move_back
-from amorsize.processes.process_tree import scheduled_seconds
+from amorsize.processes.process_tree import running_threads
 
 if TYPE_CHECKING:
     from amorsize.execution.output import Piece
@@ -37,8 +37,8 @@ _MOST_SECONDS: Final = 0.05
 _GROWTH: Final = 2
 """Times the chunks it has run that a worker takes at most: our choice, as the first may be much cheaper than others."""
 
-_LONGEST_PAUSE_SECONDS: Final = 0.1
-"""Seconds between two looks at the CPUs that the caller leaves free, at most: our choice, since each look costs."""
+_LOOKS: Final = 3
+"""Looks at the threads of the caller, a millisecond apart, before a worker waits for them: our choice."""
 
 _FULL_MILLISECONDS: Final = 1
 """Milliseconds of the pause of a worker whose results fill their memory: our choice, the caller takes some in."""
@@ -52,19 +52,18 @@ class Worker:
         board: what the run's processes share.
         task: what it does.
         parent: the process that has forked it, the caller's or a fork server's.
-        is_called: whether it begins at once.
     """
 
-    def __init__(self, number: int, board: Board, task: Task, parent: int, *, is_called: bool = False) -> None:
+    def __init__(self, number: int, board: Board, task: Task, parent: int) -> None:
         self._number = number
         self._parent = parent
-        self._is_called = is_called
         self._board = board
         self._task = task
         self._ring = Ring()
         self._given_back = 0
         self._changes = Changes()
         self._seconds_per_chunk = 0.0
+        self._next_look = 0.0
         self._chunks_run = 0
         self._is_cut = False
 
@@ -74,6 +73,8 @@ class Worker:
         self._begin()
         taken = task.queue.take_last() if task.takes_last and not board.is_stopped() else None
         while self._parent == os.getppid() and not board.is_stopped():
+            if self._must_wait():
+                continue
             numbers = taken or self._take()
             taken = None
             if numbers is None:
@@ -82,32 +83,24 @@ class Worker:
                 self._run_chunks(numbers)
 
     def _begin(self) -> None:
-        """Wait until the caller wakes the workers or is silent for a while; then get ready."""
-        board = self._board
-        if not self._is_called:
-            cpus = away_from(board.parent)
-            self._wait()
-            move_back(cpus)
-        board.begin(self._number)
+        """Get ready, on another CPU than the caller's."""
+        move_back(away_from(self._board.parent))
+        self._board.begin(self._number)
         self._is_cut = become_independent(self._task.threads)
 
-    def _wait(self) -> None:
-        """Wait until the caller wakes the workers, or is silent for a while and leaves a CPU free.
+    def _must_wait(self) -> bool:
+        """Return whether threads of a library keep all CPUs busy for the item that the caller is at, after a moment.
 
-        Threads of a library may keep all CPUs busy for the item that the caller is at. A worker would slow them down.
+        A worker beside them makes that item several times as long.
         """
         board = self._board
-        poll = select.poll()
-        poll.register(board.wake_ups, select.POLLIN)
-        seconds = SELF_START_SECONDS
-        while not poll.poll(seconds * 1e3) and board.has_more_threads():
-            began, computed = perf_counter(), scheduled_seconds(board.parent)[0]
-            if poll.poll(seconds * 1e3):
-                return
-            used = (scheduled_seconds(board.parent)[0] - computed) / (perf_counter() - began)
-            if used < self._task.cpus - FREE_CPUS:
-                return
-            seconds = min(2 * seconds, _LONGEST_PAUSE_SECONDS)
+        if not self._task.caller_takes or perf_counter() < self._next_look or not board.has_more_threads():
+            return False
+        looks = [running_threads(board.parent) for _ in range(_LOOKS) if not select.poll().poll(1)]
+        if sum(looks) >= (self._task.cpus - FREE_CPUS) * _LOOKS:
+            return True
+        self._next_look = perf_counter() + SELF_START_SECONDS
+        return False
 
     def _take(self) -> range | None:
         """Take as many chunks as are worth going for, and no more than a fair share of what is left."""

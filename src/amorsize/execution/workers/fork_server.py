@@ -20,16 +20,19 @@ from amorsize.execution.workers.board import ENDED, Board, Notice
 from amorsize.processes.forks import Child, fork
 from amorsize.processes.process_info import away_from, fork_seconds, move_back, stat_fields
 from amorsize.processes.process_tree import children as children_of
-from amorsize.processes.process_tree import descendants, scheduled_seconds
+from amorsize.processes.process_tree import descendants, running_threads
 from amorsize.processes.process_tree import end as end_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 FREE_CPUS: Final = 0.5
-"""CPUs that the caller leaves free, above which a worker begins: our choice, half of the one that it needs."""
+"""CPUs that the caller leaves free, above which a worker runs items: our choice, half of the one that it needs."""
 
-_LONGEST_PAUSE_SECONDS: Final = 0.1
+_LOOKS: Final = 5
+"""Looks at the caller before the first decision: our choice; a millisecond lies between two of them."""
+
+_LONGEST_PAUSE_SECONDS: Final = 0.02
 """Seconds between two looks at a caller that is silent, at most: our choice, since each look costs."""
 
 _GONE: Final[tuple[list[bytes], ...]] = ([], [b"Z"], [b"X"])
@@ -82,30 +85,28 @@ class ForkServer:
         """
         board = self._board
         cpus = away_from(board.parent)
-        self._began, self._before = perf_counter(), self._scheduled()
         self._poll.register(board.wake_ups, select.POLLIN)
         self._poll.register(board.orders, select.POLLIN)
-        is_called, pause = False, SELF_START_SECONDS
+        looks = _Looks(board.parent)
+        is_called = False
         while board.parent == os.getppid():
-            ready = {file for file, _ in self._poll.poll(self._milliseconds(None if is_called else pause))}
+            ready = {file for file, _ in self._poll.poll(self._milliseconds(None if is_called else looks.pause))}
             if board.orders in ready and (now := board.order()) is not None:
                 end_all(self._forked, now=now)
                 return False
+            self._reap()
             if board.wake_ups in ready:
                 is_called = True
                 self._poll.unregister(board.wake_ups)
-            self._reap()
-            if is_called:
-                wanted, is_sure = min(board.asked(), self._most), True
-            else:
-                wanted, is_sure = self._wanted_in_silence()
+            elif not is_called and not looks.look():
+                continue
+            wanted = min(board.asked(), self._most) if is_called else self._wanted_beside(looks.seconds, looks.used)
             move_back(cpus)
-            if wanted == 1 and is_sure and not self._forked:
+            if wanted == 1 and not self._forked and (is_called or looks.used >= ALWAYS_COMPUTES):
                 return True
             self._fork(wanted - len(self._running))
             if self._forked and not self._running:
                 return False
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         return False
 
     def _milliseconds(self, pause: float | None) -> float | None:
@@ -114,32 +115,19 @@ class ForkServer:
             pause = min(_REAP_SECONDS, pause or _REAP_SECONDS)
         return None if pause is None else pause * 1e3
 
-    def _scheduled(self) -> dict[int, tuple[float, float]]:
-        """Return how long the caller and what it has started computed, and waited for a CPU, by process, without us."""
-        ours = {os.getpid(), *descendants(os.getpid())}
-        others = [self._board.parent, *(pid for pid in descendants(self._board.parent) if pid not in ours)]
-        return {pid: scheduled_seconds(pid) for pid in others}
-
-    def _wanted_in_silence(self) -> tuple[int, bool]:
+    def _wanted_beside(self, seconds: float, used: float) -> int:
         """Return how many workers are worth their forks beside a caller that is still at its first item.
 
-        That item has taken some time, and so the items that are left take as long each, as far as is known. Of
-        ``seconds * left / workers + workers * fork_seconds`` the least is best.
-
-        Returns:
-            The number, and whether the item surely computes: other programs may have its CPU, too.
+        That item has taken some seconds, and so the items that are left take as long each, as far as is known. Of
+        ``seconds * left / workers + workers * fork_seconds`` the least is best. Threads of a library may keep all CPUs
+        busy for the item. A worker would slow them down.
         """
-        board, seconds = self._board, perf_counter() - self._began
-        computed = delayed = 0.0
-        for pid, (now_computed, now_delayed) in self._scheduled().items():
-            before = self._before.get(pid, (0.0, 0.0))
-            computed, delayed = computed + now_computed - before[0], delayed + now_delayed - before[1]
-        if computed >= (self._usable_cpus - FREE_CPUS) * seconds and board.has_more_threads():
-            return 0, False
-        most = self._most if computed + delayed < MOSTLY_WAITS * seconds else self._cpus
+        if used >= self._usable_cpus - FREE_CPUS and self._board.has_more_threads():
+            return 0
+        most = self._most if used < MOSTLY_WAITS else self._cpus
         left = self._left() + 1  # the last chunk is counted apart
         more = min(left, int(sqrt(seconds * left / fork_seconds())))
-        return max(1, min(most, len(self._running) + more)), computed >= ALWAYS_COMPUTES * seconds
+        return max(1, min(most, len(self._running) + more))
 
     def _fork(self, workers: int) -> None:
         """Fork more workers, fewer where the system cannot start as many."""
@@ -174,6 +162,42 @@ class ForkServer:
             child.is_running()  # takes its exit status
             del self._running[number]
             self._board.send(Notice(number, 0, 0, ENDED, 0, 0))
+
+
+class _Looks:
+    """Looks at a caller that is silent, and at what it has started: how many of their threads run, or are ready to.
+
+    The seconds that the system counts would be more exact, but it counts those of a thread that runs at its next tick.
+    """
+
+    def __init__(self, caller: int) -> None:
+        self._caller = caller
+        self._began = perf_counter()
+        self._next = SELF_START_SECONDS
+        self._running = self._looks = 0
+        self.pause = SELF_START_SECONDS / _LOOKS
+
+    @property
+    def seconds(self) -> float:
+        """Seconds for which the caller has been silent."""
+        return perf_counter() - self._began
+
+    @property
+    def used(self) -> float:
+        """CPUs in use, the mean of all looks."""
+        return self._running / self._looks
+
+    def look(self) -> bool:
+        """Look once; return whether it is time to decide again."""
+        ours = {os.getpid(), *descendants(os.getpid())}
+        others = [self._caller, *(pid for pid in descendants(self._caller) if pid not in ours)]
+        self._running += sum(map(running_threads, others))
+        self._looks += 1
+        if self.seconds < self._next:
+            return False
+        self._next += 2 * self._next
+        self.pause = min(2 * self.pause, _LONGEST_PAUSE_SECONDS)
+        return True
 
 
 class Served:

@@ -103,16 +103,13 @@ class ForkedWorkers(Board):
     def _serve_first(self, cpus: int, parent: int) -> None:
         queue, most = self._task.queue, len(self.files) - 1
         self._budget.become_worker()
-        server = ForkServer(self, queue.left, self._serve_called, cpus, most, self._task.cpus)
+        server = ForkServer(self, queue.left, self._serve, cpus, most, self._task.cpus)
         if server.run():
-            Worker(0, self, self._task, parent, is_called=True).run()
+            Worker(0, self, self._task, parent).run()
 
     def _serve(self, number: int, parent: int) -> None:
         self._budget.become_worker()
         Worker(number, self, self._task, parent).run()
-
-    def _serve_called(self, number: int, parent: int) -> None:
-        Worker(number, self, self._task, parent, is_called=True).run()
 
     @property
     def can_fork(self) -> bool:
