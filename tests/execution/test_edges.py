@@ -26,6 +26,10 @@ def slow(item):
     spin(0.01)
     return 2 * item
 
+def nap_once(item):
+    time.sleep(0.02)
+    return item
+
 def here(item):
     spin(0.0005)
     return os.getpid()
@@ -105,6 +109,7 @@ PROGRAMS = {
                 for kind in ("auto", "process"):
                     assert run(executor=kind) == WANTED
                 assert list(iexecute(work, iter(range(100)), max_workers=3, min_speedup=1.0)) == WANTED
+                assert execute(nap_once, range(20), use_cache=False) == list(range(20))
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, limit)
     """,
@@ -112,6 +117,7 @@ PROGRAMS = {
         real, os.fork = os.fork, lambda: (_ for _ in ()).throw(BlockingIOError(11, "no more"))
         for kind in ("auto", "process"):
             assert run(executor=kind) == WANTED
+        assert execute(nap_once, range(20), use_cache=False) == list(range(20))
         os.fork = real
         assert run(executor="process") == WANTED
     """,
@@ -204,6 +210,14 @@ PROGRAMS = {
             was = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             assert run(executor=kind) == WANTED
             signal.signal(signal.SIGCHLD, was)
+        def wait_for_any(*_):
+            os.waitpid(-1, os.WNOHANG)
+        for handler in (signal.SIG_IGN, wait_for_any):
+            signal.signal(signal.SIGCHLD, handler)
+            def asks(item):
+                time.sleep(0.05)
+                return signal.getsignal(signal.SIGCHLD) is handler
+            assert all(execute(asks, range(8), use_cache=False))
     """,
     "a wait for any child": """
         def waits():
@@ -241,6 +255,15 @@ PROGRAMS = {
                     os._exit(0)
                 os.waitpid(pid, 0)
         assert got == WANTED
+        warnings.simplefilter("error", AmorsizeWarning)  # of workers that a copy of the stream has ended
+        stream = iexecute(nap_once, range(20))
+        got = [next(stream)]
+        pid = os.fork()
+        if not pid:
+            stream.close()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert [*got, *stream] == list(range(20))
     """,
     "items that are quick first and slow later": """
         def uneven(item):

@@ -449,3 +449,19 @@ def test_an_item_that_the_function_replaces_before_its_turn_is_the_new_one():
 
     data[1:] = [None] * 999
     assert execute(replacing_the_next, data, executor="serial") == [int] * 1000
+
+
+@pytest.mark.parametrize("change", [lambda data: data.append(0), lambda data: data.pop(), lambda data: data.clear()])
+def test_an_item_that_changes_the_list_and_raises_is_named_by_its_position(change):
+    data = list(range(50))
+
+    def fails(item):
+        if item == 30:
+            change(data)
+            raise ValueError(item)
+        return item
+
+    with pytest.raises(ValueError, match="30") as caught:
+        execute(fails, data, executor="serial")
+    if data:
+        assert any("at position 30" in note for note in caught.value.__notes__)

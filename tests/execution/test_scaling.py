@@ -19,13 +19,18 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forked workers 
 
 @pytest.fixture
 def forks(monkeypatch):
-    """Note each fork that is asked for, as the workers and the items that have run; fork none. A fork takes 1 ms."""
+    """Note each fork that is asked for, as the workers and the items that have run; fork none. A fork takes 1 ms.
+
+    Workers that a fork server may fork are noted as a text.
+    """
     asked = []
     monkeypatch.setattr(scaling, "fork_seconds", lambda: 0.001)
     monkeypatch.setattr(ScalingTeam, "_wanted", lambda _: 4)
-    monkeypatch.setattr(
-        ScalingTeam, "fork", lambda team, workers, **_: asked.append((workers, team._run.measure.items))
-    )
+
+    def fork(team, workers, *, most_that_wait=0):
+        asked.append((f"{workers} to {most_that_wait}" if most_that_wait else workers, team._run.measure.items))
+
+    monkeypatch.setattr(ScalingTeam, "fork", fork)
     return asked
 
 
@@ -35,18 +40,14 @@ def pause(seconds):
         pass
 
 
-def before_the_first_item(forks):
-    return sum(workers for workers, items in forks if not items)
-
-
-def test_few_items_may_take_long_so_workers_are_forked_first(forks):
+def test_few_items_may_take_long_so_a_fork_server_is_forked_first(forks):
     execute(abs, range(32), cache="memory", use_cache=False)
-    assert before_the_first_item(forks) == 3
+    assert forks == [("3 to 15", 0)]
 
 
 def test_of_many_items_some_run_before_a_worker_is_forked(forks):
     execute(abs, range(33), cache="memory", use_cache=False)
-    assert before_the_first_item(forks) == 0
+    assert [workers for workers, items in forks if not items] == []
 
 
 @pytest.mark.parametrize(
@@ -80,10 +81,10 @@ def test_it_is_decided_once_enough_has_run(items, seconds, options, expected):
 def test_a_long_first_call_brings_workers_at_once(forks):
     seconds = iter([0.02, *[0.0005] * 99])
     execute(lambda _: pause(next(seconds)), range(100), cache="memory", use_cache=False)
-    assert any(items == 1 for workers, items in forks if workers > 0)
+    assert any(items == 1 for workers, items in forks if workers != 0)
 
 
-def test_a_function_that_may_keep_what_items_make_has_workers_forked_first_and_none_later(forks, monkeypatch):
+def test_a_function_that_may_keep_what_items_make_has_a_fork_server_and_no_worker_is_forked_later(forks, monkeypatch):
     monkeypatch.setattr(scaling, "fork_seconds", lambda: 0.02)  # too long for workers that are forked later
     kept = {}
 
@@ -92,8 +93,7 @@ def test_a_function_that_may_keep_what_items_make_has_workers_forked_first_and_n
         pause(0.001)
 
     execute(keeps, range(100), cache="memory", use_cache=False)
-    assert [workers for workers, items in forks if workers > 0] == [3]
-    assert before_the_first_item(forks) == 3
+    assert [each for each in forks if each[0] != 0] == [("3 to 15", 0)]
 
 
 def test_a_generator_that_the_first_item_makes_is_not_copied_into_workers(monkeypatch):

@@ -127,7 +127,9 @@ if os.fork() == 0:
 os.wait()  # OpenBLAS has ended its threads
 snapshot = Snapshot.now()
 matrix = numpy.ones((600, 600))
+before = len(os.listdir("/proc/self/task"))
 matrix @ matrix
+assert len(os.listdir("/proc/self/task")) > before or os.cpu_count() == 1
 print(repr(snapshot.left_since()))
 libc, thread = ctypes.CDLL(None), ctypes.c_ulong()
 libc.pthread_create(ctypes.byref(thread), None, libc.pause, None)

@@ -103,7 +103,7 @@ class LoopRun:
         self.events = Events(cpus, slowdown)
         self.next, self.stop, self.has_last = 0, self.chunks.count, True
         self.born = self.expected = 0
-        self.gates, self.spaces, self.held = {}, {}, {}
+        self.spaces, self.held = {}, {}
         self.is_called = self.is_stopped = self.has_server = False
         self.bell = Gate()  # of the fork server
         self.news, self.reader = deque(), Gate()
@@ -162,7 +162,6 @@ class LoopRun:
     def caller(self):
         if self.static:
             yield from self.fork(self.wanted - 1)
-            self.call()
         elif 1 < self.total <= policy.FEW_ITEMS and self.wanted > 1:
             yield from self.fork_server()
         while (numbers := self.take(self.count())) is not None:
@@ -175,14 +174,12 @@ class LoopRun:
         self.end = self.events.now + self.overheads.end * self.born
 
     def fork(self, workers):
-        """Fork workers one after another; they know how many there are, or are about to be."""
+        """Fork workers one after another; each begins at once, and they know how many there are about to be."""
         self.expected = max(self.expected, self.takers + workers)
         for _ in range(workers):
             yield CPU, self.overheads.fork
             self.born += 1
-            self.ready(self.born)
-            self.events.start(self.worker(self.born))
-            self.events.start(self.silence(self.gates[self.born]))
+            self.events.start(self.work(self.born))
 
     def fork_server(self):
         """Fork a first worker that forks the others."""
@@ -192,10 +189,9 @@ class LoopRun:
         self.events.start(self.server())
 
     def call(self):
-        """Have all workers begin."""
+        """Tell the fork server that the caller has looked."""
         self.is_called = True
-        for gate in [*self.gates.values(), self.bell]:
-            self.events.open(gate)
+        self.events.open(self.bell)
 
     def count(self):
         """Return how many chunks the caller takes."""
@@ -278,10 +274,7 @@ class LoopRun:
                     yield from self.fork_in_time(left)
         elif left >= least and self.each >= 0.3e-6:  # Run.cheap_seconds
             wanted = self.wanted - 1
-            if self.born:
-                self.call()
-                yield from self.fork_in_time(left)
-            elif left * wanted / (1 + wanted) > policy.WORKER_FORKS * self.overheads.fork + least:
+            if self.born or left * wanted / (1 + wanted) > policy.WORKER_FORKS * self.overheads.fork + least:
                 yield from self.fork_in_time(left)
                 self.call()
 
@@ -301,48 +294,39 @@ class LoopRun:
     # The fork server
 
     def server(self):
-        """Fork the workers that are wanted; work where one is enough. It takes no time of the caller's."""
-        began, forked, pause = self.events.now, 0, policy.SELF_START_SECONDS
+        """Fork the workers that are wanted; work where one is all. It takes no time of the caller's."""
+        began, forked, pause = self.events.now, 0, policy.SILENT_SECONDS
         while not self.is_stopped and self.done < self.chunks.count:
             if not self.is_called:
-                self.events.start(self.silence(self.bell, pause))
-            yield self.bell
-            wanted = self.expected - 1 if self.is_called else self.wanted_in_silence(self.events.now - began, forked)
-            if wanted <= 1 and not forked:
+                self.events.start(self.silence(pause))
+                yield self.bell
+            more = (self.expected - 1 if self.is_called else self.worth(self.events.now - began, forked)) - forked
+            if more == 1 and not forked and (self.is_called or self.wanted == 2):
                 self.has_server = False
-                self.ready(1)
                 yield from self.work(1)
                 return
-            while forked < wanted and not self.is_stopped:
+            for _ in range(more):
                 yield CPU, self.overheads.fork
                 forked += 1
                 self.born = forked
-                self.ready(forked)
                 self.events.start(self.work(forked))
+            if self.is_called and forked >= self.expected - 1:
+                yield self.bell
             pause = 2 * (self.events.now - began)
 
-    def wanted_in_silence(self, seconds, forked):
+    def worth(self, seconds, forked):
         """Return how many workers a caller wants that is at its first item; see ForkServer."""
         left = self.left() + self.has_last
-        return min(self.wanted - 1, forked + min(left, int(sqrt(seconds * left / self.overheads.fork))))
+        return min(self.wanted - 1, forked + min(left, max(1, int(sqrt(seconds * left / self.overheads.fork)))))
+
+    def silence(self, seconds):
+        yield WAIT, seconds
+        self.events.open(self.bell)
 
     # A worker
 
-    def ready(self, number):
-        self.gates[number], self.spaces[number], self.held[number] = Gate(), Gate(), 0.0
-
-    def silence(self, gate, seconds=policy.SELF_START_SECONDS):
-        yield WAIT, seconds
-        self.events.open(gate)
-
-    def worker(self, number):
-        if not self.is_called:
-            yield self.gates[number]
-        yield from self.work(number)
-
     def work(self, number):
-        if self.is_stopped:
-            return
+        self.spaces[number], self.held[number] = Gate(), 0.0
         yield CPU, self.overheads.begin
         each, ran, taken = 0.0, 0, self.take_last()
         while not self.is_stopped:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation.loops import Costs, LoopRun, best_static, draw_loop, judge_loop, numbers_of_workers, saturation
 
-from amorsize.execution.policy import SELF_START_SECONDS
+from amorsize.execution.policy import SILENT_SECONDS
 
 FREE = Costs(**{field.name: 1e-9 for field in attrs.fields(Costs)})
 
@@ -46,13 +46,13 @@ def test_one_cpu_takes_what_serial_takes_and_a_look_after_each_block(costs):
 def test_workers_begin_by_themselves_while_the_caller_is_at_a_long_item():
     outcome = LoopRun([1.0] * 4, 2, FREE).run()
     first = min(ran.began for ran in outcome.takes if ran.taker == 1)
-    assert first == pytest.approx(SELF_START_SECONDS, rel=0.01)
-    assert outcome.seconds == pytest.approx(2.0 + SELF_START_SECONDS, rel=0.01)
+    assert first == pytest.approx(SILENT_SECONDS, rel=0.01)
+    assert outcome.seconds == pytest.approx(2.0 + SILENT_SECONDS, rel=0.01)
 
 
 def test_workers_are_called_after_a_millisecond_of_short_items():
     outcome = LoopRun([0.0005] * 2000, 2, FREE).run()
-    assert 0.001 < min(ran.began for ran in outcome.takes if ran.taker == 1) < SELF_START_SECONDS
+    assert 0.001 < min(ran.began for ran in outcome.takes if ran.taker == 1) < SILENT_SECONDS
 
 
 def test_a_short_job_waits_for_nobody():

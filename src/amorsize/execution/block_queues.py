@@ -9,6 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amorsize.execution import out_of_band
+from amorsize.execution.chunks import unread_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,6 +156,10 @@ class SharedBlockQueue:
     def left(self) -> int:
         """Return 0: takers take one block at a time, however many there are."""
         return 0
+
+    def unclaimed(self) -> int:
+        """Return how many blocks wait for a worker."""
+        return unread_bytes(self._own) // _HEADER.size
 
     def free_before(self, number: int) -> None:
         """Free the memory of all blocks before this one: they are done."""

@@ -134,14 +134,23 @@ class PipeChunkQueue:
 
     def left(self) -> int:
         """Return how many numbers are left, without the last chunk's."""
-        if sys.platform == "win32":
-            return 0
-        import fcntl
-        import termios
+        return unread_bytes(self._read) // _BYTES
 
-        return int.from_bytes(fcntl.ioctl(self._read, termios.FIONREAD, b"\0" * 4), "little") // _BYTES
+    def unclaimed(self) -> int:
+        """Return how many numbers are left, the last chunk's too."""
+        return self.left() + unread_bytes(self._read_last) // _BYTES
 
     def close(self) -> None:
         """Close the pipes; repeated calls do nothing."""
         while self._files:
             os.close(self._files.pop())
+
+
+def unread_bytes(pipe: int) -> int:
+    """Return how many bytes wait in a pipe."""
+    if sys.platform == "win32":
+        return 0
+    import fcntl
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4), "little")

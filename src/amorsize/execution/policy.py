@@ -9,7 +9,7 @@ LOOK_SECONDS: Final = 0.001
 """Seconds of work that the caller does alone before it decides on workers: our choice, about what a fork takes."""
 
 FEW_ITEMS: Final = 32
-"""Items that are so few that each is likely to take long: our choice; then workers are forked at once."""
+"""Items that are so few that each is likely to take long: our choice; then a worker is forked before the first."""
 
 MANY_OBJECTS: Final = 10_000
 """Objects in a list from which reading them beside a fork copies many pages: our choice, 170 pages of 60 each."""
@@ -66,7 +66,13 @@ WORKERS_SHARE: Final = 2
 """The same of worker processes: 2, as in factoring (Hummel, Schonberg and Flynn 1992)."""
 
 SELF_START_SECONDS: Final = 0.005
-"""Seconds of the caller's silence after which a worker begins by itself: our choice, more than a block takes."""
+"""Seconds of the caller's silence after which threads begin by themselves: our choice, more than a block takes."""
+
+SILENT_SECONDS: Final = 0.002
+"""Seconds of the caller's silence after which a fork server forks: our choice, as the fork takes some more."""
+
+FREE_CPUS: Final = 0.5
+"""CPUs that must be free for a worker to run items: our choice, half of the one that it needs."""
 
 LEAST_TAKE_SECONDS: Final = 0.0005
 """Seconds of a worker's take, at least: our choice; a take and a result cost 10 us in a thread, 20 to 40 in a fork."""

@@ -191,18 +191,20 @@ class ScalingTeam(WorkerTeam):
         return min(wanted - 1, self._run.left_items)
 
     def _fork_in_time(self) -> None:
-        """Fork workers, as many as what is left gives time for: each fork takes the caller's time."""
+        """Have as many workers forked as what is left gives time for."""
         measure = self._run.measure
         most = takers_in_time(self._run.left_items * measure.seconds_per_item, fork_seconds())
         more = min(self._forks_wanted(), most - 1) - (0 if self.forked is None else len(self.forked))
         if more > 0 and self.forked is not None and self.forked.can_fork:
-            self.forked.ask(len(self.forked) + more)
+            wanted = len(self.forked) + more
+            lacking = max(0, wanted - self._granted)
+            self.forked.call(wanted - lacking + self._grant(lacking))
         elif more > 0 and not self.left_behind() and not self._keeps_state and not self._has_become_bound():
             self.fork(more)
 
     @cached_property
     def _keeps_state(self) -> bool:
-        """Whether workers must be forked before the first item, since items may keep what a later fork would share."""
+        """Whether no worker may be forked from the caller after an item: items may keep what the fork would share."""
         from amorsize.domain.kept_state import may_keep_state
 
         return may_keep_state(self._job.own, loaded())

@@ -237,9 +237,7 @@ class Stream(Run):
                 self.beat()
             return True
         if team is None or (not self._blocks and not team.is_together):
-            if team is not None:
-                self._prime(team)
-            return self._run_next()
+            return (team is not None and self._prime(team)) or self._run_next()
         if team.is_together:  # with as many blocks as the workers can have ahead of them
             self._fill(team, self.chunk_items, min(MOST_BLOCKS, AHEAD_BLOCKS * team.takers))
         self.beat()
@@ -254,13 +252,14 @@ class Stream(Run):
             self._run_lost()
         return True
 
-    def _prime(self, team: Team) -> None:
-        """Hand out the items after the first before that is run: it may take long, and others need not wait for it."""
-        if self.data is None or self._queue is None or self.next_position or self.job.total is None:
-            return
+    def _prime(self, team: Team) -> bool:
+        """Hand out items, then run the first one: it may take long. Return whether there was one."""
+        if self.data is None or self._queue is None or self.next_position or not self.job.total:
+            return False
         first = self._pull(1)
-        self._fill(team, 1, team.takers - 1)
+        self._fill(team, 1, 1 + team.most_workers)
         self._run_block(first)
+        return True
 
     def _run_lost(self) -> None:
         """Run the blocks here that workers took and sent no result of, once all workers have ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from amorsize.errors import WorkerError
@@ -9,6 +10,7 @@ from amorsize.execution.policy import CRASHES
 from amorsize.execution.team import end_of
 from amorsize.processes.process_bound import has_other_threads
 from amorsize.processes.process_info import signal_of
+from amorsize.processes.warning import warn
 
 if TYPE_CHECKING:
     import sys
@@ -43,6 +45,14 @@ def look(run: Run, job: Job, forked: ForkedWorkers, *, isolated: bool) -> bool:
     for number, why in stuck:
         _lost(run, _ended(run, forked, number), why)
     return bool(stuck)
+
+
+def can_start(forked: ForkedWorkers) -> bool:
+    """Return whether the fork server could start all workers that were wanted; warn where the system could not."""
+    number = forked.error()
+    if number:
+        warn(f"execute: no more processes can be started here ({os.strerror(number)})")
+    return not number
 
 
 def end_late(run: Run, forked: ForkedWorkers, limit: float) -> int:

@@ -50,6 +50,10 @@ class Team(Protocol):
         """Number of workers that take chunks, the caller included."""
 
     @property
+    def most_workers(self) -> int:
+        """Number of workers, with those that may still be forked while the caller is silent."""
+
+    @property
     def is_alone(self) -> bool:
         """Whether the caller has no workers."""
 

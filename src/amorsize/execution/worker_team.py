@@ -98,6 +98,12 @@ class WorkerTeam:
         return 1 + sum(map(len, self._parts))
 
     @property
+    def most_workers(self) -> int:
+        """Number of workers, with those that a fork server may still fork."""
+        served = 0 if self.forked is None else self.forked.most_served
+        return max(served, self.takers - 1)
+
+    @property
     def is_alone(self) -> bool:
         """Whether the caller has no workers."""
         return not self._parts
@@ -180,13 +186,7 @@ class WorkerTeam:
         self.start_threads(count)
 
     def fork(self, workers: int, *, most_that_wait: int = 0) -> None:
-        """Fork more workers, as many as the budget allows.
-
-        Args:
-            workers: how many.
-            most_that_wait: fork one only, which forks up to so many others if items wait, and so many as are given
-                if they compute; 0: fork all of them here.
-        """
+        """Fork more workers; with ``most_that_wait``, one that forks so many if items wait, ``workers`` if not."""
         self.left_behind()
         workers = self._grant(workers)
         if workers <= 0 or self._budget.is_worker:
@@ -194,7 +194,7 @@ class WorkerTeam:
         try:
             with uninterrupted():
                 if self.forked is None:
-                    self.forked = self._forked_workers(workers)
+                    self.forked = self._forked_workers(workers, max(workers, most_that_wait))
                 if most_that_wait:
                     self.forked.start_server(workers, most_that_wait)
                 else:
@@ -224,7 +224,7 @@ class WorkerTeam:
             self._granted += granted
         return granted
 
-    def _forked_workers(self, workers: int) -> ForkedWorkers:
+    def _forked_workers(self, workers: int, most: int) -> ForkedWorkers:
         """Return what forks workers and looks after them; OSError when the system lacks memory or descriptors."""
         options = self._job.options
         if sys.platform == "linux":
@@ -237,7 +237,7 @@ class WorkerTeam:
                 items_of,
                 queue,
                 caller_takes=self.caller_works,
-                bound_bytes=max(LEAST_BOUND_BYTES, self._config.available_bytes // (4 * workers)),
+                bound_bytes=max(LEAST_BOUND_BYTES, self._config.available_bytes // (4 * most)),
                 cpus=self._config.usable_cpus,
                 collect=options.collect,
                 times_items=options.item_timeout is not None,
@@ -267,10 +267,10 @@ class WorkerTeam:
                 warn("execute: no thread can be started here")
 
     def wake(self) -> None:
-        """Make forked workers begin now."""
+        """Tell the fork server, if there is one, that the caller has looked: workers are wanted."""
         if self.forked is not None and not self.is_awake:
             self.is_awake = True
-            self.forked.wake()
+            self.forked.call()
 
     def start_pool(self, workers: int, ahead_seconds: float) -> None:
         """Start a pool of workers that start empty."""
@@ -345,8 +345,8 @@ class WorkerTeam:
         """Make forked workers take no more chunks; what they are at is still taken in."""
         self.is_awake = False
         if self.forked is not None:
+            self.forked.stop()  # first: a fork server forks no more then
             self._run.withdraw(len(self.forked))
-            self.forked.stop()
             if not self.forked.working():
                 self._end_forked()
 
@@ -432,8 +432,11 @@ class WorkerTeam:
             return
         self._supervised = now
         limit = self._job.options.item_timeout
-        isolated = self._config.isolated
-        if self.forked is not None and supervision.look(self._run, self._job, self.forked, isolated=isolated):
+        if self.forked is not None and self.may_fork:
+            self.may_fork = supervision.can_start(self.forked)
+        if self.forked is not None and supervision.look(
+            self._run, self._job, self.forked, isolated=self._config.isolated
+        ):
             self.may_fork = False
             self.withdraw_forked()
         if self.forked is not None and limit is not None:

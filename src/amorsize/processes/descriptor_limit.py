@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+from contextlib import suppress
 from io import FileIO
 from typing import Final
 
@@ -23,6 +25,18 @@ def has_descriptor() -> bool:
     except OSError as error:
         return error.errno not in NO_DESCRIPTOR
     return True
+
+
+def free_descriptors() -> int:
+    """Return how many more file descriptors this process may open, 0 where that is not known."""
+    if sys.platform != "linux":
+        return 0
+    import resource
+
+    with suppress(OSError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return max(0, most - len(os.listdir("/proc/self/fd")))  # noqa: PTH208  pathlib would take longer
+    return 0
 
 
 def refuse_unloaded(where: str, error: OSError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from contextlib import suppress
 from time import monotonic, sleep
@@ -79,8 +80,6 @@ class Child:
             if left <= 0:
                 return False
             if self._descriptor >= 0:
-                import select
-
                 poll = select.poll()
                 poll.register(self._descriptor, select.POLLIN)
                 poll.poll(left * 1e3)
@@ -123,6 +122,10 @@ class Lifeline:
             fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
             fcntl.fcntl(own, _F_SETSIG, signal.SIGKILL)
             fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
+            poll = select.poll()
+            poll.register(own, 0)
+            if poll.poll(0):  # nobody can write any more
+                os._exit(1)
         if os.getppid() != parent:
             os._exit(1)
 
@@ -259,3 +262,16 @@ def become_independent(
         random.seed()
     limit_threads(threads, limits)
     return is_cut
+
+
+def end_library_threads() -> None:
+    """Fork a child that ends at once: libraries that take care of forks, as OpenBLAS does, end their threads before."""
+    children: list[Child] = []
+    with suppress(OSError, RuntimeError):  # no process is left, or the interpreter ends
+        lifeline = Lifeline()
+        try:
+            fork(lambda: None, children, lifeline)
+        finally:
+            for child in children:
+                child.kill()
+            lifeline.close()

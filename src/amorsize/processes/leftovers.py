@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from amorsize.domain.fork_costs import MOST_FORK_SECONDS
 from amorsize.domain.values import LONG_TEXT
 from amorsize.domain.wording import counted
 from amorsize.processes import process_info, process_tree
@@ -102,15 +102,13 @@ def _kinds(before: dict[int, tuple[int, int]]) -> Counter[str]:
 def _lasting(threads: frozenset[str]) -> frozenset[str]:
     """Return those threads that a fork does not end; OpenBLAS ends its own, and starts them again when it needs them.
 
-    Where threads of C libraries are among them, a child is forked that ends at once.
+    A process whose fork takes long is not forked for that.
     """
     if sys.platform == "linux" and threads and process_info.foreign_threads():
-        from amorsize.processes.forks import Lifeline, fork
+        if process_info.fork_seconds() <= MOST_FORK_SECONDS:
+            from amorsize.processes.forks import end_library_threads
 
-        lifeline = Lifeline()
-        with suppress(OSError):  # no process is left
-            fork(int, [], lifeline).wait()
-        lifeline.close()
+            end_library_threads()
         return threads.intersection(process_info.tasks())
     return threads
 

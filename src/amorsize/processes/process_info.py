@@ -31,6 +31,12 @@ _LIBRARY_SECONDS: Final = 0.003
 _PROCESSOR: Final = 36
 """The CPU that a process ran on last, counted in its ``stat`` from the field after the name on."""
 
+_START: Final = 19
+"""When a process began, counted in the same way."""
+
+_ENDED: Final[tuple[list[bytes], ...]] = ([], [b"Z"], [b"X"])
+"""The first of these fields of a process that has ended."""
+
 _WAITS: Final = frozenset({0, 6, 9})
 """FUTEX_WAIT, FUTEX_LOCK_PI and FUTEX_WAIT_BITSET."""
 
@@ -67,6 +73,17 @@ def stat_fields(process: int | str) -> list[bytes]:
         process: its number, or a path below ``/proc`` of one of its threads.
     """
     return read(f"{process}/stat").rpartition(b")")[2].split()
+
+
+def begun(pid: int) -> int:
+    """Return when a process began, in clock ticks since the system did; 0 where there is none of that number."""
+    fields = stat_fields(pid)
+    return int(fields[_START]) if fields else 0
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether a process has ended, also where nobody has waited for it."""
+    return stat_fields(pid)[:1] in _ENDED
 
 
 def scheduled(thread: str) -> tuple[float, float]:

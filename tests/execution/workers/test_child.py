@@ -28,7 +28,7 @@ def board():
 def worker(board):
     queue = PipeChunkQueue(0, 1)
     task = Task(abs, lambda numbers: (numbers.start, [1]), queue, caller_takes=True, bound_bytes=1, cpus=2.0)
-    yield Worker(0, board, task, os.getpid())
+    yield Worker(0, board, task, os.getppid())
     queue.close()
 
 
@@ -40,7 +40,8 @@ def test_a_worker_waits_while_more_threads_than_at_the_fork_keep_all_cpus_busy(
     monkeypatch, worker, more_threads, running, waits
 ):
     monkeypatch.setattr(Board, "has_more_threads", lambda _: more_threads)
-    monkeypatch.setattr(child, "running_threads", lambda _: running.pop(0))
+    looks = iter(running)
+    monkeypatch.setattr(child, "running_threads", lambda _: next(looks))
     assert worker._must_wait() == waits
 
 
@@ -52,3 +53,17 @@ def test_a_worker_looks_again_after_a_while_only(monkeypatch, worker):
     for now[0] in (100.0, 100.001, 100.004, 100.006):
         assert not worker._must_wait()
     assert sorted(set(looks)) == [100.0, 100.006]
+
+
+def test_a_worker_that_waits_has_taken_no_chunk(monkeypatch, worker):
+    left = []
+
+    def wait_once(_):
+        left.append(worker._task.queue.unclaimed())
+        return len(left) == 1
+
+    monkeypatch.setattr(Worker, "_begin", lambda _: None)
+    monkeypatch.setattr(Worker, "_must_wait", wait_once)
+    monkeypatch.setattr(Worker, "_run_chunks", lambda _, numbers: left.append(numbers))
+    worker.run()
+    assert left == [1, 1, range(1), 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from amorsize.execution.scaling import ScalingTeam
 from amorsize.execution.workers import fork_server
 from amorsize.execution.workers.board import Board
 from amorsize.execution.workers.fork_server import ForkServer
+from amorsize.execution.workers.forked import ForkedWorkers
 from amorsize.processes import process_info
 
 
@@ -49,7 +51,12 @@ def test_few_items_that_wait_run_at_once_from_the_first_call_on(tmp_path):
 
 def test_workers_of_a_server_are_as_many_as_the_limit_allows(tmp_path):
     found = call(lambda _: wait_for(tmp_path, 3), range(6), max_workers=3)
-    assert len(set(found)) <= 3
+    assert len(set(found)) == 3
+
+
+def test_few_items_of_a_stream_that_wait_run_at_once(tmp_path):
+    stream = amorsize.iexecute(lambda _: wait_for(tmp_path, 6), range(6))
+    assert len(set(stream)) == 6
 
 
 @pytest.mark.usefixtures("four_cpus")
@@ -61,10 +68,44 @@ def test_workers_that_are_called_know_nothing_of_items_that_ran_in_the_caller():
         until = time.perf_counter() + 0.003
         while time.perf_counter() < until:
             pass
-        return os.getpid(), ran["items"]
+        return os.getpid(), os.getppid(), ran["items"]
 
-    found = call(keep, range(400))
-    assert sum(count == 1 for _, count in found) == len({pid for pid, _ in found}) > 1
+    here, found = os.getpid(), call(keep, range(400))
+    assert sum(count == 1 for *_, count in found) == len({pid for pid, *_ in found})
+    assert {parent for pid, parent, _ in found if pid != here} - {here}
+
+
+@pytest.mark.usefixtures("four_cpus")
+def test_a_worker_that_has_ended_is_not_replaced(monkeypatch):
+    served, end = [], ForkedWorkers.end
+    monkeypatch.setattr(
+        ForkedWorkers, "end", lambda workers, **how: served.append(workers.served()) or end(workers, **how)
+    )
+
+    def last_is_long(item):
+        until = time.perf_counter() + 0.003
+        while time.perf_counter() < until:
+            pass
+        time.sleep(0.3 if item == 31 else 0.0)
+        return item
+
+    assert call(last_is_long, range(32)) == list(range(32))
+    assert served[0] <= 3
+
+
+def test_where_the_server_can_fork_nobody_it_works_itself_and_a_warning_says_why(monkeypatch):
+    def refuse(*_):
+        raise BlockingIOError(errno.EAGAIN, "no more")
+
+    def pause(_):
+        until = time.perf_counter() + 0.05
+        while time.perf_counter() < until:
+            pass
+        return os.getpid()
+
+    monkeypatch.setattr(fork_server, "fork", refuse)
+    with pytest.warns(AmorsizeWarning, match="no more processes can be started"):
+        assert len(set(call(pause, range(8)))) == 2
 
 
 @pytest.mark.usefixtures("four_cpus")
@@ -74,7 +115,7 @@ def test_a_killed_worker_of_a_server_is_seen_and_its_items_run_again(tmp_path):
     def die_once(item):
         wait_for(tmp_path, 6)
         marker = tmp_path / "killed"
-        if os.getpid() != here and item == 5 and not marker.exists():
+        if here not in {os.getpid(), os.getppid()} and item == 5 and not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return item
@@ -144,9 +185,9 @@ def another_thread(board):
 @pytest.mark.parametrize(
     ("seconds", "used", "expected"),
     [
-        (0.001, 1.0, 3),  # the root of 31, but no more than there are CPUs
+        (0.001, 1.0, 3),  # the root of 30, but no more than there are CPUs
         (0.001, 0.1, 5),
-        (0.004, 0.1, 11),
+        (0.004, 0.1, 10),
         (1.0, 0.1, 15),
         (1.0, 0.6, 3),
         (0.00001, 1.0, 1),
@@ -154,13 +195,13 @@ def another_thread(board):
     ],
 )
 def test_the_longer_the_caller_is_silent_the_more_workers_are_wanted(server, seconds, used, expected):
-    assert server._wanted_beside(seconds, used) == expected
+    assert server._more_beside(seconds, used) == expected
 
 
 @pytest.mark.usefixtures("another_thread")
 @pytest.mark.parametrize(("used", "expected"), [(4.0, 0), (3.6, 0), (3.4, 3), (0.1, 15)])
 def test_no_worker_is_wanted_beside_threads_of_an_item_that_keep_all_cpus_busy(server, used, expected):
-    assert server._wanted_beside(1.0, used) == expected
+    assert server._more_beside(1.0, used) == expected
 
 
 def test_a_caller_that_sleeps_uses_no_cpu_and_one_that_computes_uses_one():

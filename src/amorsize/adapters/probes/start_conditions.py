@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from functools import cache
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
@@ -53,20 +52,11 @@ def _fork_danger() -> str:
     process whose fork takes long is not forked for that.
     """
     danger = process_info.fork_danger()
-    if not danger or sys.platform != "linux" or process_info.fork_seconds() > MOST_FORK_SECONDS:
-        return danger
-    from amorsize.processes import forks
+    if sys.platform == "linux" and danger and process_info.fork_seconds() <= MOST_FORK_SECONDS:
+        from amorsize.processes.forks import end_library_threads
 
-    children: list[Any] = []
-    with suppress(OSError):  # no process can be started: what was seen before counts
-        lifeline = forks.Lifeline()
-        try:
-            forks.fork(lambda: None, children, lifeline)
-            danger = process_info.fork_danger()
-        finally:
-            for child in children:
-                child.kill()
-            lifeline.close()
+        end_library_threads()
+        return process_info.fork_danger()
     return danger
 
 

@@ -15,7 +15,7 @@ import attrs
 assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewhere; see process_info.can_fork
 
 from amorsize.processes.forks import Lifeline
-from amorsize.processes.process_info import tasks
+from amorsize.processes.process_info import begun, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from amorsize.processes.failures import Packed
 
 MOST_WORKERS: Final = 1024
-"""Forked workers of one run, over all its time: our choice, more than CPUs and restarts need; 64 bytes each."""
+"""Forked workers of one run, over all its time: our choice, more than CPUs and restarts need; 128 bytes each."""
 
-_SLOTS: Final = 8
-"""Numbers of each worker on the board: 64 bytes, a line of a CPU's cache, so that no two workers write to one."""
+_SLOTS: Final = 16
+"""Numbers of each worker on the board: 128 bytes, two lines of a CPU's cache, so that no two workers write to one."""
 
-_BEGUN, _FIRST, _COUNT, _TAKEN_IN, _ITEM, _SINCE, _PID, _LEFT = range(8)
+_BEGUN, _FIRST, _COUNT, _TAKEN_IN, _ITEM, _SINCE, _PID, _PID_SINCE, _END_CODE = range(9)
 """What a worker's numbers are: whether it has begun, the chunks it is at, messages that the caller has taken in, the
-item it is at and since when (nanoseconds). A fork server adds the numbers of the processes that it has forked, and how
-they have ended."""
+item it is at and since when (nanoseconds), its process and when that began (clock ticks). A fork server adds how each
+worker that it has forked has ended."""
 
-_STOPPED, _WORKERS, _LIMIT, _THREADS, _ASKED, _SERVED = range(MOST_WORKERS * _SLOTS, MOST_WORKERS * _SLOTS + 6)
+_STOPPED, _WORKERS, _LIMIT, _THREADS, _ASKED, _SERVED, _ERROR = range(MOST_WORKERS * _SLOTS, MOST_WORKERS * _SLOTS + 7)
 """Numbers of the run, after those of its workers: whether it is stopped, how many workers there are, one more than the
 first chunk that need not run (0: all must), the threads of the caller's process after the last fork, how many workers
-the caller wants of a fork server, and how many that has forked."""
+the caller wants of a fork server, how many that has forked, and the error number that keeps it from forking more."""
 
 _RUNS, _UNKNOWN, _CODES = 0, 1, 1000
 """How a worker has ended, as a number: not yet, nobody knows, or its exit code plus 1,000."""
@@ -60,6 +60,10 @@ DONE, LOST, UNREADABLE, ENDED = 0, 1, 2, 3
 did not unpickle, and nothing was run; or the worker has ended, which only wakes the caller."""
 
 
+_FORK, _END, _END_NOW, _MOST_ORDERS = b"f", b"e", b"n", 4096
+"""Orders to a fork server, a byte each, and how many one read takes."""
+
+
 @attrs.frozen(eq=False)
 class Task:
     """What the workers of a run do.
@@ -80,10 +84,6 @@ class Task:
     times_items: bool = False
     takes_last: bool = False
     threads: int = 1
-
-
-_FORK, _END, _END_NOW, _MOST_ORDERS = b"f", b"e", b"n", 4096
-"""Orders to a fork server, a byte each, and how many one read takes."""
 
 
 class Notice(NamedTuple):
@@ -137,7 +137,6 @@ class Board:
         self._shared = mmap.mmap(-1, (MOST_WORKERS + 1) * _SLOTS * 8)
         self._numbers = memoryview(self._shared).cast("q")
         try:
-            self.wake_ups, self._wake = self._pipe()
             self.notices_read, self._notices_write = self._pipe()
             self.lifeline = Lifeline()
             os.set_blocking(self.notices_read, False)
@@ -208,11 +207,11 @@ class Board:
         self._numbers[_WORKERS] = workers
 
     def count_threads(self) -> None:
-        """Record how many threads the caller's process has, after a fork and before any item runs there."""
+        """Record how many threads the caller's process has, right after a fork, which ends the threads of OpenBLAS."""
         self._numbers[_THREADS] = len(tasks())
 
     def has_more_threads(self) -> bool:
-        """Return whether the caller's process has more threads now than then: an item has started them."""
+        """Return whether the caller's process has more threads now than after the last fork."""
         return len(tasks(self.parent)) > self._numbers[_THREADS] > 0
 
     def limit(self, number: int) -> None:
@@ -224,13 +223,13 @@ class Board:
         limit = self._numbers[_LIMIT]
         return bool(limit) and numbers.start >= limit
 
-    # What a fork server and the caller tell one another
+    # Between the caller and a fork server
 
     def open_orders(self) -> None:
         """Open the pipe by which the caller gives a fork server its orders."""
         self.orders, self._give_orders = self._pipe()
 
-    def serve(self, workers: int) -> None:
+    def count_served(self, workers: int) -> None:
         """Record how many workers a fork server has forked, or is about to."""
         self._numbers[_SERVED] = self._numbers[_WORKERS] = workers
 
@@ -238,35 +237,49 @@ class Board:
         """Return how many workers a fork server has forked; their numbers begin at 1."""
         return self._numbers[_SERVED]
 
-    def join(self, worker: int, pid: int) -> None:
-        """Record the process of a worker that a fork server has forked."""
+    def record_process(self, worker: int, pid: int) -> None:
+        """Record the process of a worker, and when it began."""
+        self._numbers[worker * _SLOTS + _PID_SINCE] = begun(pid)
         self._numbers[worker * _SLOTS + _PID] = pid
 
     def pid(self, worker: int) -> int:
-        """Return the process of such a worker, 0 for none."""
+        """Return the process of a worker, 0 before it has begun."""
         return self._numbers[worker * _SLOTS + _PID]
 
-    def leave(self, worker: int, code: int | None) -> None:
-        """Record that such a worker has ended, with its exit code, None where that is not known."""
-        self._numbers[worker * _SLOTS + _LEFT] = _UNKNOWN if code is None else _CODES + code
+    def is_process(self, worker: int) -> bool:
+        """Return whether the process of a worker is there; another one may have its number later."""
+        at = worker * _SLOTS
+        return bool(self._numbers[at + _PID]) and begun(self._numbers[at + _PID]) == self._numbers[at + _PID_SINCE]
 
-    def has_left(self, worker: int) -> bool:
+    def record_end(self, worker: int, code: int | None) -> None:
+        """Record that a worker of a fork server has ended, with its exit code, None where that is not known."""
+        self._numbers[worker * _SLOTS + _END_CODE] = _UNKNOWN if code is None else _CODES + code
+
+    def has_ended(self, worker: int) -> bool:
         """Return whether such a worker has ended."""
-        return self._numbers[worker * _SLOTS + _LEFT] != _RUNS
+        return self._numbers[worker * _SLOTS + _END_CODE] != _RUNS
 
     def exitcode(self, worker: int) -> int | None:
         """Return the exit code of such a worker, None while it runs and where the code is not known."""
-        code = self._numbers[worker * _SLOTS + _LEFT]
+        code = self._numbers[worker * _SLOTS + _END_CODE]
         return None if code in {_RUNS, _UNKNOWN} else code - _CODES
 
-    def ask(self, workers: int) -> None:
-        """Ask a fork server for so many workers in all."""
+    def record_error(self, number: int) -> None:
+        """Record the error number that keeps a fork server from forking more workers."""
+        self._numbers[_ERROR] = number
+
+    def error(self) -> int:
+        """Return that error number, 0 for none."""
+        return self._numbers[_ERROR]
+
+    def call(self, workers: int) -> None:
+        """Tell a fork server that the caller has looked, and how many workers it wants in all."""
         self._numbers[_ASKED] = workers
         os.write(self._give_orders, _FORK)
 
     def asked(self) -> int:
-        """Return how many workers the caller wants in all, at least one."""
-        return max(1, self._numbers[_ASKED])
+        """Return how many workers the caller wants in all, 0 as long as it has not looked."""
+        return self._numbers[_ASKED]
 
     def order_end(self, *, now: bool) -> None:
         """Make a fork server end its workers and then itself."""
@@ -287,10 +300,6 @@ class Board:
     def is_stopped(self) -> bool:
         """Return whether workers must take no more chunks."""
         return bool(self._numbers[_STOPPED])
-
-    def wake(self) -> None:
-        """Let all workers begin, those too that are forked later."""
-        os.write(self._wake, b"x")
 
     def send(self, notice: Notice) -> None:
         """Send the caller a notice; waits while the pipe is full."""

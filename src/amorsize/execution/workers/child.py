@@ -15,10 +15,9 @@ from amorsize.execution.items import Changes
 from amorsize.execution.out_of_band import pack as packed
 from amorsize.execution.out_of_band import size_of
 from amorsize.execution.output import recorded
-from amorsize.execution.policy import LEAST_TAKE_SECONDS, SELF_START_SECONDS, WORKERS_SHARE
+from amorsize.execution.policy import FREE_CPUS, LEAST_TAKE_SECONDS, WORKERS_SHARE
 from amorsize.execution.workers.board import DONE, LOST, UNREADABLE, Board, Message, Notice, Task
 from amorsize.execution.workers.chunk import run_items, sort_out
-from amorsize.execution.workers.fork_server import FREE_CPUS
 from amorsize.processes.failures import pack
 from amorsize.processes.forks import become_independent
 from amorsize.processes.memory import Ring, write_all
@@ -39,6 +38,9 @@ _GROWTH: Final = 2
 
 _LOOKS: Final = 3
 """Looks at the threads of the caller, a millisecond apart, before a worker waits for them: our choice."""
+
+_MILLISECONDS: Final = 5
+"""Milliseconds until the worker looks at them again: our choice, since looks at many threads cost CPUs, too."""
 
 _FULL_MILLISECONDS: Final = 1
 """Milliseconds of the pause of a worker whose results fill their memory: our choice, the caller takes some in."""
@@ -71,12 +73,12 @@ class Worker:
         """Work until there are no chunks left or the caller is gone."""
         board, task = self._board, self._task
         self._begin()
-        taken = task.queue.take_last() if task.takes_last and not board.is_stopped() else None
+        takes_last = task.takes_last
         while self._parent == os.getppid() and not board.is_stopped():
             if self._must_wait():
                 continue
-            numbers = taken or self._take()
-            taken = None
+            numbers = (task.queue.take_last() if takes_last else None) or self._take()
+            takes_last = False
             if numbers is None:
                 break
             if not board.is_beyond_limit(numbers):
@@ -85,11 +87,12 @@ class Worker:
     def _begin(self) -> None:
         """Get ready, on another CPU than the caller's."""
         move_back(away_from(self._board.parent))
+        self._board.record_process(self._number, os.getpid())
         self._board.begin(self._number)
         self._is_cut = become_independent(self._task.threads)
 
     def _must_wait(self) -> bool:
-        """Return whether threads of a library keep all CPUs busy for the item that the caller is at, after a moment.
+        """Return whether threads of a library keep all CPUs busy for the item that the caller is at, after some looks.
 
         A worker beside them makes that item several times as long.
         """
@@ -98,8 +101,9 @@ class Worker:
             return False
         looks = [running_threads(board.parent) for _ in range(_LOOKS) if not select.poll().poll(1)]
         if sum(looks) >= (self._task.cpus - FREE_CPUS) * _LOOKS:
+            select.poll().poll(_MILLISECONDS)
             return True
-        self._next_look = perf_counter() + SELF_START_SECONDS
+        self._next_look = perf_counter() + _MILLISECONDS / 1e3
         return False
 
     def _take(self) -> range | None:

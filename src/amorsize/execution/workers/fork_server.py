@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -14,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 assert sys.platform == "linux"  # noqa: S101  type checkers skip the rest elsewhere; see process_info.can_fork
 
-from amorsize.domain.cpus import ALWAYS_COMPUTES, MOSTLY_WAITS
-from amorsize.execution.policy import SELF_START_SECONDS
+from amorsize.domain.cpus import MOSTLY_WAITS
+from amorsize.execution.policy import FREE_CPUS, SILENT_SECONDS
 from amorsize.execution.workers.board import ENDED, Board, Notice
 from amorsize.processes.forks import Child, fork
-from amorsize.processes.process_info import away_from, fork_seconds, move_back, stat_fields
+from amorsize.processes.process_info import away_from, fork_seconds, has_ended, move_back
 from amorsize.processes.process_tree import children as children_of
 from amorsize.processes.process_tree import descendants, running_threads
 from amorsize.processes.process_tree import end as end_processes
@@ -26,20 +27,11 @@ from amorsize.processes.process_tree import end as end_processes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-FREE_CPUS: Final = 0.5
-"""CPUs that the caller leaves free, above which a worker runs items: our choice, half of the one that it needs."""
-
 _LOOKS: Final = 5
-"""Looks at the caller before the first decision: our choice; a millisecond lies between two of them."""
+"""Looks at the caller before the first decision: our choice; half a millisecond or more lies between two of them."""
 
-_LONGEST_PAUSE_SECONDS: Final = 0.02
-"""Seconds between two looks at a caller that is silent, at most: our choice, since each look costs."""
-
-_GONE: Final[tuple[list[bytes], ...]] = ([], [b"Z"], [b"X"])
-"""The first field of the ``stat`` of a process that has ended, none where its number is free."""
-
-_REAP_SECONDS: Final = 0.02
-"""Seconds between two looks whether workers have ended where the system does not tell: our choice, hardly noticed."""
+_ANY_SECONDS: Final = 0.1
+"""Seconds between two looks whether the caller lives, and workers where there are no pidfds: our choice, rare."""
 
 _END_SECONDS: Final = 2.0
 """Seconds in which a worker without chunks may end before it is killed: our choice, as an end takes milliseconds."""
@@ -53,9 +45,10 @@ class ForkServer:
 
     Args:
         board: what the run's processes share.
-        left: returns how many chunks are left.
-        serve: what a worker of a number does in its process.
-        cpus: most workers whose items compute; ``most`` is the most workers at all.
+        left: returns how many chunks nobody has taken.
+        serve: what a worker does in its process, by its number and its parent's process.
+        cpus: most workers while items compute.
+        most: most workers while items wait.
         usable_cpus: CPUs that the caller and its workers may use.
     """
 
@@ -81,42 +74,36 @@ class ForkServer:
     def run(self) -> bool:
         """Fork workers as they are wanted until they have ended; return whether this process should work instead.
 
-        It should where one worker is enough.
+        It should where one worker is all that is wanted, or that there can be.
         """
         board = self._board
         cpus = away_from(board.parent)
-        self._poll.register(board.wake_ups, select.POLLIN)
         self._poll.register(board.orders, select.POLLIN)
         looks = _Looks(board.parent)
-        is_called = False
         while board.parent == os.getppid():
-            ready = {file for file, _ in self._poll.poll(self._milliseconds(None if is_called else looks.pause))}
-            if board.orders in ready and (now := board.order()) is not None:
+            ready = self._poll.poll(1e3 * (_ANY_SECONDS if board.asked() else min(_ANY_SECONDS, looks.pause)))
+            if board.orders in dict(ready) and (now := board.order()) is not None:
                 end_all(self._forked, now=now)
                 return False
             self._reap()
-            if board.wake_ups in ready:
-                is_called = True
-                self._poll.unregister(board.wake_ups)
-            elif not is_called and not looks.look():
-                continue
-            wanted = min(board.asked(), self._most) if is_called else self._wanted_beside(looks.seconds, looks.used)
-            move_back(cpus)
-            if wanted == 1 and not self._forked and (is_called or looks.used >= ALWAYS_COMPUTES):
-                return True
-            self._fork(wanted - len(self._running))
             if self._forked and not self._running:
                 return False
+            if asked := min(board.asked(), self._most):
+                more = asked - len(self._forked)
+            elif looks.look():
+                more = self._more_beside(looks.seconds, looks.used)
+                looks.begin_anew()
+            else:
+                continue
+            move_back(cpus)
+            works = not self._forked and more == 1 and (asked == 1 or self._most == 1)
+            if works or (not self._fork(more) and not self._forked):
+                return True
+        end_all(self._forked, now=True)
         return False
 
-    def _milliseconds(self, pause: float | None) -> float | None:
-        """Return how long to wait for news; where the system does not tell of an end, it must be looked for."""
-        if any(child.fileno() < 0 for child in self._running.values()):
-            pause = min(_REAP_SECONDS, pause or _REAP_SECONDS)
-        return None if pause is None else pause * 1e3
-
-    def _wanted_beside(self, seconds: float, used: float) -> int:
-        """Return how many workers are worth their forks beside a caller that is still at its first item.
+    def _more_beside(self, seconds: float, used: float) -> int:
+        """Return how many more workers are worth their forks beside a caller that is still at its first item.
 
         That item has taken some seconds, and so the items that are left take as long each, as far as is known. Of
         ``seconds * left / workers + workers * fork_seconds`` the least is best. Threads of a library may keep all CPUs
@@ -125,27 +112,29 @@ class ForkServer:
         if used >= self._usable_cpus - FREE_CPUS and self._board.has_more_threads():
             return 0
         most = self._most if used < MOSTLY_WAITS else self._cpus
-        left = self._left() + 1  # the last chunk is counted apart
-        more = min(left, int(sqrt(seconds * left / fork_seconds())))
-        return max(1, min(most, len(self._running) + more))
+        left = self._left()
+        worth = max(1, int(sqrt(seconds * left / fork_seconds())))
+        return max(0, min(left, worth, most - len(self._running)))
 
-    def _fork(self, workers: int) -> None:
-        """Fork more workers, fewer where the system cannot start as many."""
+    def _fork(self, workers: int) -> bool:
+        """Fork more workers; return whether the system could start them."""
         board = self._board
         for _ in range(workers):
             number = len(self._forked) + 1
             if number > self._most or board.is_stopped() or board.parent != os.getppid():
-                return
-            board.serve(number)
+                break
+            board.count_served(number)
             board.begin(0)
             try:
                 child = fork(partial(self._serve, number, os.getpid()), self._forked, board.lifeline)
-            except OSError:
-                return
-            board.join(number, child.pid)
+            except OSError as error:
+                board.count_served(number - 1)
+                board.record_error(error.errno or errno.EAGAIN)
+                return False
             self._running[number] = child
             if child.fileno() >= 0:
                 self._poll.register(child.fileno(), select.POLLIN)
+        return True
 
     def _reap(self) -> None:
         """Record which workers have ended, and how, before their process numbers are free for other processes."""
@@ -156,7 +145,7 @@ class ForkServer:
                 if ended is None:
                     continue
                 code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
-            self._board.leave(number, code)
+            self._board.record_end(number, code)
             if child.fileno() >= 0:
                 self._poll.unregister(child.fileno())
             child.is_running()  # takes its exit status
@@ -173,9 +162,10 @@ class _Looks:
     def __init__(self, caller: int) -> None:
         self._caller = caller
         self._began = perf_counter()
-        self._next = SELF_START_SECONDS
+        self._next = SILENT_SECONDS
         self._running = self._looks = 0
-        self.pause = SELF_START_SECONDS / _LOOKS
+        self.pause = SILENT_SECONDS / _LOOKS
+        self._due = 0.0
 
     @property
     def seconds(self) -> float:
@@ -184,24 +174,32 @@ class _Looks:
 
     @property
     def used(self) -> float:
-        """CPUs in use, the mean of all looks."""
-        return self._running / self._looks
+        """CPUs in use, the mean of the looks since the last decision."""
+        return self._running / max(1, self._looks)
+
+    def begin_anew(self) -> None:
+        """Forget what was seen so far: an item may begin with what computes, and then wait."""
+        self._running = self._looks = 0
 
     def look(self) -> bool:
-        """Look once; return whether it is time to decide again."""
+        """Look, if it is time for that; return whether it is time to decide again."""
+        now = perf_counter()
+        if now < self._due:
+            return False
         ours = {os.getpid(), *descendants(os.getpid())}
         others = [self._caller, *(pid for pid in descendants(self._caller) if pid not in ours)]
         self._running += sum(map(running_threads, others))
         self._looks += 1
-        if self.seconds < self._next:
-            return False
-        self._next += 2 * self._next
-        self.pause = min(2 * self.pause, _LONGEST_PAUSE_SECONDS)
-        return True
+        is_over = now - self._began >= self._next
+        if is_over:
+            self.pause = 2 * self._next / _LOOKS
+            self._next *= 3
+        self._due = now + self.pause
+        return is_over
 
 
-class Served:
-    """A worker that a fork server has forked, as the caller sees it, whose child it is not; see Child."""
+class ServedWorker:
+    """A worker that a fork server has forked. The caller is not its parent; see Child."""
 
     def __init__(self, board: Board, number: int) -> None:
         self._board = board
@@ -219,20 +217,23 @@ class Served:
 
     def is_running(self) -> bool:
         """Return whether the server has not seen the end of the worker."""
-        return not self._board.has_left(self._number)
+        return not self._board.has_ended(self._number)
 
     def kill(self) -> None:
         """End the worker at once, with the processes that it has started, and wait for its end."""
-        if self.is_running():
+        board, number = self._board, self._number
+        if self.is_running() and board.is_process(number):
             started, until = descendants(self.pid), perf_counter() + _END_SECONDS
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-            while self.is_running() and perf_counter() < until and stat_fields(self.pid)[:1] not in _GONE:
+            while self.is_running() and not has_ended(self.pid) and perf_counter() < until:
                 select.poll().poll(1)
             end_processes(started)
+            with suppress(ChildProcessError):  # nearly always: it may be the caller's child if the server was killed
+                os.waitpid(self.pid, os.WNOHANG)
 
 
-def end_all(workers: Iterable[Child | Served], *, now: bool) -> None:
+def end_all(workers: Iterable[Child | ServedWorker], *, now: bool) -> None:
     """End workers, at once or, where they are ending the processes that items have left behind, after a while."""
     until = perf_counter() + (0.0 if now else _END_SECONDS)
     for worker in workers:

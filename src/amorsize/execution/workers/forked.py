@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import sys
-from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -18,8 +17,9 @@ from amorsize.execution.out_of_band import read
 from amorsize.execution.team import ChunkResult
 from amorsize.execution.workers.board import DONE, ENDED, LOST, MOST_WORKERS, Board, Message, Notice, Task
 from amorsize.execution.workers.child import Worker
-from amorsize.execution.workers.fork_server import ForkServer, Served, end_all
+from amorsize.execution.workers.fork_server import ForkServer, ServedWorker, end_all
 from amorsize.processes import failures
+from amorsize.processes.descriptor_limit import free_descriptors
 from amorsize.processes.forks import Child, fork
 from amorsize.processes.memory import shared_file
 from amorsize.processes.polling import PollWatch
@@ -42,6 +42,9 @@ _PATIENCE: Final = 20
 _LOCKED: Final = "a worker was stopped, or waited for a lock that another thread of this process held at the fork"
 _POLLING: Final = "a worker waited for what only another thread of this process does: pass executor='thread'"
 
+_SPARE_DESCRIPTORS: Final = 32
+"""Descriptors that workers leave free: our choice, as items need some, and so does each worker."""
+
 _SERVER_SECONDS: Final = 5.0
 """Seconds in which a fork server may end its workers before it is killed: our choice, twice what it gives them."""
 
@@ -59,25 +62,25 @@ class ForkedWorkers(Board):
         self._task = task
         self._budget = budget
         self._children: list[Child] = []
-        self._workers: dict[int, Child | Served] = {}
+        self._workers: dict[int, Child | ServedWorker] = {}
         self._ended: set[int] = set()
         self._stuck: dict[int, float] = {}
         self._polls: dict[int, tuple[range, PollWatch]] = {}
         self._looked = monotonic()
-        self._has_server = False
+        self.most_served = 0  # workers that a fork server may fork
 
     def __len__(self) -> int:
         """Number of workers that run items, or are asked to."""
         workers = len(self._children)
-        if self._has_server and (self.served() or not self.has_begun(0)):
-            workers += max(self.asked(), self.served()) - 1  # the server runs none
+        if self.most_served and (self.served() or not self.has_begun(0)):
+            workers += max(self.asked(), self.served(), 1) - 1  # the server runs none
         return workers
 
     def start(self, workers: int) -> None:
         """Fork more workers; OSError when the system cannot start them."""
         self.count(len(self) + workers)
         for _ in range(workers):
-            if len(self.files) == MOST_WORKERS:
+            if len(self.files) >= MOST_WORKERS:
                 return
             number = len(self.files)
             self.files.append(shared_file())
@@ -88,24 +91,35 @@ class ForkedWorkers(Board):
         """Fork a first worker that forks others; OSError when the system cannot start it.
 
         Args:
-            cpus: most workers for items that compute.
-            most: most workers for items that wait.
+            cpus: most workers while items compute.
+            most: most workers while items wait.
         """
+        most = min(most, MOST_WORKERS - 1, free_descriptors() - _SPARE_DESCRIPTORS)
+        if most <= 0:
+            self.start(1)
+            return
         self.count(1)
-        self.files.append(shared_file())
-        with suppress(OSError):  # with fewer descriptors, there are fewer workers
-            self.files += [shared_file() for _ in range(most)]
         self.open_orders()
-        self._has_server = True
-        self._workers[0] = fork(partial(self._serve_first, cpus, os.getpid()), self._children, self.lifeline)
+        for _ in range(1 + most):
+            self.files.append(shared_file())
+        serve = partial(self._serve_first, cpus, most, os.getpid())
+        self._workers[0] = fork(serve, self._children, self.lifeline)
+        self.most_served = most
         self.count_threads()
 
-    def _serve_first(self, cpus: int, parent: int) -> None:
-        queue, most = self._task.queue, len(self.files) - 1
+    def _serve_first(self, cpus: int, most: int, parent: int) -> None:
         self._budget.become_worker()
-        server = ForkServer(self, queue.left, self._serve, cpus, most, self._task.cpus)
-        if server.run():
-            Worker(0, self, self._task, parent).run()
+        handler = signal.getsignal(signal.SIGCHLD)
+
+        def serve(number: int, parent: int) -> None:
+            if handler is not None:  # else it is none of Python's
+                signal.signal(signal.SIGCHLD, handler)
+            self._serve(number, parent)
+
+        if handler is not None:  # the program's may take the exit codes of the server's workers
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if ForkServer(self, self._task.queue.unclaimed, serve, cpus, most, self._task.cpus).run():
+            serve(0, parent)
 
     def _serve(self, number: int, parent: int) -> None:
         self._budget.become_worker()
@@ -114,13 +128,23 @@ class ForkedWorkers(Board):
     @property
     def can_fork(self) -> bool:
         """Whether there is a fork server: then workers are as fresh as the first one."""
-        return self._has_server and 0 not in self._ended and (bool(self.served()) or not self.has_begun(0))
+        serves = self.most_served and (self.served() or not self.has_begun(0))
+        return bool(serves) and 0 not in self._ended and not self.error()
 
-    def _find_served(self) -> None:
-        """Look for workers that the fork server has forked since the last look."""
-        for number in range(1, self.served() + 1) if self._has_server else ():
+    def call(self, workers: int = 0) -> None:
+        """Tell the fork server, if there is one, that the caller has looked, and how many workers it wants in all.
+
+        Args:
+            workers: how many; 0: no more than there are, at least one.
+        """
+        if self.most_served:
+            super().call(max(1, min(workers or len(self), self.most_served)))
+
+    def _add_served(self) -> None:
+        """Add the workers that the fork server has forked since the last look."""
+        for number in range(1, self.served() + 1):
             if number not in self._workers and self.pid(number):
-                self._workers[number] = Served(self, number)
+                self._workers[number] = ServedWorker(self, number)
 
     def chunk_results(self) -> Iterator[ChunkResult]:
         """Yield the results that workers have sent since the last call, without waiting."""
@@ -152,7 +176,7 @@ class ForkedWorkers(Board):
 
     def working(self) -> list[int]:
         """Return the workers that run still, as far as the last look showed."""
-        self._find_served()
+        self._add_served()
         return [number for number in self._workers if number not in self._ended]
 
     def ended(self) -> list[tuple[int | None, range]]:
@@ -162,16 +186,19 @@ class ForkedWorkers(Board):
             if not self._workers[number].is_running():
                 self._ended.add(number)
                 found.append((self._workers[number].exitcode, self.announced(number)))
-        if 0 in self._ended and self._has_server:
-            found += self._orphans()
-        return found
+        return found + self._orphans()
 
     def _orphans(self) -> list[tuple[int | None, range]]:
-        """End the workers of a fork server that was killed: nobody would see how they end."""
-        orphans = [number for number in self.working() if isinstance(self._workers[number], Served)]
-        for number in orphans:
-            self.kill(number)
-        return [(-signal.SIGKILL, self.announced(number)) for number in orphans]
+        """End the workers of a fork server that was killed before them: nobody would see their ends."""
+        found = []
+        if self.most_served and not self._workers[0].is_running():
+            for number, worker in self._workers.items():
+                if number not in self._ended and isinstance(worker, ServedWorker):
+                    self.kill(number)
+                    found.append(
+                        (worker.exitcode if self.has_ended(number) else -signal.SIGKILL, self.announced(number))
+                    )
+        return found
 
     def stuck(self, chunk_seconds: float | None) -> list[tuple[int, str]]:
         """Return workers that never go on by themselves, each with the reason.
@@ -223,16 +250,24 @@ class ForkedWorkers(Board):
     def stop(self) -> None:
         """Make workers take no more chunks; those that have not begun are ended."""
         super().stop()
-        for number in self.working():
+        for number in self.working() if os.getpid() == self.parent else ():
             if not self.has_begun(number):
                 self.kill(number)
 
     def end(self, *, now: bool = False) -> None:
-        """End all workers, at once or when they have ended what they do; close everything."""
+        """End all workers, at once or when they have ended what they do; close everything.
+
+        A process that the program has forked meanwhile has copies of all this. There, it only closes them.
+        """
+        if os.getpid() != self.parent:
+            self.close()
+            return
         try:
+            self._add_served()
             if self.served() and self._workers[0].is_running():
                 self.order_end(now=now)
                 self._children[0].wait(_SERVER_SECONDS)
+            self._orphans()
             end_all(self._children, now=now)
         finally:
             for child in self._children:
