@@ -162,7 +162,7 @@ class LoopRun:
     def caller(self):
         if self.static:
             yield from self.fork(self.wanted - 1)
-        elif 1 < self.total <= policy.FEW_ITEMS and self.wanted > 1:
+        elif 1 < self.total <= policy.few_items(self.events.cpus) and self.wanted > 1:
             yield from self.fork_server()
         while (numbers := self.take(self.count())) is not None:
             yield CPU, self.overheads.take

@@ -11,6 +11,9 @@ LOOK_SECONDS: Final = 0.001
 FEW_ITEMS: Final = 32
 """Items that are so few that each is likely to take long: our choice; then a worker is forked before the first."""
 
+FEW_EACH: Final = 8
+"""The same for each CPU: our choice, as the first item alone then takes an eighth of the run at most."""
+
 MANY_OBJECTS: Final = 10_000
 """Objects in a list from which reading them beside a fork copies many pages: our choice, 170 pages of 60 each."""
 
@@ -79,6 +82,11 @@ LEAST_TAKE_SECONDS: Final = 0.0005
 
 CRASHES: Final = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGSYS", "SIGTRAP")
 """Signals by which an item crashes its process: it is not run again, which would crash the caller too."""
+
+
+def few_items(usable_cpus: float) -> int:
+    """Return how many items are few, so that a worker is forked before the first."""
+    return max(FEW_ITEMS, int(FEW_EACH * usable_cpus))
 
 
 def takers_in_time(seconds: float, fork_seconds: float) -> int:

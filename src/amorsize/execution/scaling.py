@@ -12,7 +12,6 @@ from amorsize.execution.items import holds_objects
 from amorsize.execution.policy import (
     FAULT_SECONDS,
     FAULTS_SHARE,
-    FEW_ITEMS,
     FIRST_THREADS,
     JUDGED_ITEMS,
     LOOK_SECONDS,
@@ -23,6 +22,7 @@ from amorsize.execution.policy import (
     THREADS_GAIN,
     WORKER_FORKS,
     WORTH_SECONDS,
+    few_items,
     takers_in_time,
 )
 from amorsize.execution.worker_team import WorkerTeam
@@ -64,7 +64,7 @@ class ScalingTeam(WorkerTeam):
         if sample is not None:
             self._begin_as_known(sample, wanted)
         elif self.may_fork:
-            if self._run.items_at_most <= FEW_ITEMS or self._keeps_state:
+            if self._run.items_at_most <= few_items(config.usable_cpus) or self._keeps_state:
                 self.fork(wanted - 1, most_that_wait=self._most_that_wait(wanted) - 1)
         elif config.kind == "thread" or (self.blocked_reasons and self.may_thread and config.kind == "auto"):
             self.start_threads(wanted - 1, silent=True)
