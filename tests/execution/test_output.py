@@ -76,3 +76,18 @@ def test_a_stream_keeps_its_recorder_which_another_thread_may_still_print_to():
         with recorded([]):
             seen.append(sys.stdout)
     assert seen[0] is seen[1]
+
+
+def test_ctrl_c_at_the_beginning_of_a_recording_leaves_the_streams_as_they_were(monkeypatch):
+    begin, before = recorded.__enter__, sys.stdout
+
+    def interrupted(recording):
+        begin(recording)
+        raise KeyboardInterrupt
+
+    output = Output(0)
+    monkeypatch.setattr(recorded, "__enter__", interrupted)
+    with pytest.raises(KeyboardInterrupt), recorded([]):
+        pass
+    output.end()
+    assert sys.stdout is before

@@ -322,3 +322,17 @@ def test_workers_run_an_item_that_is_the_same_each_time(item):
     given = execute(where, (item for _ in range(100)), executor="process")
     assert len(given) == 100
     assert os.getpid() not in given
+
+
+def test_ctrl_c_before_an_item_is_pulled_is_raised(monkeypatch):
+    one_by_one, calls = Stream._one_by_one, []
+
+    def interrupted(stream, block, size):
+        calls.append(size)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return one_by_one(stream, block, size)
+
+    monkeypatch.setattr(Stream, "_one_by_one", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(iexecute(abs, iter(range(100))))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amorsize.execution import out_of_band
 from amorsize.execution.chunks import unread_bytes
+from amorsize.processes.interrupts import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,9 @@ class LocalBlockQueue:
     The stream holds the items.
     """
 
+    waits = True
+    """Whether a taker waits for chunks."""
+
     def __init__(self) -> None:
         self._numbers: deque[int] = deque()
         self._changed = threading.Condition()
@@ -50,7 +54,7 @@ class LocalBlockQueue:
 
     def put(self, number: int, first: int, items: Sequence[Any]) -> None:  # noqa: ARG002  as in SharedBlockQueue
         """Hand out a block."""
-        with self._changed:
+        with uninterrupted(), self._changed:
             self._numbers.append(number)
             self._changed.notify()
 
@@ -60,7 +64,7 @@ class LocalBlockQueue:
 
     def steal(self) -> int | None:
         """Take the first block for the caller and return its number; None: there is none."""
-        with self._changed:
+        with uninterrupted(), self._changed:
             return self._numbers.popleft() if self._numbers else None
 
     def take(self, most: int) -> range | None:  # noqa: ARG002  one block is what there is to take
@@ -79,7 +83,7 @@ class LocalBlockQueue:
 
     def stop(self, takers: int) -> None:  # noqa: ARG002  all of them see it
         """Let no taker wait for blocks from now on, so that threads end."""
-        with self._changed:
+        with uninterrupted(), self._changed:
             self._stopped = True
             self._changed.notify_all()
 
@@ -94,6 +98,8 @@ class SharedBlockQueue:
     Args:
         data: what the workers inherit and read at the positions of a block; None: items travel in shared memory.
     """
+
+    waits = True
 
     def __init__(self, data: Any = None) -> None:
         from amorsize.processes.memory import Ring, shared_file

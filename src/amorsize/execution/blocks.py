@@ -7,6 +7,7 @@ from typing import Any, Final
 import attrs
 
 from amorsize.domain.pulling import Watch
+from amorsize.processes.failures import note_item
 
 UNKNOWN_ITEMS: Final = 1 << 40
 """Items that stand for a number that is not known: our choice, more than any run has."""
@@ -36,6 +37,20 @@ class Block:
     def fail(self, error: BaseException) -> None:
         """Keep what an item has raised."""
         self.error = error
+
+    def ended_by(self, error: BaseException) -> Exception | bool:
+        """Return what ends the stream: an error of the data, or True for one that is kept here, of the last item.
+
+        Ctrl-C before an item was pulled is raised at once: there is no item to keep it.
+        """
+        if len(self.items) == len(self.results) and isinstance(error, Exception):
+            return error
+        if not self.items:
+            raise error
+        if len(self.items) > len(self.results):
+            note_item(error, self.first + len(self.results), self.items[-1])
+        self.fail(error)
+        return True
 
     def restore(self, item: Any) -> None:
         """Put back the one item, as it was before it changed."""

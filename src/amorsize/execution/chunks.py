@@ -44,6 +44,9 @@ def cut(total: int, *, fine: bool = False) -> Chunks:
 class LocalChunkQueue:
     """Hands out chunk numbers, each once, to takers in this process: the caller and its threads."""
 
+    waits = False
+    """Whether a taker waits for chunks."""
+
     def __init__(self, first: int, stop: int) -> None:
         self._next = first
         self._stop = stop
@@ -90,6 +93,8 @@ class PipeChunkQueue:
     The last chunk has a pipe of its own, for a worker's first take: a heavy item at the end is begun early, and the
     caller, as long as it is alone, runs everything in order.
     """
+
+    waits = False
 
     def __init__(self, first: int, stop: int) -> None:
         self._files: list[int] = []

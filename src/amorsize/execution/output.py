@@ -8,6 +8,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from amorsize.processes.interrupts import uninterrupted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,9 +57,12 @@ class _Recording:
         self._recorders: list[tuple[str, _Recorder, Any]] = []
         self._kept: dict[str, tuple[Any, _Recorder]] = {}
 
-    def begin(self, pieces: list[Piece]) -> list[Piece] | None:
-        """Record this thread from now on; return what it was recorded to before, None: nothing."""
-        thread = threading.get_ident()
+    def here(self) -> list[Piece] | None:
+        """Return what this thread is recorded to, None: nothing."""
+        return self._recorded.get(threading.get_ident())
+
+    def begin(self, pieces: list[Piece]) -> None:
+        """Record this thread from now on."""
         with self._lock:
             if not self._recorded:
                 for name in ("stdout", "stderr"):
@@ -66,9 +71,7 @@ class _Recording:
                         recorder = self._recorder(stream, name)
                         self._recorders.append((name, recorder, stream))
                         setattr(sys, name, recorder)
-            before = self._recorded.get(thread)
-            self._recorded[thread] = pieces
-        return before
+            self._recorded[threading.get_ident()] = pieces
 
     def _recorder(self, stream: Any, name: str) -> _Recorder:
         """Return the recorder of a stream. It stays alive: ``print`` in another thread holds no reference to it."""
@@ -117,12 +120,19 @@ class recorded:  # noqa: N801  a context manager is named like the functions tha
 
     def __init__(self, pieces: list[Piece]) -> None:
         self._pieces = pieces
+        self._before = _recording.here()
 
     def __enter__(self) -> None:
-        self._before = _recording.begin(self._pieces)
+        try:
+            with uninterrupted():
+                _recording.begin(self._pieces)
+        except BaseException:  # Ctrl-C, once the block of uninterrupted has ended
+            self.__exit__()
+            raise
 
     def __exit__(self, *_: object) -> None:
-        _recording.end(self._before)
+        with uninterrupted():
+            _recording.end(self._before)
 
 
 class Output:
@@ -134,6 +144,7 @@ class Output:
 
     def __init__(self, first: int) -> None:
         self._next = first
+        self._thread, self._before = threading.get_ident(), _recording.here()
         self._waiting: dict[int, tuple[int, Sequence[Piece]]] = {}
 
     def add(self, first: int, stop: int, pieces: Sequence[Piece]) -> None:
@@ -148,7 +159,12 @@ class Output:
             _write(pieces)
 
     def end(self) -> None:
-        """Write all that is left, in order: the run ends before the items between are done."""
+        """Write all that is left, in order: the run ends before the items between are done.
+
+        Ctrl-C may have left this thread recorded.
+        """
+        if threading.get_ident() == self._thread and _recording.here() is not self._before:
+            _recording.end(self._before)
         for first in sorted(self._waiting):
             _write(self._waiting.pop(first)[1])
 

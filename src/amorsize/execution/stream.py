@@ -403,13 +403,7 @@ class Stream(Run):
         try:
             self.measure.block(lambda: self._one_by_one(block, size))
         except BaseException as error:  # noqa: BLE001  raised when the results before it are given out
-            if len(block.items) == len(block.results) and isinstance(error, Exception):
-                self._ended = error  # the data's own
-            else:
-                if len(block.items) > len(block.results):
-                    note_item(error, block.first + len(block.results), block.items[-1])
-                block.fail(error)
-                self._ended = True
+            self._ended = block.ended_by(error)
         if not block.items:
             return not self._ended
         block.settle(block.results)

@@ -357,15 +357,16 @@ class WorkerTeam:
             self.threads.stop()
 
     def _end_forked(self, *, now: bool = False) -> None:
-        forked, self.forked = self.forked, None
-        if forked is not None:
-            if len(forked) > self.started.get("forked worker", 0):
-                self.started["forked worker"] = len(forked)
-            forked.stop()
-            forked.end(now=now)
-        self._budget.give_back(self._granted)
-        self._granted = 0
-        self.caller_works = True
+        with uninterrupted():
+            forked, self.forked = self.forked, None
+            if forked is not None:
+                if len(forked) > self.started.get("forked worker", 0):
+                    self.started["forked worker"] = len(forked)
+                forked.stop()
+                forked.end(now=now)
+            self._budget.give_back(self._granted)
+            self._granted = 0
+            self.caller_works = True
 
     def finish(self) -> None:
         """Make workers take no more chunks, and wait for the threads: nothing else can end those."""

@@ -45,6 +45,9 @@ _POLLING: Final = "a worker waited for what only another thread of this process 
 _SPARE_DESCRIPTORS: Final = 32
 """Descriptors that workers leave free: our choice, as items need some, and so does each worker."""
 
+_LOOK_SECONDS: Final = 0.1
+"""Seconds between two looks whether a fork server that should end is stuck: our choice, an end takes milliseconds."""
+
 _SERVER_SECONDS: Final = 5.0
 """Seconds in which a fork server may end its workers before it is killed: our choice, twice what it gives them."""
 
@@ -254,6 +257,13 @@ class ForkedWorkers(Board):
             if not self.has_begun(number):
                 self.kill(number)
 
+    def _wait_for_server(self) -> None:
+        """Wait until the fork server has ended its workers; end it where it cannot, as it is stopped or stuck."""
+        server, until = self._children[0], monotonic() + _SERVER_SECONDS
+        while not server.wait(_LOOK_SECONDS):
+            if monotonic() > until or self._is_stuck(0):
+                server.kill()
+
     def end(self, *, now: bool = False) -> None:
         """End all workers, at once or when they have ended what they do; close everything.
 
@@ -266,7 +276,7 @@ class ForkedWorkers(Board):
             self._add_served()
             if self.served() and self._workers[0].is_running():
                 self.order_end(now=now)
-                self._children[0].wait(_SERVER_SECONDS)
+                self._wait_for_server()
             self._orphans()
             end_all(self._children, now=now)
         finally:

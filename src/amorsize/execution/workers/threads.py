@@ -5,17 +5,25 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextvars import copy_context
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.execution.policy import LEAST_TAKE_SECONDS, SELF_START_SECONDS, SHARE
 from amorsize.execution.team import ChunkResult
+from amorsize.processes.interrupts import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _MOST_SECONDS: Final = 0.01
 """Seconds of work that a thread takes at a time, at most: our choice, as all wait for the last of them."""
+
+
+_TAKE_SECONDS: Final = 1.0
+"""Seconds in which a thread that takes a chunk is at its item: our choice, a thousand times what it needs."""
+
+_LOOK_SECONDS: Final = 0.0005
+"""Pause between two looks whether it is: our choice, hardly noticed."""
 
 
 class ThreadWorkers:
@@ -55,16 +63,17 @@ class ThreadWorkers:
 
         They begin at once; with ``silent``, once the caller has been silent for a while.
         """
-        if not silent:
-            self._woken.set()
-        for count in range(threads):
-            context, number = copy_context(), len(self._threads)
-            thread = threading.Thread(target=context.run, args=(self._run, number), name="amorsize", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # can't start new thread
-                return count
-            self._threads.append(thread)
+        with uninterrupted():
+            if not silent:
+                self._woken.set()
+            for count in range(threads):
+                context, number = copy_context(), len(self._threads)
+                thread = threading.Thread(target=context.run, args=(self._run, number), name="amorsize", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # can't start new thread
+                    return count
+                self._threads.append(thread)
         return threads
 
     def _run(self, number: int) -> None:
@@ -105,13 +114,15 @@ class ThreadWorkers:
 
     def chunk_results(self) -> Iterator[ChunkResult]:
         """Yield the results of the threads; see ForkedWorkers."""
-        self._news.clear()
+        with uninterrupted():  # an Event that is left halfway stays locked
+            self._news.clear()
         while self._results:
             yield self._results.popleft()
 
     def wait(self, seconds: float) -> None:
         """Wait for a result of a thread; see ForkedWorkers."""
-        self._news.wait(seconds)
+        with uninterrupted():
+            self._news.wait(seconds)
 
     def is_running(self) -> bool:
         """Return whether any thread may still have chunks whose result is not taken in."""
@@ -119,8 +130,9 @@ class ThreadWorkers:
 
     def stop(self) -> None:
         """Make threads take no more chunks; see ForkedWorkers."""
-        self._stopped = True
-        self._woken.set()
+        with uninterrupted():
+            self._stopped = True
+            self._woken.set()
 
     def overdue(self, seconds: float) -> list[int]:
         """Return the positions of the items that threads are at for longer than ``seconds``."""
@@ -128,9 +140,19 @@ class ThreadWorkers:
         return [at for at, since in list(self._at.values()) if now - since > seconds]
 
     def end(self, *, now: bool = False) -> None:
-        """Wait for the threads, unless they are to be left at what they do: nothing can end a thread."""
+        """Wait for the threads, or with ``now`` until each is at an item or has ended: nothing can end a thread.
+
+        A thread that is about to take a chunk must not find the pipe of chunk numbers closed.
+        """
         self._given_up = now
         self.stop()
-        if not now:
-            for thread in self._threads:
+        until = monotonic() + _TAKE_SECONDS
+        for number, thread in enumerate(self._threads):
+            if not now:
                 thread.join()
+            while now and not self._queue().waits and self._is_between(number, thread) and monotonic() < until:
+                sleep(_LOOK_SECONDS)
+
+    def _is_between(self, number: int, thread: threading.Thread) -> bool:
+        """Return whether a thread has not ended, and is at no item."""
+        return number not in self._at and thread.is_alive()
