@@ -97,14 +97,16 @@ class Worker:
         A worker beside them makes that item several times as long.
         """
         board = self._board
-        if not self._task.caller_takes or perf_counter() < self._next_look or not board.has_more_threads():
+        if not self._task.caller_takes or perf_counter() < self._next_look:
+            return False
+        self._next_look = perf_counter() + _MILLISECONDS / 1e3
+        if not board.has_more_threads():
             return False
         looks = [running_threads(board.parent) for _ in range(_LOOKS) if not select.poll().poll(1)]
-        if sum(looks) >= (self._task.cpus - FREE_CPUS) * _LOOKS:
-            select.poll().poll(_MILLISECONDS)
-            return True
-        self._next_look = perf_counter() + _MILLISECONDS / 1e3
-        return False
+        if sum(looks) < (self._task.cpus - FREE_CPUS) * _LOOKS:
+            return False
+        select.poll().poll(_MILLISECONDS)
+        return True
 
     def _take(self) -> range | None:
         """Take as many chunks as are worth going for, and no more than a fair share of what is left."""

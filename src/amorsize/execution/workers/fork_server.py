@@ -106,14 +106,16 @@ class ForkServer:
         """Return how many more workers are worth their forks beside a caller that is still at its first item.
 
         That item has taken some seconds, and so the items that are left take as long each, as far as is known. Of
-        ``seconds * left / workers + workers * fork_seconds`` the least is best. Threads of a library may keep all CPUs
-        busy for the item. A worker would slow them down.
+        ``seconds * left / workers + workers * fork_seconds`` the least is best. Forks beside an item that goes on
+        waiting take nobody's time. Threads of a library may keep all CPUs busy for the item. A worker would slow them
+        down.
         """
         if used >= self._usable_cpus - FREE_CPUS and self._board.has_more_threads():
             return 0
-        most = self._most if used < MOSTLY_WAITS else self._cpus
+        waits = used < MOSTLY_WAITS
+        most = self._most if waits else self._cpus
         left = self._left()
-        worth = max(1, int(sqrt(seconds * left / fork_seconds())))
+        worth = left if waits and seconds > 2 * SILENT_SECONDS else max(1, int(sqrt(seconds * left / fork_seconds())))
         return max(0, min(left, worth, most - len(self._running)))
 
     def _fork(self, workers: int) -> bool:
