@@ -355,12 +355,23 @@ def given(kind, items):
     return items if kind == "list" else iter(items) if kind == "iterator" else dict(enumerate(items)).values()
 
 
+def settled(items):
+    """Return the state once threads that earlier tests have left, and files in reference cycles, have ended."""
+    gc.collect()
+    known, until = state(items), time.monotonic() + 10
+    while threading.active_count() > 1 and time.monotonic() < until:
+        time.sleep(0.05)
+        before, known = known, state(items)
+        if known == before:
+            break
+    return known
+
+
 @pytest.mark.parametrize("kind", ["list", "iterator", "view"])
 @pytest.mark.parametrize("func", QUIET, ids=lambda func: func.__name__)
 def test_what_items_do_is_gone(func, kind):
     items = rows()
-    gc.collect()  # earlier tests may have left open files in reference cycles
-    before, memory = state(items), resident()
+    before, memory = settled(items), resident()
     result = amorsize.optimize(func, given(kind, items), use_cache=False)
     after = state(items)
     assert result.sampled_in == "worker", result.sampled_why
@@ -374,7 +385,7 @@ def test_what_items_do_is_gone(func, kind):
 @pytest.mark.parametrize("func", [crashes, ends_its_process, kills_its_process], ids=lambda func: func.__name__)
 def test_an_item_that_ends_its_process_does_not_end_this_one(func, kind):
     items = rows()
-    before = state(items)
+    before = settled(items)
     result = amorsize.optimize(func, given(kind, items), use_cache=False)
     assert (result.executor, result.sampled_in) == ("serial", "worker")
     assert "while it was sampled" in result.warnings[0]
@@ -385,7 +396,7 @@ def test_an_item_that_ends_its_process_does_not_end_this_one(func, kind):
 @pytest.mark.parametrize(("func", "error"), [(raises, ValueError), (leaves_for_good, SystemExit)])
 def test_what_an_item_raises_comes_out_and_nothing_else(func, error, kind):
     items = rows()
-    before = state(items)
+    before = settled(items)
     with pytest.raises(error) as caught:
         amorsize.optimize(func, given(kind, items), use_cache=False)
     assert any("position" in note for note in caught.value.__notes__)
