@@ -20,6 +20,7 @@ from execution.jobs import Marked, first_of, nap, times_run, twice
 from amorsize import execute, iexecute, optimize
 from amorsize.client.calls import CallLimits
 from amorsize.client.client import default_calls
+from amorsize.execution.block_queues import SharedBlockQueue
 from amorsize.execution.job import Failed, Job, Options
 from amorsize.execution.resources import RunConfig
 from amorsize.execution.stream import Stream
@@ -336,3 +337,23 @@ def test_ctrl_c_before_an_item_is_pulled_is_raised(monkeypatch):
     monkeypatch.setattr(Stream, "_one_by_one", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(iexecute(abs, iter(range(100))))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has few signals")
+def test_what_a_signal_handler_raises_while_items_are_handed_out_is_raised(monkeypatch):
+    put, before = SharedBlockQueue.put, signal.getsignal(signal.SIGALRM)
+
+    def interrupted(queue, number, first, items):
+        put(queue, number, first, items)
+        signal.raise_signal(signal.SIGALRM)
+
+    def end(*_):
+        raise TimeoutError
+
+    monkeypatch.setattr(SharedBlockQueue, "put", interrupted)
+    signal.signal(signal.SIGALRM, end)
+    try:
+        with pytest.raises(TimeoutError):
+            list(iexecute(twice, iter(range(100)), executor="process"))
+    finally:
+        signal.signal(signal.SIGALRM, before)

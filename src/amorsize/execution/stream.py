@@ -20,6 +20,7 @@ from amorsize.execution.blocks import AHEAD_BLOCKS, ARRIVAL_SECONDS, UNKNOWN_ITE
 from amorsize.execution.policy import SHARE
 from amorsize.execution.run import BLOCK_SECONDS, WAIT_SECONDS, Run
 from amorsize.processes.failures import note_item
+from amorsize.processes.interrupts import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -332,11 +333,15 @@ class Stream(Run):
     def _put(self, queue: LocalBlockQueue | SharedBlockQueue, block: Block) -> None:
         """Hand out a block, or run it here if its items cannot be pickled."""
         began = perf_counter()
-        try:
-            queue.put(block.number, block.first, block.items)
-        except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
+        failed = ""
+        with uninterrupted():  # else what a signal handler raises would count as an error of pickling
+            try:
+                queue.put(block.number, block.first, block.items)
+            except Exception as error:  # noqa: BLE001  __reduce__ of the user's may raise anything
+                failed = brief(error)
+        if failed:
             where = f"from position {block.first} on"
-            self._warn(f"items {where} cannot be pickled ({brief(error)})", "they run in the caller's process")
+            self._warn(f"items {where} cannot be pickled ({failed})", "they run in the caller's process")
             self._run_block(block)
         self.taking_in_seconds += perf_counter() - began
 
