@@ -53,8 +53,8 @@ class LocalBlockQueue:
         self._stopped = False
 
     def put(self, number: int, first: int, items: Sequence[Any]) -> None:  # noqa: ARG002  as in SharedBlockQueue
-        """Hand out a block."""
-        with uninterrupted(), self._changed:
+        """Hand out a block. The stream lets no signal handler run meanwhile."""
+        with self._changed:
             self._numbers.append(number)
             self._changed.notify()
 
@@ -98,8 +98,6 @@ class SharedBlockQueue:
     Args:
         data: what the workers inherit and read at the positions of a block; None: items travel in shared memory.
     """
-
-    waits = True
 
     def __init__(self, data: Any = None) -> None:
         from amorsize.processes.memory import Ring, shared_file

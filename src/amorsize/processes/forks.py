@@ -10,10 +10,12 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import WeakSet
 
+from amorsize.domain.fork_costs import MOST_FORK_SECONDS
 from amorsize.processes.blas import limit_threads
 from amorsize.processes.descriptors import isolate
 from amorsize.processes.explaining import become_silent
 from amorsize.processes.interrupts import uninterrupted
+from amorsize.processes.process_info import fork_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -265,7 +267,12 @@ def become_independent(
 
 
 def end_library_threads() -> None:
-    """Fork a child that ends at once: libraries that take care of forks, as OpenBLAS does, end their threads before."""
+    """Fork a child that ends at once: libraries that take care of forks, as OpenBLAS does, end their threads before.
+
+    A process whose fork takes long is not forked for that.
+    """
+    if fork_seconds() > MOST_FORK_SECONDS:
+        return
     children: list[Child] = []
     with suppress(OSError, RuntimeError):  # no process is left, or the interpreter ends
         lifeline = Lifeline()

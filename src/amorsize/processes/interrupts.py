@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 _NAMES: Final = ("SIGINT", "SIGALRM", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGPROF")
 """Signals whose handlers programs let raise exceptions: Ctrl-C, time limits, and what service managers send."""
-
 
 _delayed: Final[dict[int, Any]] = {}
 """The program's handlers that are delayed now, by signal."""
@@ -29,9 +27,11 @@ def uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    known = {number: signal.getsignal(number) for name in _NAMES if (number := getattr(signal, name, None))}
-    # others are ignored, end the process, or are not Python's
-    handlers: dict[int, Any] = {number: handler for number, handler in known.items() if callable(handler)}
+    handlers: dict[int, Any] = {
+        number: handler
+        for name in _NAMES
+        if (number := getattr(signal, name, None)) and callable(handler := signal.getsignal(number))
+    }  # others are ignored, end the process, or are not Python's
     caught: dict[int, Any] = {}
     first = handlers.keys() - _delayed.keys()
     try:

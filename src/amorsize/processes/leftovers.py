@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from amorsize.domain.fork_costs import MOST_FORK_SECONDS
 from amorsize.domain.values import LONG_TEXT
 from amorsize.domain.wording import counted
 from amorsize.processes import process_info, process_tree
@@ -100,15 +99,11 @@ def _kinds(before: dict[int, tuple[int, int]]) -> Counter[str]:
 
 
 def _lasting(threads: frozenset[str]) -> frozenset[str]:
-    """Return those threads that a fork does not end; OpenBLAS ends its own, and starts them again when it needs them.
-
-    A process whose fork takes long is not forked for that.
-    """
+    """Return those threads that a fork does not end; OpenBLAS ends its own, and starts them again when it is used."""
     if sys.platform == "linux" and threads and process_info.foreign_threads():
-        if process_info.fork_seconds() <= MOST_FORK_SECONDS:
-            from amorsize.processes.forks import end_library_threads
+        from amorsize.processes.forks import end_library_threads
 
-            end_library_threads()
+        end_library_threads()
         return threads.intersection(process_info.tasks())
     return threads
 

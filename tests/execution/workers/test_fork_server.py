@@ -16,6 +16,8 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("workers are forked on Linux only", allow_module_level=True)
 
+from execution.jobs import spin
+
 import amorsize
 from amorsize import AmorsizeWarning
 from amorsize.execution.scaling import ScalingTeam
@@ -65,9 +67,7 @@ def test_workers_that_are_called_know_nothing_of_items_that_ran_in_the_caller():
 
     def keep(_):
         ran["items"] = ran.get("items", 0) + 1
-        until = time.perf_counter() + 0.003
-        while time.perf_counter() < until:
-            pass
+        spin(0.003)
         return os.getpid(), os.getppid(), ran["items"]
 
     here, found = os.getpid(), call(keep, range(400))
@@ -83,9 +83,7 @@ def test_a_worker_that_has_ended_is_not_replaced(monkeypatch):
     )
 
     def last_is_long(item):
-        until = time.perf_counter() + 0.003
-        while time.perf_counter() < until:
-            pass
+        spin(0.003)
         time.sleep(0.3 if item == 31 else 0.0)
         return item
 
@@ -98,9 +96,7 @@ def test_where_the_server_can_fork_nobody_it_works_itself_and_a_warning_says_why
         raise BlockingIOError(errno.EAGAIN, "no more")
 
     def pause(_):
-        until = time.perf_counter() + 0.05
-        while time.perf_counter() < until:
-            pass
+        spin(0.05)
         return os.getpid()
 
     monkeypatch.setattr(fork_server, "fork", refuse)

@@ -9,7 +9,6 @@ from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from amorsize.domain.fingerprint.objects import unwrapped
-from amorsize.domain.fork_costs import MOST_FORK_SECONDS
 from amorsize.domain.iterables import plain
 from amorsize.domain.values import START_METHODS
 from amorsize.processes import process_info
@@ -48,11 +47,10 @@ def _default_start_method() -> str:
 def _fork_danger() -> str:
     """Return why a forked child of this process may hang, empty where a fork is safe.
 
-    Threads of C libraries are looked at again after a fork that runs nothing, since OpenBLAS ends its own then. A
-    process whose fork takes long is not forked for that.
+    Threads of C libraries are looked at again after a fork that runs nothing, since OpenBLAS ends its own then.
     """
     danger = process_info.fork_danger()
-    if sys.platform == "linux" and danger and process_info.fork_seconds() <= MOST_FORK_SECONDS:
+    if sys.platform == "linux" and danger:
         from amorsize.processes.forks import end_library_threads
 
         end_library_threads()

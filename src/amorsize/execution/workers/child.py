@@ -39,7 +39,7 @@ _GROWTH: Final = 2
 _LOOKS: Final = 3
 """Looks at the threads of the caller, a millisecond apart, before a worker waits for them: our choice."""
 
-_MILLISECONDS: Final = 5
+_LOOK_MILLISECONDS: Final = 5
 """Milliseconds until the worker looks at them again: our choice, since looks at many threads cost CPUs, too."""
 
 _FULL_MILLISECONDS: Final = 1
@@ -99,13 +99,13 @@ class Worker:
         board = self._board
         if not self._task.caller_takes or perf_counter() < self._next_look:
             return False
-        self._next_look = perf_counter() + _MILLISECONDS / 1e3
+        self._next_look = perf_counter() + _LOOK_MILLISECONDS / 1e3
         if not board.has_more_threads():
             return False
         looks = [running_threads(board.parent) for _ in range(_LOOKS) if not select.poll().poll(1)]
         if sum(looks) < (self._task.cpus - FREE_CPUS) * _LOOKS:
             return False
-        select.poll().poll(_MILLISECONDS)
+        select.poll().poll(_LOOK_MILLISECONDS)
         return True
 
     def _take(self) -> range | None:

@@ -25,7 +25,7 @@ from amorsize.processes.process_tree import descendants, running_threads
 from amorsize.processes.process_tree import end as end_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 _LOOKS: Final = 5
 """Looks at the caller before the first decision: our choice; half a millisecond or more lies between two of them."""
@@ -188,9 +188,8 @@ class _Looks:
         now = perf_counter()
         if now < self._due:
             return False
-        ours = {os.getpid(), *descendants(os.getpid())}
-        others = [self._caller, *(pid for pid in descendants(self._caller) if pid not in ours)]
-        self._running += sum(map(running_threads, others))
+        others = set(descendants(self._caller)) - {os.getpid(), *descendants(os.getpid())}
+        self._running += sum(map(running_threads, [self._caller, *others]))
         self._looks += 1
         is_over = now - self._began >= self._next
         if is_over:
@@ -235,11 +234,13 @@ class ServedWorker:
                 os.waitpid(self.pid, os.WNOHANG)
 
 
-def end_all(workers: Iterable[Child | ServedWorker], *, now: bool) -> None:
+def end_all(workers: list[Child], *, now: bool) -> None:
     """End workers, at once or, where they are ending the processes that items have left behind, after a while."""
-    until = perf_counter() + (0.0 if now else _END_SECONDS)
-    for worker in workers:
-        while not now and worker.is_running() and children_of(worker.pid) and perf_counter() < until:
-            select.poll().poll(1)
-    for worker in workers:
-        worker.kill()
+    try:
+        until = perf_counter() + (0.0 if now else _END_SECONDS)
+        for worker in workers:
+            if not now and worker.is_running() and children_of(worker.pid):
+                worker.wait(max(0.0, until - perf_counter()))
+    finally:
+        for worker in workers:
+            worker.kill()

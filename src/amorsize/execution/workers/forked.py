@@ -278,8 +278,6 @@ class ForkedWorkers(Board):
                 self.order_end(now=now)
                 self._wait_for_server()
             self._orphans()
-            end_all(self._children, now=now)
         finally:
-            for child in self._children:
-                child.kill()
+            end_all(self._children, now=now)
             self.close()
